@@ -1,0 +1,53 @@
+# make demo     the whole workflow on the digits that ship with scikit-learn
+# make test     the test suite
+# make lint     formatters and linters
+# make docs     rewrite the generated tables in README.md and config/README.md
+# make lock     resolve the versions in envs/ anew
+# make clean    delete the environment
+#
+# Everything runs in .venv in this folder; the system's Python stays as it is.
+
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: environment demo test lint docs lock clean
+
+environment: $(INSTALLED)
+
+$(INSTALLED): envs/requirements.txt envs/installer.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	  "$(PYTHON) is `$(PYTHON) --version 2>&1`. Allowed: Python 3.11 or newer. Call make with PYTHON=/path/to/python." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo \
+	  "$(PYTHON) lacks the modules venv and ensurepip. Install them (on Debian and Ubuntu: the package python3-venv), then start again." >&2; exit 1; }
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/installer.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r envs/requirements.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --rerun-incomplete --quiet rules
+	@echo
+	@echo "Figures:          `ls results/demo/figures/*.png results/demo/figures/*.pdf | tr '\n' ' '`"
+	@echo "Measurements:     results/demo/measurements/ (`ls results/demo/measurements | wc -l` runs, one netCDF file each)"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check .
+	$(BIN)/snakemake --lint
+
+docs: $(INSTALLED)
+	$(BIN)/python -m flatness.documentation
+
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock" --output-file envs/requirements.txt
+	$(BIN)/python -m flatness.documentation
+
+clean:
+	rm -rf .venv

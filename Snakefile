@@ -1,0 +1,23 @@
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+# A configuration file given on the command line replaces the default one; Snakemake
+# would merge the two.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/measure.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.measurements.input,
+        rules.figures.input,

@@ -1,0 +1,24 @@
+"""Loss flatness and compressed representations of trained networks.
+
+`flatness.measure(model, inputs)` returns the primitives of one network, and
+`flatness.quantities(primitives)` what the paper plots of them. Both names are
+looked up on first use, so that importing the package stays cheap: drawing a
+figure or reading a configuration never loads torch.
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "measure": "flatness.measurement.measuring",
+    "quantities": "flatness.analysis.quantities",
+}
+
+__all__ = ["__version__", "measure", "quantities"]
+
+
+def __getattr__(name: str):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'flatness' has no attribute {name!r}")

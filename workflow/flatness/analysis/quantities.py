@@ -1,0 +1,125 @@
+"""The paper's quantities, as functions of the primitives.
+
+Each function takes a Dataset with the primitives of `flatness.measure` or of a run's
+netCDF file and averages over the dimension `sample`; all other dimensions stay.
+Places without a sample, as in the set `misclassified`, are NaN and do not count. Each
+result carries long_name, formula, equation and units.
+
+sigma_j are the N singular values of one sample's input Jacobian, decreasing.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+
+from flatness.glossary import annotate
+from flatness.glossary.quantities import QUANTITIES
+
+
+def sharpness(primitives: xr.Dataset) -> xr.DataArray:
+    """S = mean of ||df/dtheta||_F^2 over samples (Eq. 3).
+
+    Check: for f(x) = W x + b with N outputs, N (mean |x|^2 + 1).
+    """
+    return _mean(primitives["parameter_gradient_sq_norm"].sum("parameter", skipna=False))
+
+
+def sqrt_sharpness(primitives: xr.Dataset) -> xr.DataArray:
+    """The square root of the sharpness, which the figures show."""
+    return np.sqrt(sharpness(primitives))
+
+
+def log_volume(primitives: xr.Dataset) -> xr.DataArray:
+    """Mean over samples of log dVol = sum_j log sigma_j, over all N modes (Eq. 10).
+
+    Minus infinity where a singular value of any sample is zero; `zero_singular_values`
+    counts these.
+    """
+    return _mean(_logarithm(primitives["singular_value"]).sum("mode", skipna=False))
+
+
+def log_volume_top3(primitives: xr.Dataset) -> xr.DataArray:
+    """As `log_volume`, over the three largest singular values only."""
+    largest = primitives["singular_value"].isel(mode=slice(3))
+    return _mean(_logarithm(largest).sum("mode", skipna=False))
+
+
+def input_gradient_norm(primitives: xr.Dataset) -> xr.DataArray:
+    """G = mean of ||df/dx||_F^2 over samples (Eq. 6 with k = 2)."""
+    return _mean(np.square(primitives["singular_value"]).sum("mode", skipna=False))
+
+
+def mls(primitives: xr.Dataset) -> xr.DataArray:
+    """Maximum local sensitivity: mean of sigma_1 over samples (Eq. 13)."""
+    return _mean(primitives["singular_value"].isel(mode=0))
+
+
+def local_dimension(primitives: xr.Dataset) -> xr.DataArray:
+    """Local dimensionality: mean participation ratio of the sigma_j^2 (Eq. 14).
+
+    Between 1 and N; NaN where a sample's Jacobian is zero.
+    """
+    values = primitives["singular_value"]
+    # Relative to the largest, so that fourth powers neither vanish nor overflow.
+    variances = np.square(values / values.isel(mode=0))
+    total = variances.sum("mode", skipna=False)
+    ratio = np.square(total) / np.square(variances).sum("mode", skipna=False)
+    counted = values.isel(mode=0).notnull().sum("sample")
+    return ratio.sum("sample") / counted.where(ratio.notnull().sum("sample") == counted)
+
+
+def zero_singular_values(primitives: xr.Dataset) -> xr.DataArray:
+    """How many singular values are exactly zero, over samples and modes."""
+    return (primitives["singular_value"] == 0).sum(("sample", "mode"))
+
+
+def unresolved_singular_values(primitives: xr.Dataset) -> xr.DataArray:
+    """How many singular values are positive but lost in the network's rounding.
+
+    Counts 0 < sigma_j <= eps sigma_1, with eps of the dtype in which was measured.
+    """
+    values = primitives["singular_value"]
+    resolution = np.finfo(primitives.attrs["dtype"]).eps * values.isel(mode=0)
+    return ((values > 0) & (values <= resolution)).sum(("sample", "mode"))
+
+
+_FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
+    sharpness,
+    sqrt_sharpness,
+    log_volume,
+    log_volume_top3,
+    input_gradient_norm,
+    mls,
+    local_dimension,
+    zero_singular_values,
+    unresolved_singular_values,
+)
+
+
+def quantities(primitives: xr.Dataset) -> xr.Dataset:
+    """All quantities of this module, one variable each, named as the functions."""
+    values = {function.__name__: function(primitives) for function in _FUNCTIONS}
+    for value in values.values():
+        value.attrs = {}
+    coordinates = {name: primitives[name].attrs for name in primitives.coords}
+    result = xr.Dataset({name: value.drop_vars(value.coords) for name, value in values.items()})
+    result = annotate(result, QUANTITIES)
+    kept = {
+        name: coordinate
+        for name, coordinate in primitives.coords.items()
+        if set(coordinate.dims) <= set(result.dims)
+    }
+    result = result.assign_coords(kept)
+    for name in kept:
+        result[name].attrs = coordinates[name]
+    return result
+
+
+def _mean(per_sample: xr.DataArray) -> xr.DataArray:
+    return per_sample.mean("sample", skipna=True)
+
+
+def _logarithm(values: xr.DataArray) -> xr.DataArray:
+    with np.errstate(divide="ignore"):
+        return np.log(values)

@@ -1,0 +1,133 @@
+"""Tables in the documentation that come from the code.
+
+`python -m flatness.documentation` rewrites them between their markers, and
+`envs/environment.yaml` from the locked versions; a test fails while any of these is
+not in step.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from flatness.glossary import Term
+from flatness.glossary.primitives import PRIMITIVES
+from flatness.glossary.quantities import QUANTITIES
+from flatness.settings.keys import tree
+
+ROOT = Path(__file__).parents[2]
+
+
+def stale() -> dict[Path, str]:
+    """The files that are not in step, with what they should hold."""
+    wanted = {
+        ROOT / "README.md": _between(
+            ROOT / "README.md", "glossary", glossary_table(PRIMITIVES | QUANTITIES)
+        ),
+        ROOT / "config/README.md": _between(ROOT / "config/README.md", "keys", settings_table()),
+        ROOT / "envs/environment.yaml": conda_environment(),
+    }
+    return {
+        path: text for path, text in wanted.items() if not path.exists() or path.read_text() != text
+    }
+
+
+def settings_table() -> str:
+    """The reference of all configuration keys, as a Markdown table."""
+    rows = ["| key | type | default | unit | meaning |", "| --- | --- | --- | --- | --- |"]
+    for path, info in tree().rows():
+        unit = (info.json_schema_extra or {}).get("unit", "")
+        cells = (f"`{path}`", _type(info), _default(info), unit, info.description)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def glossary_table(terms: dict[str, Term]) -> str:
+    """All variables of the netCDF files and all quantities, as a Markdown table."""
+    rows = ["| name | in words | formula | paper | unit |", "| --- | --- | --- | --- | --- |"]
+    for name, term in terms.items():
+        cells = (f"`{name}`", term.long_name, f"`{term.formula}`", term.equation, term.units)
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def conda_environment() -> str:
+    """The direct requirements for conda users, at the locked versions."""
+    locked = dict(
+        re.findall(
+            r"^([a-z0-9-]+)==([^ ]+)", (ROOT / "envs/requirements.txt").read_text(), re.MULTILINE
+        )
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    ranges = project["dependencies"] + project["optional-dependencies"]["dev"]
+    names = sorted(re.match(r"[A-Za-z0-9-]+", entry)[0].lower() for entry in ranges)
+    return "\n".join(
+        [
+            "# For conda users: the versions of envs/requirements.txt. Written by",
+            "# `make docs`; do not edit by hand. README.md says how to use it.",
+            "name: flatness",
+            "channels:",
+            "  - conda-forge",
+            "  - nodefaults",
+            "dependencies:",
+            "  - python>=3.11",
+            "  - pip",
+            "  - pip:",
+            *(f"      - {name}=={locked[name]}" for name in names),
+            "",
+        ]
+    )
+
+
+def _between(path: Path, marker: str, text: str) -> str:
+    begin, end = f"<!-- begin {marker} -->\n", f"\n<!-- end {marker} -->"
+    before, rest = path.read_text().split(begin)
+    _, after = rest.split(end)
+    return f"{before}{begin}{text}{end}{after}"
+
+
+def _type(info: FieldInfo) -> str:
+    bounds = [
+        f"{symbol} {getattr(bound, name):g}"
+        for bound in info.metadata
+        for name, symbol in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
+        if getattr(bound, name, None) is not None
+    ]
+    return ", ".join([_type_name(info.annotation), *bounds])
+
+
+def _type_name(kind: Any) -> str:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _type_name(arguments[0])
+    if origin is tuple:
+        return f"list of {_type_name(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    if arguments and all(isinstance(value, str) for value in arguments):
+        return " or ".join(f"`{value}`" for value in arguments)
+    if arguments:
+        return " or ".join(dict.fromkeys(_type_name(a) for a in arguments if a is not type(None)))
+    return {int: "integer", float: "number", str: "text", bool: "true or false"}.get(
+        kind, "mapping"
+    )
+
+
+def _default(info: FieldInfo) -> str:
+    if info.default is PydanticUndefined:
+        return "required"
+    if info.default is None:
+        return "left out"
+    if isinstance(info.default, BaseModel):
+        return "as below"
+    return f"`{str(info.default).lower() if isinstance(info.default, bool) else info.default}`"
+
+
+if __name__ == "__main__":
+    for file, content in stale().items():
+        file.write_text(content)
+        print(f"rewrote {file.relative_to(ROOT)}")

@@ -1,0 +1,29 @@
+"""Errors that a user can mend.
+
+Each message is one line: the place, the value found, what is allowed, and what
+to do next. A job that ends with one of these prints the line and no traceback.
+"""
+
+
+class FlatnessError(Exception):
+    """Base of every error whose cause is outside this code."""
+
+
+class SettingsError(FlatnessError):
+    """The configuration is not acceptable."""
+
+
+class DatasetError(FlatnessError):
+    """A dataset is absent, damaged or does not hold what was asked for."""
+
+
+class DeviceError(FlatnessError):
+    """The device asked for cannot be used."""
+
+
+class StorageError(FlatnessError):
+    """A stored file is damaged or belongs to something else."""
+
+
+class MeasurementError(FlatnessError):
+    """The network or the inputs cannot be measured as they are."""

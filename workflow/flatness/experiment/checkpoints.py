@@ -1,0 +1,223 @@
+"""Checkpoints on disk, in safetensors.
+
+While a run trains, each checkpoint is a file of its own in the run's state
+folder; the run resumes from the last one. When it ends, all of them become one
+file. Both kinds carry SHA-256 digests, because safetensors notices a truncated
+file but not a flipped bit.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from flatness.errors import StorageError
+from flatness.storage import atomic_path
+
+# All metadata is one entry: safetensors does not fix the order of several.
+_METADATA = "flatness"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A network at one iteration, with what was recorded since the checkpoint before.
+
+    Args:
+        iteration: number of updates so far.
+        weights: the network's state, by name.
+        record: training curve at this iteration, by name (see `training`).
+    """
+
+    iteration: int
+    weights: Mapping[str, Tensor]
+    record: Mapping[str, Tensor]
+
+
+class StateFolder:
+    """The checkpoints of an unfinished run.
+
+    The folder is no output of any rule: the workflow engine deletes declared
+    outputs before it starts a job again.
+
+    Args:
+        folder: created when the first checkpoint is saved.
+        identity: of the run; files of another identity are not used.
+    """
+
+    def __init__(self, folder: str | Path, identity: str):
+        self.folder = Path(folder)
+        self.identity = identity
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write one checkpoint atomically."""
+        tensors = _joined(checkpoint)
+        metadata = {"identity": self.identity, "digest": _digest(tensors)}
+        with atomic_path(self._path(checkpoint.iteration)) as temporary:
+            save_file(tensors, temporary, {_METADATA: json.dumps(metadata)})
+
+    def resume(self, schedule: Sequence[int]) -> list[Checkpoint]:
+        """The sound checkpoints of this run, from the first of the schedule without a gap."""
+        found: list[Checkpoint] = []
+        for iteration in schedule:
+            checkpoint = self._load(iteration)
+            if checkpoint is None:
+                break
+            found.append(checkpoint)
+        return found
+
+    def clear(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _path(self, iteration: int) -> Path:
+        return self.folder / f"{iteration:010d}.safetensors"
+
+    def _load(self, iteration: int) -> Checkpoint | None:
+        try:
+            with _opened(self._path(iteration)) as (file, metadata):
+                if metadata.get("identity") != self.identity:
+                    return None
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except StorageError:
+            return None
+        if _digest(tensors) != metadata["digest"]:
+            return None
+        return Checkpoint(iteration, _part(tensors, "weights/"), _part(tensors, "record/"))
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run: its record at once, its weights as they are asked for.
+
+    Args:
+        path: the file.
+        iterations: the checkpoints' iterations.
+        record: each curve, stacked over checkpoints, or joined for `minibatch_loss`.
+        facts: what the run was made from, and `diverged_at`: the iteration whose loss
+            was the first that is not finite, or None.
+    """
+
+    path: Path
+    iterations: tuple[int, ...]
+    record: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+    digests: Mapping[str, str]
+
+    def weights(self, iteration: int) -> dict[str, Tensor]:
+        """The network's state at one checkpoint.
+
+        Raises:
+            StorageError: the checkpoint is damaged.
+        """
+        prefix = f"{iteration}/"
+        with _opened(self.path) as (file, _):
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+        _verify(self.path, f"checkpoint {iteration}", tensors, self.digests[str(iteration)])
+        return tensors
+
+
+def write_run(
+    path: str | Path, checkpoints: Sequence[Checkpoint], tail: Tensor, facts: Mapping[str, Any]
+) -> None:
+    """Write a finished run as one file, atomically.
+
+    Args:
+        path: where to.
+        checkpoints: all of them, in order.
+        tail: mini-batch losses after the last checkpoint, up to a divergence.
+        facts: see `TrainedRun`.
+    """
+    record = {
+        name: torch.stack([checkpoint.record[name] for checkpoint in checkpoints])
+        for name in checkpoints[0].record
+        if name != "minibatch_loss"
+    }
+    record["minibatch_loss"] = torch.cat(
+        [*(checkpoint.record["minibatch_loss"] for checkpoint in checkpoints), tail]
+    )
+    digests = {str(c.iteration): _digest(c.weights) for c in checkpoints}
+    digests["record"] = _digest(record)
+    tensors = {
+        f"{checkpoint.iteration}/{name}": tensor
+        for checkpoint in checkpoints
+        for name, tensor in checkpoint.weights.items()
+    } | {f"record/{name}": tensor for name, tensor in record.items()}
+    metadata = {
+        "iterations": [checkpoint.iteration for checkpoint in checkpoints],
+        "digests": digests,
+        "facts": dict(facts),
+    }
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, {_METADATA: json.dumps(metadata)})
+
+
+def read_run(path: str | Path) -> TrainedRun:
+    """Open a finished run.
+
+    Raises:
+        StorageError: the file is absent or damaged.
+    """
+    with _opened(path) as (file, metadata):
+        if not {"iterations", "digests", "facts"} <= set(metadata):
+            raise StorageError(f"{path}: is no finished run. Delete it and start again.")
+        names = [name for name in file.keys() if name.startswith("record/")]  # noqa: SIM118
+        record = {name.removeprefix("record/"): file.get_tensor(name) for name in names}
+    _verify(path, "the training curve", record, metadata["digests"]["record"])
+    return TrainedRun(
+        Path(path), tuple(metadata["iterations"]), record, metadata["facts"], metadata["digests"]
+    )
+
+
+@contextmanager
+def _opened(path: str | Path):
+    """The file and its metadata."""
+    try:
+        with safe_open(path, "pt") as file:
+            yield file, json.loads((file.metadata() or {}).get(_METADATA, "{}"))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise StorageError(
+            f"{path}: is absent or no readable checkpoint file ({error}). It is not used. "
+            "Delete it and start again; the run will be trained anew."
+        ) from error
+
+
+def _verify(path: str | Path, what: str, tensors: Mapping[str, Tensor], digest: str) -> None:
+    found = _digest(tensors)
+    if found != digest:
+        raise StorageError(
+            f"{path}: {what} is damaged, its digest is {found}. Allowed: {digest}. It is not used. "
+            "Delete the file and start again; the run will be trained anew."
+        )
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _joined(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    return {f"weights/{name}": tensor for name, tensor in checkpoint.weights.items()} | {
+        f"record/{name}": tensor for name, tensor in checkpoint.record.items()
+    }
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,144 @@
+"""CIFAR10 and FashionMNIST through torchvision, from archives below the data folder."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+
+from flatness.errors import DatasetError
+from flatness.experiment.datasets import Description, Images
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is public knowledge of a dataset: no archive has to be opened for it."""
+
+    archives: tuple[str, ...]
+    class_names: tuple[str, ...]
+    train_per_class: int
+    test_per_class: int
+
+
+KNOWN = {
+    "CIFAR10": _Known(
+        ("cifar-10-python.tar.gz",),
+        (
+            *("airplane", "automobile", "bird", "cat", "deer"),
+            *("dog", "frog", "horse", "ship", "truck"),
+        ),
+        5000,
+        1000,
+    ),
+    "FashionMNIST": _Known(
+        tuple(
+            f"FashionMNIST/raw/{part}-ubyte.gz"
+            for split in ("train", "t10k")
+            for part in (f"{split}-images-idx3", f"{split}-labels-idx1")
+        ),
+        (
+            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+        ),
+        6000,
+        1000,
+    ),
+}
+
+
+def describe(dataset, data_folder, download) -> Description:
+    """Names and counts, and which archives are not below the data folder."""
+    known = KNOWN[dataset["dataset"]]
+    absent = tuple(name for name in known.archives if not (Path(data_folder) / name).is_file())
+    if absent and not download:
+        raise DatasetError(
+            f"{Path(data_folder) / absent[0]}: no such file, and `download` is false. Allowed: a "
+            f"data folder with the archives of {dataset['dataset']} as torchvision downloads them. "
+            "Set folders.data to such a folder, or set download to true."
+        )
+    classes = len(known.class_names)
+    return Description(
+        known.class_names,
+        (known.train_per_class,) * classes,
+        (known.test_per_class,) * classes,
+        absent,
+    )
+
+
+def sources(name: str) -> dict[str, tuple[str, str]]:
+    """URL and MD5 checksum of each archive, as torchvision states them."""
+    from torchvision import datasets
+
+    if name == "CIFAR10":
+        return {KNOWN[name].archives[0]: (datasets.CIFAR10.url, datasets.CIFAR10.tgz_md5)}
+    mirror = datasets.FashionMNIST.mirrors[0]
+    return {
+        f"FashionMNIST/raw/{file}": (f"{mirror}{file}", md5)
+        for file, md5 in datasets.FashionMNIST.resources
+    }
+
+
+def load(dataset, data_folder, download) -> Images:
+    """Verify the archives' checksums, then let torchvision read them.
+
+    torchvision unpacks beside its archives; it is given links to them in a
+    temporary folder, so that the data folder may be read-only.
+    """
+    from torchvision import datasets
+
+    name, data_folder = dataset["dataset"], Path(data_folder)
+    describe(dataset, data_folder, download)
+    with tempfile.TemporaryDirectory() as scratch:
+        for archive, (url, md5) in sources(name).items():
+            path = data_folder / archive
+            if not path.is_file():
+                _download(url, path, md5)
+            _verify(path, md5)
+            link = Path(scratch, archive)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path.resolve())
+        reader = getattr(datasets, name)
+        splits = [reader(scratch, train=train, download=True) for train in (True, False)]
+    (train_images, train_labels), (test_images, test_labels) = (
+        (_channels_first(np.asarray(split.data)), np.asarray(split.targets, dtype=np.int64))
+        for split in splits
+    )
+    names = tuple(splits[0].classes)
+    return Images(names, 255, train_images, train_labels, test_images, test_labels)
+
+
+def _channels_first(images: np.ndarray) -> np.ndarray:
+    """(images, height, width[, 3]) as (images, channels, height, width)."""
+    if images.ndim == 3:
+        return images[:, np.newaxis]
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def _verify(path: Path, md5: str) -> None:
+    from torchvision.datasets.utils import calculate_md5
+
+    found = calculate_md5(str(path))
+    if found != md5:
+        raise DatasetError(
+            f"{path}: is damaged, its MD5 checksum is {found}. Allowed: {md5}. It is not used. "
+            "Delete it and start again with download: true, or put a sound copy in its place."
+        )
+
+
+def _download(url: str, path: Path, md5: str) -> None:
+    """Fetch one archive into the data folder; it appears there whole and verified, or not."""
+    from torchvision.datasets.utils import download_url
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as scratch:
+            download_url(url, scratch, filename=path.name, md5=md5)
+            os.replace(Path(scratch, path.name), path)
+    except (OSError, URLError, RuntimeError) as error:
+        raise DatasetError(
+            f"{path}: could not be downloaded from {url} ({error}). Allowed: a network that "
+            "reaches it, and a data folder that can be written to. Try again later, or set "
+            "folders.data to a folder that holds the archive."
+        ) from error

@@ -1,0 +1,57 @@
+"""Where a job computes, and with how many threads."""
+
+import os
+
+import torch
+from torch import nn
+
+from flatness.errors import DeviceError
+
+
+def configure(device: str, threads: int) -> torch.device:
+    """Choose the device of this process and make its arithmetic repeatable.
+
+    TF32 is switched off and cuDNN made to choose deterministic algorithms without
+    trying which is fastest. The thread count is set here and nowhere else, because
+    sums over more threads round differently.
+
+    Args:
+        device: "auto", "cpu" or "cuda"; "auto" takes a GPU where there is one.
+        threads: CPU threads of one operation.
+
+    Raises:
+        DeviceError: "cuda" was asked for and is absent.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(
+            "device = 'cuda', but torch finds no usable GPU. Allowed here: auto, cpu. Set device "
+            "to one of these, or run where a GPU, its driver and a CUDA build of torch are present."
+        )
+    torch.set_num_threads(threads)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda":
+        # Read by cuBLAS when its first handle is made.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cuda.matmul.fp32_precision = "ieee"
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+    return torch.device(device)
+
+
+def memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
+    """The memory format in which a network runs fastest.
+
+    On the CPU, max-pooling and small convolutions are about twice as fast with the
+    channels innermost.
+    """
+    convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
+    if convolves and device.type == "cpu":
+        return torch.channels_last
+    return torch.contiguous_format
+
+
+def device_name(device: torch.device) -> str:
+    """The device in words, for provenance."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

@@ -1,0 +1,275 @@
+"""Training one network with plain SGD.
+
+A run is a pure function of its plan and the dataset. Its whole state between two
+checkpoints is the weights: batch order depends on (seed, epoch) only, and torch's
+generators are seeded anew, from (seed, iteration), after every checkpoint. A
+checkpoint is therefore all that is needed to resume with the same bits.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from flatness import stages
+from flatness.experiment.batches import epoch_order, iterations_per_epoch
+from flatness.experiment.checkpoints import Checkpoint, StateFolder, write_run
+from flatness.experiment.device import configure, device_name, memory_format
+from flatness.experiment.losses import loss_function, targets
+from flatness.experiment.networks import build
+from flatness.experiment.prepared import load_prepared
+from flatness.experiment.schedule import checkpoint_iterations
+
+log = logging.getLogger(__name__)
+
+# Iterations between two looks at whether the loss is still finite; on a GPU each
+# look waits for all work that was queued.
+_LOOK_EVERY = 100
+_EVALUATION_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """Everything that decides a run's outcome but the dataset.
+
+    Args:
+        run: id of the run.
+        network: `name` and options, as in the configuration.
+        loss: see `losses`.
+        learning_rate: constant step size.
+        batch_size: samples in a mini-batch.
+        seed: of initial weights and batch order.
+        iterations: number of updates.
+        early_checkpoints, late_checkpoints: see `schedule`.
+        device: "auto", "cpu" or "cuda".
+        threads: CPU threads.
+    """
+
+    run: str
+    network: dict[str, Any]
+    loss: str
+    learning_rate: float
+    batch_size: int
+    seed: int
+    iterations: int
+    early_checkpoints: int
+    late_checkpoints: int
+    device: str
+    threads: int
+
+    @property
+    def schedule(self) -> tuple[int, ...]:
+        """The iterations at which the run is checkpointed."""
+        return checkpoint_iterations(self.iterations, self.early_checkpoints, self.late_checkpoints)
+
+
+def train(plan: TrainingPlan, dataset: str | Path, output: str | Path, state: str | Path) -> None:
+    """Train one run, or finish it where an earlier attempt stopped.
+
+    At each checkpoint the loss and accuracy on the full training and test sets and
+    the predicted class of each test image are recorded; in between, the loss of
+    each mini-batch. A run whose loss stops being finite ends there, with the
+    iteration stated in the file.
+
+    Args:
+        plan: the run.
+        dataset: a prepared dataset.
+        output: where the finished run goes (see `checkpoints`).
+        state: folder for checkpoints until then; deleted at the end.
+
+    Raises:
+        DeviceError: the device asked for is absent.
+        StorageError: the prepared dataset is damaged.
+    """
+    device = configure(plan.device, plan.threads)
+    data = load_prepared(dataset)
+    facts = {
+        "plan": asdict(plan),
+        "device": device_name(device),
+        "dataset_checksum": data.checksum,
+        "iterations_per_epoch": iterations_per_epoch(len(data.train_targets), plan.batch_size),
+        "torch": torch.__version__,
+        "code": stages.training_code(plan.network),
+    }
+    identity = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    folder = StateFolder(state, identity)
+    loop = _Loop(plan, data, device)
+
+    checkpoints = folder.resume(plan.schedule)
+    if checkpoints:
+        log.info("%s: resuming at iteration %d", plan.run, checkpoints[-1].iteration)
+    else:
+        folder.clear()
+        checkpoints = [loop.start()]
+        folder.save(checkpoints[0])
+    loop.restore(checkpoints[-1])
+
+    diverged_at, tail = None, torch.empty(0)
+    with _Progress(plan, checkpoints[-1].iteration) as progress:
+        for end in plan.schedule[len(checkpoints) :]:
+            losses = loop.advance(checkpoints[-1].iteration, end, progress.bar)
+            checkpoint, finite = None, _leading_finite(losses)
+            if finite == end - checkpoints[-1].iteration:
+                checkpoint = loop.checkpoint(end, losses)
+            if checkpoint is None or not checkpoint.record["train_loss"].isfinite():
+                tail = losses[:finite]
+                diverged_at = checkpoints[-1].iteration + min(finite + 1, len(losses))
+                log.warning("%s: the loss is not finite at iteration %d", plan.run, diverged_at)
+                break
+            folder.save(checkpoint)
+            checkpoints.append(checkpoint)
+            progress.report(checkpoint)
+
+    write_run(output, checkpoints, tail, facts | {"diverged_at": diverged_at})
+    folder.clear()
+
+
+class _Loop:
+    """The network and the data of one run, resident on the device."""
+
+    def __init__(self, plan: TrainingPlan, data, device: torch.device):
+        self.plan, self.device = plan, device
+        shape = data.train_inputs.shape[1:]
+        self.network: nn.Module = build(plan.network, shape, data.outputs, plan.seed).to(device)
+        layout = memory_format(self.network, device)
+        self.network.to(memory_format=layout).train()
+        self.loss = loss_function(plan.loss)
+        self.optimiser = torch.optim.SGD(self.network.parameters(), lr=plan.learning_rate)
+        self.inputs, self.labels, self.targets = {}, {}, {}
+        for split in ("train", "test"):
+            inputs = torch.from_numpy(getattr(data, f"{split}_inputs"))
+            self.inputs[split] = inputs.to(device, memory_format=layout)
+            self.labels[split] = torch.from_numpy(getattr(data, f"{split}_targets")).to(device)
+            self.targets[split] = targets(
+                plan.loss, self.labels[split], data.outputs, self.inputs[split].dtype
+            )
+
+    def start(self) -> Checkpoint:
+        """The checkpoint of iteration 0."""
+        return self.checkpoint(0, torch.empty(0))
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Make the network what it was at `checkpoint`."""
+        self.network.load_state_dict(dict(checkpoint.weights))
+
+    def advance(self, begin: int, end: int, bar: tqdm) -> Tensor:
+        """Do the iterations begin + 1 .. end, or fewer if the loss stops being finite.
+
+        Returns:
+            (iterations done,) float32 on the CPU, the loss of each mini-batch.
+        """
+        samples = len(self.labels["train"])
+        per_epoch = iterations_per_epoch(samples, self.plan.batch_size)
+        losses = torch.empty(end - begin, device=self.device)
+        seed = int(np.random.SeedSequence([self.plan.seed, begin]).generate_state(1)[0])
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            epoch, order = None, None
+            for iteration in range(begin, end):
+                if iteration // per_epoch != epoch:
+                    epoch = iteration // per_epoch
+                    order = torch.from_numpy(epoch_order(self.plan.seed, epoch, samples))
+                    order = order.to(self.device)
+                first = (iteration % per_epoch) * self.plan.batch_size
+                losses[iteration - begin] = self._step(order[first : first + self.plan.batch_size])
+                done = iteration - begin + 1
+                if done % _LOOK_EVERY == 0 or iteration + 1 == end:
+                    bar.update(begin + done - bar.n)
+                    if not losses[:done].isfinite().all():
+                        return losses[:done].cpu()
+        return losses.cpu()
+
+    def checkpoint(self, iteration: int, minibatch_loss: Tensor) -> Checkpoint:
+        """The network as it is, evaluated on all images."""
+        record = {"minibatch_loss": minibatch_loss}
+        for split in ("train", "test"):
+            loss, predicted = self._evaluate(split)
+            correct = predicted == self.labels[split]
+            record[f"{split}_loss"] = loss
+            record[f"{split}_accuracy"] = correct.double().mean().cpu()
+        record["test_prediction"] = predicted.to(torch.int16).cpu()
+        weights = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in self.network.state_dict().items()
+        }
+        return Checkpoint(iteration, weights, record)
+
+    def _step(self, batch: Tensor) -> Tensor:
+        """One update; the loss before it."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.loss(self.network(self.inputs["train"][batch]), self.targets["train"][batch])
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    @torch.no_grad()
+    def _evaluate(self, split: str) -> tuple[Tensor, Tensor]:
+        """Mean loss (float64) and predicted outputs over all images of a split."""
+        self.network.eval()
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        predicted = []
+        batches = zip(
+            self.inputs[split].split(_EVALUATION_BATCH),
+            self.targets[split].split(_EVALUATION_BATCH),
+            strict=True,
+        )
+        for inputs, target in batches:
+            output = self.network(inputs)
+            total += self.loss(output, target).double() * len(inputs)
+            predicted.append(output.argmax(dim=1))
+        self.network.train()
+        return (total / len(self.labels[split])).cpu(), torch.cat(predicted)
+
+
+class _Progress:
+    """A bar on a terminal, and one line per checkpoint in the log."""
+
+    def __init__(self, plan: TrainingPlan, begin: int):
+        self.plan, self.begin = plan, begin
+        self.started = time.monotonic()
+        self.bar = tqdm(
+            total=plan.iterations,
+            initial=begin,
+            desc=plan.run,
+            unit="it",
+            leave=False,
+            disable=None,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.bar.close()
+
+    def report(self, checkpoint: Checkpoint) -> None:
+        """Log a checkpoint with the rate so far and the time that is left at this rate."""
+        done = checkpoint.iteration - self.begin
+        rate = done / max(time.monotonic() - self.started, 1e-9)
+        left = (self.plan.iterations - checkpoint.iteration) / max(rate, 1e-9)
+        log.info(
+            "%s: iteration %d of %d, train loss %.4g, train accuracy %.4f, test accuracy %.4f, "
+            "%.0f it/s, %.0f s left",
+            self.plan.run,
+            checkpoint.iteration,
+            self.plan.iterations,
+            checkpoint.record["train_loss"],
+            checkpoint.record["train_accuracy"],
+            checkpoint.record["test_accuracy"],
+            rate,
+            left,
+        )
+
+
+def _leading_finite(losses: Tensor) -> int:
+    """How many losses come before the first that is not finite."""
+    bad = (~losses.isfinite()).nonzero()
+    return int(bad[0]) if len(bad) else len(losses)

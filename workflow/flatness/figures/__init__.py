@@ -1,0 +1,1 @@
+"""Figures as pure functions of netCDF files; never torch."""

@@ -1,0 +1,160 @@
+"""Measuring every checkpoint of one training run."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from flatness import stages
+from flatness.experiment.checkpoints import TrainedRun, read_run
+from flatness.experiment.device import configure, device_name
+from flatness.experiment.networks import build
+from flatness.experiment.prepared import PreparedDataset, load_prepared
+from flatness.glossary import annotate
+from flatness.glossary.primitives import PRIMITIVES
+from flatness.measurement.measuring import measure
+from flatness.provenance import provenance
+from flatness.storage import write_dataset
+
+log = logging.getLogger(__name__)
+
+SAMPLE_SETS = ("train", "test", "misclassified")
+_CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+def measure_run(
+    trained: str | Path,
+    dataset: str | Path,
+    output: str | Path,
+    *,
+    dataset_name: str,
+    chunk_size: int,
+    minibatch_window: int,
+) -> None:
+    """Measure all checkpoints of a run on the three sample sets and write one netCDF file.
+
+    The set `misclassified` holds, at each checkpoint, the first wrongly classified test
+    images in the dataset's fixed order; unused places are NaN, or -1 for integers. A
+    sample that is in two sets is measured once.
+
+    Args:
+        trained: the finished run (see `checkpoints`).
+        dataset: the prepared dataset that it was trained on.
+        output: where the file goes.
+        dataset_name: what the configuration calls the dataset.
+        chunk_size: see `measure`.
+        minibatch_window: iterations over which mini-batch losses are averaged.
+
+    Raises:
+        DeviceError: the device that the run names is absent.
+        StorageError: a file is damaged.
+    """
+    run, data = read_run(trained), load_prepared(dataset)
+    plan = run.facts["plan"]
+    device = configure(plan["device"], plan["threads"])
+    network = build(plan["network"], data.train_inputs.shape[1:], data.outputs, plan["seed"])
+    network.to(device).eval()
+    measured = []
+    for position, iteration in enumerate(run.iterations):
+        network.load_state_dict(run.weights(iteration))
+        predicted = run.record["test_prediction"][position].numpy()
+        measured.append(_measure_checkpoint(network, data, predicted, device, chunk_size))
+        log.info("%s: measured iteration %d", plan["run"], iteration)
+    dataset_of_run = xr.concat(
+        measured,
+        "checkpoint",
+        data_vars="all",
+        coords="minimal",
+        compat="equals",
+        join="exact",
+        combine_attrs="override",
+    ).assign(_training_curve(run, minibatch_window))
+    dataset_of_run = dataset_of_run.assign_coords(
+        iteration=("checkpoint", np.array(run.iterations)),
+        epoch=("checkpoint", np.array(run.iterations) / run.facts["iterations_per_epoch"]),
+        sample_set=np.array(SAMPLE_SETS, dtype=object),
+    )
+    diverged_at = run.facts["diverged_at"]
+    dataset_of_run.attrs |= provenance(
+        run=plan["run"],
+        settings=plan,
+        seed=plan["seed"],
+        device=device_name(device),
+        threads=plan["threads"],
+        dataset=dataset_name,
+        dataset_checksum=data.checksum,
+        training=run.facts,
+        measuring={"chunk_size": chunk_size, "code": stages.measuring_code(plan["network"])},
+        diverged=int(diverged_at is not None),
+        excluded_because=(
+            "" if diverged_at is None else f"the loss is not finite at iteration {diverged_at}"
+        ),
+    )
+    write_dataset(annotate(dataset_of_run, PRIMITIVES), output)
+
+
+def _measure_checkpoint(
+    network: nn.Module,
+    data: PreparedDataset,
+    predicted: np.ndarray,
+    device: torch.device,
+    chunk_size: int,
+) -> xr.Dataset:
+    """The primitives of one checkpoint, with the dimensions sample_set and sample."""
+    wrong = data.test_order[(predicted != data.test_targets)[data.test_order]]
+    misclassified = wrong[: data.samples]
+    test = np.union1d(data.test_samples, misclassified)
+    inputs = np.concatenate([data.train_inputs[data.train_samples], data.test_inputs[test]])
+    primitives = measure(network, torch.from_numpy(inputs).to(device), chunk_size=chunk_size)
+
+    after_train = len(data.train_samples)
+    sets = {
+        "train": (data.train_samples, data.train_targets, np.arange(after_train)),
+        "test": (
+            data.test_samples,
+            data.test_targets,
+            after_train + np.searchsorted(test, data.test_samples),
+        ),
+        "misclassified": (
+            misclassified,
+            data.test_targets,
+            after_train + np.searchsorted(test, misclassified),
+        ),
+    }
+    members = []
+    for indices, labels, rows in (sets[name] for name in SAMPLE_SETS):
+        member = primitives.isel(sample=rows).assign(
+            label=("sample", labels[indices]),
+            sample_index=("sample", indices),
+            sample_count=((), len(indices)),
+        )
+        missing = data.samples - len(indices)
+        members.append(
+            member.pad(sample=(0, missing), constant_values={"label": -1, "sample_index": -1})
+        )
+    per_sample = [name for name, variable in members[0].items() if "sample" in variable.dims]
+    together = xr.concat(
+        members,
+        "sample_set",
+        data_vars=[*per_sample, "sample_count"],
+        coords="minimal",
+        compat="equals",
+        join="exact",
+        combine_attrs="override",
+    )
+    return together.assign(misclassified_total=((), len(wrong)))
+
+
+def _training_curve(run: TrainedRun, window: int) -> dict[str, tuple[str, np.ndarray]]:
+    """The curves at checkpoints, and mini-batch losses averaged over whole windows."""
+    losses: Tensor = run.record["minibatch_loss"]
+    windows = len(losses) // window
+    averaged = losses[: windows * window].double().reshape(windows, window).mean(1)
+    curves = {name: ("checkpoint", run.record[name].numpy()) for name in _CURVES}
+    return curves | {
+        "minibatch_loss": ("window", averaged.numpy()),
+        "window_end": ("window", window * np.arange(1, windows + 1)),
+    }

@@ -1,0 +1,140 @@
+"""What can be known to fail before any job starts, without loading torch."""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from flatness.errors import DatasetError, DeviceError, FlatnessError, SettingsError
+from flatness.experiment.datasets import (
+    describe,
+    from_torchvision,
+    outputs_of_labels,
+    selected_labels,
+)
+from flatness.settings.model import Dataset, Settings
+
+_CONNECT_SECONDS = 15
+
+
+def check_datasets(settings: Settings, place: str) -> None:
+    """Compare the configuration with what its datasets hold.
+
+    Raises:
+        SettingsError, DatasetError: a dataset is absent and may not be downloaded, a
+            class does not exist, outputs or samples do not fit, or a batch is larger
+            than the training set; one line per mistake.
+    """
+    problems = [
+        f"{place}: {problem}"
+        for name, dataset in settings.datasets.items()
+        for problem in _dataset_problems(settings, name, dataset)
+    ]
+    if problems:
+        raise SettingsError("\n".join(problems))
+
+
+def check_results_folder(settings: Settings, place: str) -> None:
+    """See whether the results folder can be written to, without making it.
+
+    Raises:
+        SettingsError: it cannot.
+    """
+    folder = Path(settings.folders.results)
+    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"{place}: folders.results = {settings.folders.results!r} cannot be written to: "
+            f"{existing} is not a writable folder. Allowed: a folder that you may write to. Choose "
+            "another, or change its permissions."
+        )
+
+
+def check_device(device: str, place: str) -> None:
+    """Ask the NVIDIA driver whether there is a GPU, if one is demanded.
+
+    Raises:
+        DeviceError: there is none.
+    """
+    if device == "cuda" and _gpus() == 0:
+        raise DeviceError(
+            f"{place}: device = 'cuda', but this machine has no usable NVIDIA GPU. Allowed here: "
+            "auto, cpu. Set device to one of these, or run where there is a GPU and its driver."
+        )
+
+
+def check_network(dataset: Dataset, settings: Settings, place: str) -> None:
+    """Ask whether the archives that are absent can be fetched from where they are published.
+
+    Raises:
+        DatasetError: they cannot.
+    """
+    found = describe(dataset.model_dump(), Path(settings.folders.data), settings.download)
+    if not found.absent:
+        return
+    archive = found.absent[0]
+    url = from_torchvision.sources(dataset.dataset)[archive][0]
+    try:
+        urlopen(Request(url, method="HEAD"), timeout=_CONNECT_SECONDS).close()
+    except HTTPError:
+        pass  # a server that answers at all is reachable
+    except (URLError, OSError) as error:
+        raise DatasetError(
+            f"{place}: {Path(settings.folders.data) / archive} is absent and {url} cannot be "
+            f"reached ({error}). Allowed: a data folder with the archives of {dataset.dataset}, "
+            "or a network. Set folders.data to a folder that holds them, or connect and try again."
+        ) from None
+
+
+def _dataset_problems(settings: Settings, name: str, dataset: Dataset) -> Iterator[str]:
+    where = f"datasets.{name}"
+    try:
+        source = dataset.model_dump()
+        found = describe(source, Path(settings.folders.data), settings.download)
+    except FlatnessError as error:
+        yield f"{where}: {error}"
+        return
+    classes = len(found.class_names)
+    labels = selected_labels(source, classes)
+    if labels[-1] >= classes:
+        listed = ", ".join(f"{k} {class_name}" for k, class_name in enumerate(found.class_names))
+        yield (
+            f"{where}.classes = {labels[-1]} is no class label. Allowed: {listed}. "
+            "Name labels of these."
+        )
+        return
+    try:
+        outputs_of_labels(labels, dataset.outputs)
+    except ValueError as error:
+        yield (
+            f"{where}.outputs = {dataset.outputs} does not fit {len(labels)} classes with labels "
+            f"up to {labels[-1]}. Allowed: {error}. Change it."
+        )
+    train = sum(found.train_counts[label] for label in labels)
+    test = sum(found.test_counts[label] for label in labels)
+    if dataset.samples > min(train, test):
+        yield (
+            f"{where}.samples = {dataset.samples} is more than there are images. Allowed: 1 to "
+            f"{min(train, test)}. Lower it."
+        )
+    for study_name, study in settings.studies.items():
+        for position, setting in enumerate(study.sweep):
+            if study.dataset == name and setting.batch_size > train:
+                yield (
+                    f"studies.{study_name}.sweep[{position}].batch_size = {setting.batch_size} is "
+                    f"larger than the training set of {name!r}. Allowed: 1 to {train}. Lower it."
+                )
+
+
+def _gpus() -> int:
+    """How many GPUs the NVIDIA driver lets this process see."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value

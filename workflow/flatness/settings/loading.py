@@ -1,0 +1,78 @@
+"""From the mapping that Snakemake read to checked settings, or to one clear line."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from flatness.errors import SettingsError
+from flatness.settings.keys import follow
+from flatness.settings.model import Settings
+
+
+def load_settings(config: Mapping[str, Any], place: str) -> Settings:
+    """Check a configuration and make it a frozen `Settings`.
+
+    Args:
+        config: the mapping read from YAML.
+        place: the file or files it came from, named in messages.
+
+    Raises:
+        SettingsError: one line per mistake, each with place, key, value, what is
+            allowed and what to do.
+    """
+    try:
+        text = json.dumps(config)
+    except (TypeError, ValueError) as error:
+        raise SettingsError(
+            f"{place}: holds a value that is no number, text, list or mapping ({error}). "
+            "Allowed: the types named in config/README.md. Put dates and the like in quotes."
+        ) from None
+    try:
+        # The JSON reader is strict about types and yet takes lists for tuples.
+        return Settings.model_validate_json(text)
+    except ValidationError as error:
+        lines = [f"{place}: {_explain(detail)}" for detail in error.errors()]
+        raise SettingsError("\n".join(dict.fromkeys(lines))) from None
+
+
+def _explain(detail: ErrorDetails) -> str:
+    kind, context, given = detail["type"], detail.get("ctx", {}), detail["input"]
+    path, key, above = follow(detail["loc"])
+    value = "" if isinstance(given, dict | list) else f" = {given!r}"
+    sentence = key.info.description.split(". ")[0].rstrip(".") if key.info else ""
+    meaning = f" ({sentence})" if sentence else ""
+
+    if kind == "extra_forbidden":
+        unknown = str(detail["loc"][-1])
+        near = difflib.get_close_matches(unknown, key.children, n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else "Correct or remove it."
+        full = f"{path}.{unknown}" if path else unknown
+        return f"{full} is not a known key. Allowed here: {', '.join(key.children)}. {hint}"
+    if kind == "missing":
+        return f"{path} is missing{meaning}. Add it; config/README.md gives its type and bounds."
+    if kind == "union_tag_not_found":
+        tag = context["discriminator"].strip("'")
+        return f"{path}.{tag} is missing. Allowed: {', '.join(key.variants)}. Add it."
+    if kind == "union_tag_invalid":
+        tag = context["discriminator"].strip("'")
+        return (
+            f"{path}.{tag} = {context['tag']!r} is unknown. "
+            f"Allowed: {context['expected_tags']}. Choose one of these."
+        )
+    if kind == "literal_error":
+        return f"{path}{value} is unknown{meaning}. Allowed: {context['expected']}. Choose one."
+    if kind == "string_pattern_mismatch" and above is not None:
+        return (
+            f"{path}{value} is no usable name. Allowed: letters, digits, - and _, beginning with "
+            "a letter or digit. Rename it."
+        )
+    if kind == "too_short":
+        return f"{path} is empty{meaning}. Allowed: at least one entry. Add one."
+    if kind == "value_error":
+        return f"{path} {context['error']}.".strip()
+    problem = detail["msg"].removeprefix("Input should be ")
+    return f"{path}{value} is not allowed{meaning}. Allowed: {problem}. Change it."

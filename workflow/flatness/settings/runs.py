@@ -1,0 +1,76 @@
+"""The table of runs: one row per study, learning rate, batch size and seed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flatness.settings.model import Settings, TrendFigure
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    `id` is stable: it depends only on the study's name and the values that set
+    the run apart within it, written in their shortest form (0.10 is 0.1).
+    """
+
+    id: str
+    study: str
+    dataset: str
+    learning_rate: float
+    batch_size: int
+    seed: int
+
+
+def number(value: float) -> str:
+    """The shortest text that reads back as the same number, without a trailing .0."""
+    return repr(value).removesuffix(".0")
+
+
+def table_of_runs(settings: Settings) -> dict[str, Run]:
+    """All runs of a configuration by id, in the order in which they are written there."""
+    return {
+        run.id: run
+        for study_name, study in settings.studies.items()
+        for setting in study.sweep
+        for seed in study.seeds
+        for run in [
+            Run(
+                id=f"{study_name}_lr{number(setting.learning_rate)}"
+                f"_bs{setting.batch_size}_seed{seed}",
+                study=study_name,
+                dataset=study.dataset,
+                learning_rate=setting.learning_rate,
+                batch_size=setting.batch_size,
+                seed=seed,
+            )
+        ]
+    }
+
+
+def runs_of_figure(table: dict[str, Run], figure: TrendFigure) -> tuple[Run, ...]:
+    """The runs whose curves a trend figure shows."""
+    fixed = "batch_size" if figure.compare == "learning_rate" else "learning_rate"
+    return tuple(
+        run
+        for run in table.values()
+        if run.study == figure.study and getattr(run, fixed) == figure.fixed
+    )
+
+
+def training_plan(settings: Settings, run: Run) -> dict[str, Any]:
+    """Everything that decides the outcome of a run but the dataset itself."""
+    study = settings.studies[run.study]
+    return {
+        "run": run.id,
+        "network": study.network.model_dump(),
+        "loss": study.loss,
+        "learning_rate": run.learning_rate,
+        "batch_size": run.batch_size,
+        "seed": run.seed,
+        "iterations": study.iterations,
+        "early_checkpoints": study.checkpoints.early,
+        "late_checkpoints": study.checkpoints.late,
+        "device": settings.device,
+        "threads": settings.training.threads,
+    }

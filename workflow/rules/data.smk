@@ -1,0 +1,31 @@
+# The only rule that may touch the network; it never leaves the machine Snakemake runs on.
+
+
+localrules:
+    prepare_dataset,
+
+
+rule prepare_dataset:
+    """Select classes, draw the sample sets and write one file that all runs read."""
+    output:
+        dataset=f"{RESULTS}/datasets/{{dataset}}.nc",
+    log:
+        f"{RESULTS}/logs/prepare_dataset/{{dataset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare_dataset/{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(30),
+    params:
+        name=lambda wildcards: wildcards.dataset,
+        dataset=lambda wildcards: settings.datasets[wildcards.dataset].model_dump(),
+        code=lambda wildcards: stages.preparing_code(
+            settings.datasets[wildcards.dataset].model_dump()
+        ),
+    message:
+        "Preparing dataset {wildcards.dataset}"
+    script:
+        "../scripts/prepare_dataset.py"

@@ -1,0 +1,24 @@
+rule train_run:
+    """Train one network; a run that was killed resumes from its last checkpoint."""
+    input:
+        dataset=dataset_of_run,
+    output:
+        checkpoints=f"{RESULTS}/runs/{{run}}/checkpoints.safetensors",
+    log:
+        f"{RESULTS}/logs/train_run/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_run/{{run}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: settings.training.threads
+    resources:
+        mem_mb=memory(4000),
+        runtime=minutes(240),
+    params:
+        plan=lambda wildcards: training_plan(settings, RUNS[wildcards.run]),
+        state=f"{RESULTS}/state/{{run}}",
+        code=lambda wildcards: stages.training_code(study_of(wildcards).network.model_dump()),
+    message:
+        "Training {wildcards.run}"
+    script:
+        "../scripts/train_run.py"

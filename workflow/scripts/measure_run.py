@@ -1,0 +1,14 @@
+"""Measure every checkpoint of one run."""
+
+from flatness.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    from flatness.measurement.run import measure_run
+
+    measure_run(
+        snakemake.input.checkpoints,
+        snakemake.input.dataset,
+        snakemake.output.measurements,
+        dataset_name=snakemake.params.dataset_name,
+        **snakemake.params.measuring,
+    )
