@@ -23,7 +23,7 @@ $(INSTALLED): envs/requirements.txt envs/installer.txt pyproject.toml
 	  "$(PYTHON) lacks the modules venv and ensurepip. Install them (on Debian and Ubuntu: the package python3-venv), then start again." >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/installer.txt
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r envs/requirements.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r envs/requirements.txt
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
