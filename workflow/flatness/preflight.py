@@ -1,9 +1,9 @@
 """What can be known to fail before any job starts, without loading torch."""
 
 import ctypes
-import os
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -37,19 +37,21 @@ def check_datasets(settings: Settings, place: str) -> None:
 
 
 def check_results_folder(settings: Settings, place: str) -> None:
-    """See whether the results folder can be written to, without making it.
+    """See whether the results folder can be written to, without leaving anything there.
 
     Raises:
         SettingsError: it cannot.
     """
     folder = Path(settings.folders.results)
     existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    try:
+        TemporaryFile(dir=existing).close()  # asks the file system itself; it has no name there
+    except OSError as error:
         raise SettingsError(
             f"{place}: folders.results = {settings.folders.results!r} cannot be written to: "
-            f"{existing} is not a writable folder. Allowed: a folder that you may write to. Choose "
-            "another, or change its permissions."
-        )
+            f"{existing} is not a writable folder ({error.strerror}). Allowed: a folder that you "
+            "may write to. Choose another, or change its permissions."
+        ) from None
 
 
 def check_device(device: str, place: str) -> None:

@@ -31,6 +31,7 @@ RUNS = table_of_runs(settings)
 FIGURES = settings.figures.drawn()
 RESULTS = f"{settings.folders.results}/{settings.name}"
 ENVIRONMENT = "../../envs/environment.yaml"
+STYLE = f"{workflow.basedir}/workflow/flatness/figures/flatness.mplstyle"
 
 
 def study_of(wildcards):

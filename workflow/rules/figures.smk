@@ -6,7 +6,7 @@ rule trend_figure:
     """Six quantities against the iteration, one curve per setting."""
     input:
         measurements=measurements_of_figure,
-        style="workflow/flatness/figures/flatness.mplstyle",
+        style=STYLE,
     output:
         png=report(
             f"{RESULTS}/figures/{{figure}}.png",

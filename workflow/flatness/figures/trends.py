@@ -170,9 +170,9 @@ def _caption(
     reached = sum(interpolation_iteration(run, accuracy) is not None for run in counted)
     text = (
         f"Training with plain SGD at {_LABELS[other]} {fixed}. Loss and accuracy are those on "
-        f"all images, the other quantities those on the fixed sample set `{sample_set}`. Thin lines: one seed "
-        f"each, strong lines: their mean{band}. Dotted verticals: median iteration at which "
-        f"training accuracy reaches {accuracy:.1%} ({reached} of {len(counted)} runs reach it)."
+        f"all images, the other quantities those on the fixed sample set `{sample_set}`. Thin "
+        f"lines: one seed each, strong lines: their mean{band}. Dotted verticals: median iteration "
+        f"at which training accuracy reaches {accuracy:.1%} ({reached} of {len(counted)} runs do)."
     )
     if infinite:
         text += f" {infinite} values are infinite (zero singular values) and not drawn."

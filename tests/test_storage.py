@@ -1,0 +1,94 @@
+"""Files appear whole or not at all, and damage is noticed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from flatness.errors import StorageError
+from flatness.storage import atomic_path, read_dataset, write_dataset
+
+
+@pytest.fixture
+def dataset():
+    return xr.Dataset(
+        {"value": (("row", "column"), np.array([[1.0, np.nan], [3, -np.inf]]))},
+        coords={"name": ("row", np.array(["one", "two"], dtype=object))},
+        attrs={"settings": "{}", "seed": 0},
+    )
+
+
+def test_what_is_written_reads_back(dataset, tmp_path):
+    write_dataset(dataset, tmp_path / "new/file.nc")
+    read = read_dataset(tmp_path / "new/file.nc")
+    assert read.identical(dataset)
+    assert "_FillValue" not in read["value"].encoding
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["file.nc"]
+
+
+def test_equal_datasets_are_equal_files(dataset, tmp_path):
+    write_dataset(dataset, tmp_path / "one.nc")
+    time.sleep(1.1)  # no clock time may enter the file
+    write_dataset(dataset, tmp_path / "two.nc")
+    assert (tmp_path / "one.nc").read_bytes() == (tmp_path / "two.nc").read_bytes()
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+
+    def fail_midway():
+        with atomic_path(path) as temporary:
+            temporary.write_text("ne")
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        fail_midway()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_files_are_as_readable_as_the_umask_says(tmp_path):
+    before = os.umask(0o027)
+    try:
+        with atomic_path(tmp_path / "file.txt") as temporary:
+            temporary.write_text("text")
+            temporary.chmod(0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_killed_writer_never_leaves_half_a_file_under_the_final_name(tmp_path):
+    path = tmp_path / "file.bin"
+    code = (
+        "from flatness.storage import atomic_path\n"
+        "while True:\n"
+        f"    with atomic_path({str(path)!r}) as p:\n"
+        "        with open(p, 'wb') as f:\n"
+        "            for _ in range(64): f.write(b'x' * 65536); f.flush()\n"
+    )
+    for attempt in range(5):
+        writer = subprocess.Popen([sys.executable, "-c", code])
+        time.sleep(0.3 + 0.07 * attempt)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        assert not path.exists() or path.stat().st_size == 64 * 65536
+    assert path.exists()
+
+
+def test_absent_and_damaged_files_are_named(dataset, tmp_path):
+    path = tmp_path / "file.nc"
+    with pytest.raises(StorageError, match=r"file\.nc: no such file\. Check the name"):
+        read_dataset(path)
+    write_dataset(dataset, path)
+    whole = path.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", b"text", b"\0" * 100 + whole[100:]):
+        path.write_bytes(damaged)
+        with pytest.raises(StorageError, match=r"file\.nc: is no readable netCDF file.*Delete it"):
+            read_dataset(path)

@@ -1,0 +1,199 @@
+"""Each mistake of a user gives one clear line before any job starts."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+
+def _set(*path):
+    """A change of the configuration: the last element is put at the path of the others."""
+    *keys, last, value = path
+
+    def change(config):
+        for key in keys:
+            config = config[key]
+        if isinstance(config, list) and last == "append":
+            config.append(value)
+        else:
+            config[last] = value
+
+    return change
+
+
+SWEEP = ("studies", "mlp", "sweep")
+DIGITS = ("datasets", "digits")
+FASHION = {"source": "torchvision", "dataset": "FashionMNIST", "outputs": 10}
+
+# name: (change, what the line says)
+REFUSED = {
+    "unknown key": (
+        _set("studies", "mlp", "itertions", 3),
+        r"studies\.mlp\.itertions is not a known key\. Allowed here: network, .*"
+        r"Did you mean 'iterations'\?",
+    ),
+    "wrong type": (
+        _set("studies", "mlp", "iterations", "many"),
+        r"studies\.mlp\.iterations = 'many' is not allowed \(Length of every run\)\. "
+        r"Allowed: a valid integer\. Change it\.",
+    ),
+    "learning rate of zero": (
+        _set(*SWEEP, 0, "learning_rate", 0),
+        r"studies\.mlp\.sweep\[0\]\.learning_rate = 0 is not allowed .*Allowed: greater than 0",
+    ),
+    "negative learning rate": (
+        _set(*SWEEP, 1, "learning_rate", -0.1),
+        r"studies\.mlp\.sweep\[1\]\.learning_rate = -0\.1 is not allowed",
+    ),
+    "batch larger than the dataset": (
+        _set(*SWEEP, 0, "batch_size", 1438),
+        r"studies\.mlp\.sweep\[0\]\.batch_size = 1438 is larger than the training set of "
+        r"'digits'\. Allowed: 1 to 1437\. Lower it\.",
+    ),
+    "unknown network": (
+        _set("studies", "mlp", "network", "name", "resnet"),
+        r"studies\.mlp\.network\.name = 'resnet' is unknown\. Allowed: 'mlp', 'vgg10'",
+    ),
+    "unknown network option": (
+        _set("studies", "mlp", "network", "depth", 3),
+        r"studies\.mlp\.network\.depth is not a known key\. Allowed here: name, activation",
+    ),
+    "unknown dataset": (
+        _set("studies", "mlp", "dataset", "mnist"),
+        r"studies\.mlp\.dataset = 'mnist' is not a dataset\. Allowed: digits\.",
+    ),
+    "unknown source": (
+        _set(*DIGITS, "source", "web"),
+        r"datasets\.digits\.source = 'web' is unknown\. Allowed: 'torchvision', 'image_folder'",
+    ),
+    "unknown torchvision dataset": (
+        _set("datasets", "more", FASHION | {"dataset": "ImageNet"}),
+        r"datasets\.more\.dataset = 'ImageNet' is unknown .*Allowed: 'CIFAR10' or 'FashionMNIST'",
+    ),
+    "unknown loss": (
+        _set("studies", "mlp", "loss", "huber"),
+        r"studies\.mlp\.loss = 'huber' is unknown .*Allowed: 'mse', 'half_squared_error'",
+    ),
+    "unknown figure": (
+        _set("figures", "fig12", {"study": "mlp", "compare": "learning_rate", "fixed": 20}),
+        r"figures\.fig12 is not a known key\. Allowed here: fig1, fig2, figE7, figE8",
+    ),
+    "figure of an unknown study": (
+        _set("figures", "fig1", "study", "vgg"),
+        r"figures\.fig1\.study = 'vgg' is not a study\. Allowed: mlp",
+    ),
+    "figure of a setting that is not in the sweep": (
+        _set("figures", "fig1", "fixed", 8),
+        r"figures\.fig1\.fixed = 8 is no batch_size of study 'mlp'\. Allowed: 20\.",
+    ),
+    "class label that does not exist": (
+        _set(*DIGITS, "classes", [0, 10]),
+        r"datasets\.digits\.classes = 10 is no class label\. Allowed: 0 0, 1 1, .*9 9\.",
+    ),
+    "outputs that do not fit": (
+        _set(*DIGITS, "outputs", 9),
+        r"datasets\.digits\.outputs = 9 does not fit 10 classes .*Allowed: 10, or at least 10",
+    ),
+    "more samples than images": (
+        _set(*DIGITS, "samples", 361),
+        r"datasets\.digits\.samples = 361 is more than there are images\. Allowed: 1 to 360",
+    ),
+    "empty sweep": (
+        _set("studies", "mlp", "sweep", []),
+        r"studies\.mlp\.sweep is empty .*Allowed: at least one entry\. Add one\.",
+    ),
+    "no seeds": (_set("studies", "mlp", "seeds", []), r"studies\.mlp\.seeds is empty"),
+    "no studies": (_set("studies", {}), r"studies is empty"),
+    "duplicate run": (
+        _set(*SWEEP, "append", {"learning_rate": 0.10, "batch_size": 20}),
+        r"studies\.mlp\.sweep has learning_rate 0\.1 with batch_size 20 twice\. Remove one",
+    ),
+    "duplicate seed": (_set("studies", "mlp", "seeds", [1, 1]), r"seeds has seed 1 twice"),
+    "name that leaves the results folder": (
+        _set("name", "../elsewhere"),
+        r"name = '\.\./elsewhere' is no usable name\. Allowed: letters, digits",
+    ),
+    "unwritable results folder": (
+        _set("folders", "results", "/proc/results"),
+        r"folders\.results = '/proc/results' cannot be written to: /proc is not a writable folder",
+    ),
+    "data root without the dataset, no download": (
+        _set("datasets", "fashion", FASHION),
+        r"datasets\.fashion: data/FashionMNIST/raw/train-images-idx3-ubyte\.gz: no such file, and "
+        r"`download` is false\..*Set folders\.data",
+    ),
+    "image folder that does not exist": (
+        _set("datasets", "images", {"source": "image_folder", "path": "pictures", "outputs": 2}),
+        r"datasets\.images: pictures/train: no such folder\..*Correct the dataset's `path`",
+    ),
+}
+
+
+def _one_line(result, message):
+    assert result.returncode != 0
+    everything = result.stdout + result.stderr
+    assert "Traceback" not in everything
+    lines = [line for line in everything.splitlines() if re.search(message, line)]
+    assert len(lines) == 1, everything
+    assert "config.yaml: " in lines[0]
+    assert re.search("Allowed|Did you mean|Remove one", lines[0])
+    return everything
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_while_the_configuration_is_read(workflow, case):
+    change, message = REFUSED[case]
+    change(workflow.config)
+    result = workflow.run("--cores", "1")
+    everything = _one_line(result, message)
+    assert len(everything.strip().splitlines()) == 1, everything
+    assert not (workflow.folder / "results").exists()
+
+
+def test_several_mistakes_give_a_line_each(workflow):
+    workflow.config["devise"] = "cpu"
+    workflow.study["loss"] = "huber"
+    result = workflow.run("--cores", "1")
+    assert result.returncode != 0
+    assert len(result.stderr.strip().splitlines()) == 2
+
+
+def test_unknown_figure_on_the_command_line(workflow):
+    everything = _one_line(
+        workflow.run("--cores", "1", "fig9"), r"'fig9' is no figure\. Allowed: figures, fig1\."
+    )
+    assert "Training" not in everything
+
+
+def test_cuda_requested_and_absent(workflow):
+    workflow.config["device"] = "cuda"
+    result = workflow.run("--cores", "1", CUDA_VISIBLE_DEVICES="")
+    _one_line(result, r"device = 'cuda', but this machine has no usable NVIDIA GPU\. Allowed here")
+    assert not list(Path(workflow.folder, "results").rglob("*.nc"))
+
+
+def test_dataset_absent_and_no_network(workflow):
+    workflow.config["download"] = True
+    workflow.config["datasets"]["fashion"] = FASHION
+    nowhere = "http://127.0.0.1:9"
+    result = workflow.run(
+        *("--cores", "1"), http_proxy=nowhere, https_proxy=nowhere, no_proxy="", NO_PROXY=""
+    )
+    _one_line(
+        result, r"data/FashionMNIST/raw/train-images.* is absent and http.* cannot be reached"
+    )
+    assert not list(Path(workflow.folder, "results").rglob("*.nc"))
+
+
+def test_damaged_dataset_stops_the_job_that_reads_it(workflow, finished):
+    prepared = workflow.folder / "results/small/datasets/digits.nc"
+    prepared.parent.mkdir(parents=True)
+    damaged = bytearray((finished / "results/small/datasets/digits.nc").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    prepared.write_bytes(damaged)
+    result = workflow.run("--cores", "1")
+    assert result.returncode != 0
+    assert "digits.nc: is damaged or no prepared dataset" in result.stderr
+    assert "Traceback" not in result.stderr
+    log = next((workflow.folder / "results/small/logs/train_run").iterdir()).read_text()
+    assert "Delete it and start again; it will be prepared anew." in log

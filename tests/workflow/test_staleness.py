@@ -1,0 +1,112 @@
+"""What a change makes stale, and what it leaves alone."""
+
+import os
+import shutil
+import subprocess
+
+import pytest
+import xarray as xr
+
+
+@pytest.fixture
+def done(finished, workflow):
+    """A finished study that may be changed."""
+    shutil.copytree(finished, workflow.folder, dirs_exist_ok=True)
+    return workflow
+
+
+def test_a_finished_study_has_nothing_to_do(done):
+    assert done.planned("--cores", "1") == {}
+
+
+def test_a_new_seed_runs_only_that_seed(done):
+    done.study["seeds"] = [0, 1, 2]
+    planned = done.planned("--cores", "1")
+    assert planned.pop("total") == 2 + 2 + 1 + 1
+    assert planned == {"train_run": 2, "measure_run": 2, "trend_figure": 1, "all": 1}
+
+
+def test_a_new_setting_runs_only_that_setting(done):
+    done.study["sweep"].append({"learning_rate": 0.1, "batch_size": 8})
+    planned = done.planned("--cores", "1")
+    assert planned["train_run"] == planned["measure_run"] == 2
+
+
+def test_rewriting_a_learning_rate_changes_nothing(done):
+    command = done.command("--dry-run", "--cores", "1")  # writes the configuration
+    config = done.folder / "config.yaml"
+    text = config.read_text()
+    assert "learning_rate: 0.1\n" in text
+    config.write_text(text.replace("learning_rate: 0.1\n", "learning_rate: 0.10\n"))
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=100, env=done.environment
+    )
+    assert "Nothing to be done" in result.stdout + result.stderr
+
+
+def test_another_confidence_level_draws_only(done):
+    done.config["analysis"] = {"confidence": 0.9}
+    planned = done.planned("--cores", "1")
+    assert set(planned) == {"trend_figure", "all", "total"}
+
+
+def test_another_chunk_size_measures_and_does_not_train(done):
+    done.config["measuring"] = {"chunk_size": 7}
+    planned = done.planned("--cores", "1")
+    assert "train_run" not in planned
+    assert planned["measure_run"] == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "addition", "stale"),
+    [
+        ("measurement/layers.py", "\nEXTRA = 1\n", {"measure_run", "trend_figure"}),
+        ("measurement/layers.py", "\n# a comment\n", set()),
+        ("experiment/training.py", "\nEXTRA = 1\n", {"train_run", "measure_run", "trend_figure"}),
+        ("figures/flatness.mplstyle", "\nlines.linewidth: 2.5\n", {"trend_figure"}),
+        ("analysis/quantities.py", "\nEXTRA = 1\n", {"trend_figure"}),
+        ("glossary/quantities.py", "\nEXTRA = 1\n", {"trend_figure"}),
+        ("experiment/networks/vgg10.py", "\nEXTRA = 1\n", set()),
+        ("settings/model.py", "\nEXTRA = 1\n", set()),
+        ("documentation.py", "\nEXTRA = 1\n", set()),
+    ],
+)
+def test_an_edit_makes_its_stage_stale(done, file, addition, stale):
+    edited = done.source / "workflow/flatness" / file
+    text, times = edited.read_text(), edited.stat()
+    edited.write_text(text + addition)
+    try:
+        planned = done.planned("--cores", "1")
+    finally:
+        edited.write_text(text)
+        os.utime(edited, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert set(planned) - {"all", "total"} == stale
+
+
+def test_a_figure_needs_only_its_own_runs(workflow):
+    workflow.config["studies"]["other"] = dict(workflow.study)
+    workflow.study["sweep"].append({"learning_rate": 0.1, "batch_size": 8})
+    planned = workflow.planned("--cores", "1", "fig1")
+    assert planned["train_run"] == planned["measure_run"] == 4
+    assert planned["trend_figure"] == 1
+
+
+def test_every_run_is_one_file_with_the_promised_layout(finished):
+    files = sorted((finished / "results/small/measurements").iterdir())
+    assert [file.name for file in files] == [
+        f"mlp_lr{rate}_bs20_seed{seed}.nc" for rate in ("0.1", "0.2") for seed in (0, 1)
+    ]
+    run = xr.load_dataset(files[0])
+    assert set(run.sizes) == {
+        *("checkpoint", "sample_set", "sample", "mode", "parameter", "output", "window")
+    }
+    assert {"iteration", "epoch"} <= set(run.coords)
+    assert list(run["iteration"].values) == [0, 1, 13, 27, 40]
+    for attribute in (
+        *("run", "settings", "seed", "versions", "device", "threads", "dataset_checksum"),
+        *("commit", "source", "diverged", "excluded_because"),
+    ):
+        assert attribute in run.attrs
+    assert not (finished / "results/small/state").exists() or not list(
+        (finished / "results/small/state").iterdir()
+    )
