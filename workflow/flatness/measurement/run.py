@@ -132,9 +132,9 @@ def _measure_checkpoint(
             sample_count=((), len(indices)),
         )
         missing = data.samples - len(indices)
-        members.append(
-            member.pad(sample=(0, missing), constant_values={"label": -1, "sample_index": -1})
-        )
+        # Without a value of its own, a variable would be filled with zeros.
+        unused = {name: -1 if v.dtype.kind == "i" else np.nan for name, v in member.items()}
+        members.append(member.pad(sample=(0, missing), constant_values=unused))
     per_sample = [name for name, variable in members[0].items() if "sample" in variable.dims]
     together = xr.concat(
         members,
