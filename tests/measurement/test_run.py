@@ -1,5 +1,7 @@
 """Measuring a whole run into one netCDF file."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ import torch
 
 import flatness
 from digits_settings import DIGITS
-from flatness.errors import StorageError
+from flatness.errors import MeasurementError, StorageError
 from flatness.experiment import networks
 from flatness.experiment.checkpoints import read_run
 from flatness.experiment.prepared import load_prepared, prepare
@@ -130,8 +132,6 @@ def test_quantities_skip_places_without_a_sample(measured):
 
 
 def test_provenance(folder, measured):
-    import json
-
     attributes = measured.attrs
     assert attributes["run"] == "short"
     assert json.loads(attributes["settings"])["learning_rate"] == 0.1
@@ -157,13 +157,34 @@ def test_a_second_measuring_gives_the_same_file(folder, tmp_path):
 
 
 def test_a_diverged_run_is_marked_with_the_reason(folder, tmp_path):
-    from dataclasses import replace
-
     (tmp_path / "digits.nc").write_bytes((folder / "digits.nc").read_bytes())
     measured = read_dataset(_measure(tmp_path, replace(PLAN, learning_rate=1e6)))
     assert measured.attrs["diverged"] == 1
     assert measured.attrs["excluded_because"].startswith("the loss is not finite at iteration ")
     assert measured.sizes["checkpoint"] >= 1
+
+
+def test_checkpoints_that_overflow_end_a_diverged_run_and_fail_a_sound_one(
+    folder, tmp_path, monkeypatch
+):
+    import flatness.measurement.run as module
+
+    (tmp_path / "digits.nc").write_bytes((folder / "digits.nc").read_bytes())
+    real, calls = module.measure, []
+
+    def overflow_at_the_second(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise MeasurementError("model: returned values that are not finite.")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(module, "measure", overflow_at_the_second)
+    measured = read_dataset(_measure(tmp_path, replace(PLAN, learning_rate=1e6)))
+    assert list(measured["iteration"]) == [0]
+    assert measured.attrs["diverged"] == 1
+    calls.clear()
+    with pytest.raises(MeasurementError, match="not finite"):
+        _measure(tmp_path, PLAN)
 
 
 def test_damaged_checkpoint_is_named_and_not_used(folder, tmp_path):

@@ -9,6 +9,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from flatness import stages
+from flatness.errors import MeasurementError
 from flatness.experiment.checkpoints import TrainedRun, read_run
 from flatness.experiment.device import configure, device_name
 from flatness.experiment.networks import build
@@ -38,7 +39,8 @@ def measure_run(
 
     The set `misclassified` holds, at each checkpoint, the first wrongly classified test
     images in the dataset's fixed order; unused places are NaN, or -1 for integers. A
-    sample that is in two sets is measured once.
+    sample that is in two sets is measured once. A run that diverged ends at the first
+    checkpoint whose numbers overflow.
 
     Args:
         trained: the finished run (see `checkpoints`).
@@ -51,18 +53,27 @@ def measure_run(
     Raises:
         DeviceError: the device that the run names is absent.
         StorageError: a file is damaged.
+        MeasurementError: a checkpoint of a run that did not diverge cannot be measured.
     """
     run, data = read_run(trained), load_prepared(dataset)
     plan = run.facts["plan"]
     device = configure(plan["device"], plan["threads"])
     network = build(plan["network"], data.train_inputs.shape[1:], data.outputs, plan["seed"])
     network.to(device).eval()
+    diverged_at = run.facts["diverged_at"]
     measured = []
     for position, iteration in enumerate(run.iterations):
         network.load_state_dict(run.weights(iteration))
         predicted = run.record["test_prediction"][position].numpy()
-        measured.append(_measure_checkpoint(network, data, predicted, device, chunk_size))
+        try:
+            measured.append(_measure_checkpoint(network, data, predicted, device, chunk_size))
+        except MeasurementError as error:
+            if diverged_at is None:
+                raise
+            log.warning("%s: iteration %d is not measured: %s", plan["run"], iteration, error)
+            break
         log.info("%s: measured iteration %d", plan["run"], iteration)
+    iterations = np.array(run.iterations[: len(measured)])
     dataset_of_run = xr.concat(
         measured,
         "checkpoint",
@@ -71,13 +82,12 @@ def measure_run(
         compat="equals",
         join="exact",
         combine_attrs="override",
-    ).assign(_training_curve(run, minibatch_window))
+    ).assign(_training_curve(run, len(measured), minibatch_window))
     dataset_of_run = dataset_of_run.assign_coords(
-        iteration=("checkpoint", np.array(run.iterations)),
-        epoch=("checkpoint", np.array(run.iterations) / run.facts["iterations_per_epoch"]),
+        iteration=("checkpoint", iterations),
+        epoch=("checkpoint", iterations / run.facts["iterations_per_epoch"]),
         sample_set=np.array(SAMPLE_SETS, dtype=object),
     )
-    diverged_at = run.facts["diverged_at"]
     dataset_of_run.attrs |= provenance(
         run=plan["run"],
         settings=plan,
@@ -148,12 +158,14 @@ def _measure_checkpoint(
     return together.assign(misclassified_total=((), len(wrong)))
 
 
-def _training_curve(run: TrainedRun, window: int) -> dict[str, tuple[str, np.ndarray]]:
-    """The curves at checkpoints, and mini-batch losses averaged over whole windows."""
+def _training_curve(
+    run: TrainedRun, checkpoints: int, window: int
+) -> dict[str, tuple[str, np.ndarray]]:
+    """The curves at the first checkpoints, and mini-batch losses averaged over whole windows."""
     losses: Tensor = run.record["minibatch_loss"]
     windows = len(losses) // window
     averaged = losses[: windows * window].double().reshape(windows, window).mean(1)
-    curves = {name: ("checkpoint", run.record[name].numpy()) for name in _CURVES}
+    curves = {name: ("checkpoint", run.record[name][:checkpoints].numpy()) for name in _CURVES}
     return curves | {
         "minibatch_loss": ("window", averaged.numpy()),
         "window_end": ("window", window * np.arange(1, windows + 1)),
