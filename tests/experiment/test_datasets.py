@@ -62,7 +62,7 @@ def _fashion_archives(root: Path, monkeypatch) -> dict:
 
 
 def test_digits_are_what_the_description_says():
-    described = datasets.describe(DIGITS, NOWHERE, False)
+    described = datasets.describe(DIGITS, NOWHERE)
     images = datasets.load(DIGITS, NOWHERE, False)
     assert images.train_images.shape == (1437, 1, 8, 8)
     assert images.test_images.shape == (360, 1, 8, 8)
@@ -130,7 +130,7 @@ def test_standardised_inputs_have_mean_zero_and_variance_one(tmp_path):
 @pytest.mark.parametrize(("mode", "channels"), [("RGB", 3), ("L", 1)])
 def test_image_folder(tmp_path, mode, channels):
     dataset = _folder(tmp_path, mode)
-    described = datasets.describe(dataset, NOWHERE, False)
+    described = datasets.describe(dataset, NOWHERE)
     images = datasets.load(dataset, NOWHERE, False)
     assert described.class_names == images.class_names == ("ant", "cat")
     assert described.train_counts == (4, 4)
@@ -161,15 +161,13 @@ def test_class_folders_must_agree(tmp_path):
     dataset = _folder(tmp_path)
     (tmp_path / "test/dog").mkdir()
     with pytest.raises(DatasetError, match="class folder 'dog' is not in both train and test"):
-        datasets.describe(dataset, NOWHERE, False)
+        datasets.describe(dataset, NOWHERE)
 
 
 def test_folder_without_classes(tmp_path):
     (tmp_path / "train").mkdir()
     with pytest.raises(DatasetError, match="holds no class folder"):
-        datasets.describe(
-            DIGITS | {"source": "image_folder", "path": str(tmp_path)}, NOWHERE, False
-        )
+        datasets.describe(DIGITS | {"source": "image_folder", "path": str(tmp_path)}, NOWHERE)
 
 
 def test_torchvision_archives_are_read_from_a_read_only_folder(tmp_path, monkeypatch):
@@ -214,7 +212,7 @@ def test_download_happens_once_and_into_the_data_folder(tmp_path, monkeypatch, s
     served = tmp_path / "server/FashionMNIST/raw"
     monkeypatch.setattr(theirs.FashionMNIST, "mirrors", [f"{server}/FashionMNIST/raw/"])
     data = tmp_path / "data"
-    assert len(datasets.describe(dataset, data, True).absent) == 4
+    assert len(datasets.describe(dataset, data).absent) == 4
     first = datasets.load(dataset, data, True)
     assert sorted(p.name for p in (data / "FashionMNIST/raw").iterdir()) == sorted(
         os.listdir(served)
@@ -241,8 +239,16 @@ def test_failed_download_is_one_clear_error_and_leaves_nothing(tmp_path, monkeyp
 
 def test_absent_archives_without_download(tmp_path):
     dataset = DIGITS | {"source": "torchvision", "dataset": "CIFAR10"}
+    assert datasets.describe(dataset, tmp_path).absent == ("cifar-10-python.tar.gz",)
     with pytest.raises(DatasetError, match=r"cifar-10-python\.tar\.gz: no such file"):
-        datasets.describe(dataset, tmp_path, False)
+        datasets.load(dataset, tmp_path, False)
+
+
+def test_images_of_more_than_8_bits_are_refused(tmp_path):
+    dataset = _folder(tmp_path)
+    Image.fromarray(np.full((5, 6), 40000, np.uint16)).save(tmp_path / "train/cat/2.png")
+    with pytest.raises(DatasetError, match=r"cat/2\.png: .*8 bits per channel"):
+        datasets.load(dataset, NOWHERE, False)
 
 
 def test_torchvision_agrees_with_what_is_known_without_it():
@@ -279,7 +285,7 @@ def test_real_fashion_mnist():
     if not (root / "FashionMNIST/raw").is_dir():
         pytest.skip(f"{root} does not hold FashionMNIST")
     dataset = DIGITS | {"source": "torchvision", "dataset": "FashionMNIST"}
-    described = datasets.describe(dataset, root, False)
+    described = datasets.describe(dataset, root)
     images = datasets.load(dataset, root, False)
     assert tuple(np.bincount(images.train_labels)) == described.train_counts
     assert tuple(np.bincount(images.test_labels)) == described.test_counts

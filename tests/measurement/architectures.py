@@ -98,6 +98,17 @@ class Recurrent(nn.Module):
         return self.head(state)
 
 
+class Last(nn.Module):
+    """A layer that reads the last step of what a recurrent layer returns."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(5, N)
+
+    def forward(self, sequence_and_state):
+        return self.head(sequence_and_state[0][:, -1])
+
+
 class Skip(nn.Module):
     """The inputs reach the output beside the first linear layer."""
 
@@ -119,6 +130,79 @@ class Unused(nn.Module):
     def forward(self, x):
         self.ignored(x)
         return torch.tanh(self.first(x))
+
+
+class LearnedToken(nn.Module):
+    """A layer that is fed a constant of one row, not the samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.randn(1, 6))
+        self.project, self.head = nn.Linear(6, 6), nn.Linear(6, N)
+
+    def forward(self, x):
+        return self.head(torch.tanh(x + self.project(self.token)))
+
+
+class Sorted(nn.Module):
+    """Samples are sorted by length on the way, as for packed sequences."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Linear(6, 6), nn.Linear(6, N)
+
+    def forward(self, x):
+        order = x.norm(dim=1).argsort()
+        return self.head(torch.tanh(self.first(x[order]))[order.argsort()])
+
+
+class Experts(nn.Module):
+    """Each sample goes through one of two layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, N)
+
+    def forward(self, x):
+        chosen = x[:, 0] > 0
+        y = torch.zeros_like(x)
+        y[chosen] = self.one(x[chosen])
+        y[~chosen] = self.two(x[~chosen])
+        return self.head(torch.tanh(y))
+
+
+class Unbatched(nn.Module):
+    """A convolution called on each sample without a sample axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.head = nn.Conv2d(1, 1, 3), nn.Linear(12, N)
+
+    def forward(self, x):
+        return self.head(torch.stack([self.convolution(image) for image in x]).flatten(1))
+
+
+class FoldedBatch(nn.Module):
+    """Rows of all samples go through a layer as if they were samples."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.head = nn.Linear(6, 4), nn.Linear(12, N)
+
+    def forward(self, x):
+        return self.head(torch.tanh(self.rows(x.reshape(-1, 6))).reshape(len(x), -1))
+
+
+class OwnGradient(nn.Module):
+    """A network that differentiates a potential with respect to its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.potential, self.head = nn.Linear(6, 5), nn.Linear(6, N)
+
+    def forward(self, x):
+        energy = torch.tanh(self.potential(x)).square().sum()
+        return self.head(torch.autograd.grad(energy, x, create_graph=True)[0])
 
 
 def _weight_normalised() -> nn.Module:
@@ -220,6 +304,17 @@ ARCHITECTURES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "recurrent": (Recurrent, (3, 6)),
     "skip-past-first-layer": (Skip, (6,)),
     "unused-layers": (Unused, (6,)),
+    "constant-token": (LearnedToken, (6,)),
+    "sorted-samples": (Sorted, (6,)),
+    "experts": (Experts, (6,)),
+    "unbatched-convolution": (Unbatched, (1, 5, 6)),
+    "folded-batch": (FoldedBatch, (3, 6)),
+    "gradient-inside": (OwnGradient, (6,)),
+    "lstm": (lambda: nn.Sequential(nn.LSTM(6, 5, batch_first=True), Last()), (3, 6)),
+    "transposed-convolution": (
+        lambda: nn.Sequential(nn.ConvTranspose2d(1, 2, 3), nn.Flatten(), nn.LazyLinear(N)),
+        (1, 4, 4),
+    ),
     "weight-normalised": (_weight_normalised, (6,)),
     "hooked": (_hooked, (6,)),
     "frozen-parameters": (_frozen, (6,)),
@@ -233,5 +328,5 @@ def network(name: str, dtype: torch.dtype) -> tuple[nn.Module, torch.Tensor]:
         torch.manual_seed(11)
         inputs = torch.randn(SAMPLES, *shape)
         model = construct()
-        model(inputs)  # lazy layers take their shape
+        model(inputs.clone().requires_grad_())  # lazy layers take their shape
     return model.to(dtype).eval(), inputs.to(dtype)

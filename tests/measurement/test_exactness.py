@@ -56,8 +56,8 @@ def test_primitives_equal_those_of_dense_jacobians(architecture, dtype):
     assert np.allclose(
         measured["input_norm"], np.linalg.norm(inputs.double().flatten(1).numpy(), axis=1)
     )
-    with torch.no_grad():
-        assert np.allclose(measured["network_output"], model(inputs).numpy(), atol=1e-6)
+    output = model(inputs.clone().requires_grad_()).detach().numpy()
+    assert np.allclose(measured["network_output"], output, atol=1e-6)
 
 
 def test_result_does_not_depend_on_the_chunk_size(architecture):
@@ -126,6 +126,46 @@ def test_linear_network_in_closed_form():
     sq_norms = measured["parameter_gradient_sq_norm"]
     assert np.allclose(sq_norms.sel(parameter="weight"), outputs * measured["input_norm"] ** 2)
     assert np.allclose(sq_norms.sel(parameter="bias"), outputs)
+
+
+@pytest.mark.parametrize("noise", [1e-1, 1e-3, 1e-5])
+def test_cancelling_positions_keep_their_precision(noise):
+    """Inputs alike at all positions, and an output that subtracts their mean."""
+
+    class Centred(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.head = torch.nn.Linear(64, 8), torch.nn.Linear(32, 3)
+
+        def forward(self, x):
+            y = self.layer(x)
+            return self.head((y - y.mean(1, keepdim=True)).flatten(1))
+
+    torch.manual_seed(0)
+    model = Centred().eval()
+    inputs = torch.randn(5, 1, 64) + noise * torch.randn(5, 4, 64)
+    _, K = dense_jacobians(model, inputs)
+    expected = K["layer.weight"].square().sum((1, 2)).numpy()
+    measured = flatness.measure(model, inputs)["parameter_gradient_sq_norm"]
+    weight = measured.sel(parameter="layer.weight").values
+    assert np.all(weight >= 0)
+    assert np.allclose(weight, expected, rtol=1e-5 if noise > 1e-4 else 1e-2)
+
+
+def test_equal_numbers_are_not_taken_for_the_inputs():
+    """x and x^2 are the same binary numbers, but Eq. 4 holds for x only."""
+
+    class Squared(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(6, 3)
+
+        def forward(self, x):
+            return torch.tanh(self.layer(x**2))
+
+    inputs = (torch.rand(8, 6) > 0.5).float()
+    measured = flatness.measure(Squared().eval(), inputs)
+    assert np.isnan(measured["input_weight_spectral_norm"])
 
 
 def test_small_singular_values_survive():

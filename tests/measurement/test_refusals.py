@@ -1,5 +1,6 @@
 """What cannot be measured is refused with a line that says why."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -19,6 +20,13 @@ class Applied(nn.Module):
 
     def forward(self, x):
         return self.after(self.layer(x))
+
+
+class Output(nn.Module):
+    """The sequence that a recurrent layer returns, without its state."""
+
+    def forward(self, sequence_and_state):
+        return sequence_and_state[0]
 
 
 def _mixing(output):
@@ -61,6 +69,29 @@ REFUSED = {
         r"input Jacobian holds values that are not finite",
     ),
     "mixed samples": (Applied(_mixing).eval(), torch.eye(4)[:, :3], r"mixes samples"),
+    "mixed samples that leave the first alone": (
+        Applied(lambda y: y.cumsum(0)).eval(),
+        torch.eye(4)[:, :3],
+        r"mixes samples",
+    ),
+    "mixed samples by subtracting the first": (
+        Applied(lambda y: y - y[:1]).eval(),
+        torch.eye(4)[:, :3],
+        r"mixes samples",
+    ),
+    "recurrent layer that reads samples as time": (
+        nn.Sequential(nn.LSTM(3, 2), Output()).eval(),
+        torch.eye(4)[:, :3],
+        r"see batch_first",
+    ),
+    "half precision": (nn.Linear(3, 2).half().eval(), INPUTS.half(), r"torch\.float16 cannot"),
+    "bfloat16": (nn.Linear(3, 2).bfloat16().eval(), INPUTS.bfloat16(), r"torch\.bfloat16 cannot"),
+    "array": (nn.Linear(3, 2).eval(), np.ones((4, 3), np.float32), r"a ndarray.*torch\.as_tensor"),
+    "inputs that do not fit": (
+        nn.Linear(3, 2).eval(),
+        torch.ones(4, 5),
+        r"cannot be called or differentiated on these inputs \(RuntimeError: .*mat1 and mat2",
+    ),
     "random output": (Applied(_noisy).eval(), INPUTS, r"draws random numbers"),
 }
 REFUSED["one module in training mode"][0][1].train()

@@ -1,6 +1,7 @@
 """Each mistake of a user gives one clear line before any job starts."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -117,14 +118,34 @@ REFUSED = {
         _set("folders", "results", "/proc/results"),
         r"folders\.results = '/proc/results' cannot be written to: /proc is not a writable folder",
     ),
+    "number in a form that YAML takes for text": (
+        _set(*SWEEP, 0, "learning_rate", "1e-5"),
+        r"learning_rate = '1e-5' is not allowed .*It is read as text; write 1\.0e-05\.",
+    ),
+    "list where a number belongs": (
+        _set("studies", "mlp", "seeds", 3),
+        r"studies\.mlp\.seeds = 3 is not allowed .*Allowed: a list\.",
+    ),
+    "class label below zero": (
+        _set(*DIGITS, "classes", [0, -1]),
+        r"datasets\.digits\.classes\[1\] = -1 is not allowed\. Allowed: greater than or equal to 0",
+    ),
+    "seed that is too large": (
+        _set("studies", "mlp", "seeds", [2**64]),
+        r"studies\.mlp\.seeds\[0\] = 18446744073709551616 is not allowed",
+    ),
+}
+
+# Found while the graph is built, because only what is needed must be there.
+ABSENT = {
     "data root without the dataset, no download": (
-        _set("datasets", "fashion", FASHION),
-        r"datasets\.fashion: data/FashionMNIST/raw/train-images-idx3-ubyte\.gz: no such file, and "
+        _set(*DIGITS[:1], "digits", FASHION),
+        r"datasets\.digits: data/FashionMNIST/raw/train-images-idx3-ubyte\.gz is absent, and "
         r"`download` is false\..*Set folders\.data",
     ),
     "image folder that does not exist": (
-        _set("datasets", "images", {"source": "image_folder", "path": "pictures", "outputs": 2}),
-        r"datasets\.images: pictures/train: no such folder\..*Correct the dataset's `path`",
+        _set(*DIGITS[:1], "digits", {"source": "image_folder", "path": "pictures", "outputs": 2}),
+        r"datasets\.digits: pictures/train: no such folder\..*Correct the dataset's `path`",
     ),
 }
 
@@ -150,6 +171,32 @@ def test_refused_while_the_configuration_is_read(workflow, case):
     assert not (workflow.folder / "results").exists()
 
 
+@pytest.mark.parametrize("case", ABSENT)
+def test_a_dataset_that_is_needed_and_absent(workflow, case):
+    change, message = ABSENT[case]
+    change(workflow.config)
+    everything = _one_line(workflow.run("--cores", "1"), message)
+    assert "Execute" not in everything
+
+
+def test_a_dataset_that_is_not_needed_may_be_absent(workflow, finished):
+    workflow.config["datasets"]["fashion"] = FASHION
+    workflow.succeed("--cores", "1", "--dry-run", "fig1")
+    shutil.copytree(finished, workflow.folder, dirs_exist_ok=True)
+    assert workflow.planned("--cores", "1") == {}
+
+
+def test_numbers_with_special_characters_name_runs(workflow):
+    """A run's id holds a dot, and may hold a plus; neither is a wildcard's pattern."""
+    workflow.study["sweep"] = [{"learning_rate": 1e16, "batch_size": 20}]
+    workflow.config["figures"] = {}
+    assert workflow.planned("--cores", "1")["train_run"] == 2
+    other = "results/small/measurements/mlp_lr1ex16_bs20_seed0.nc"
+    result = workflow.run("--cores", "1", "--dry-run", other)
+    assert result.returncode != 0
+    assert "MissingRuleException" in result.stdout + result.stderr
+
+
 def test_several_mistakes_give_a_line_each(workflow):
     workflow.config["devise"] = "cpu"
     workflow.study["loss"] = "huber"
@@ -158,9 +205,10 @@ def test_several_mistakes_give_a_line_each(workflow):
     assert len(result.stderr.strip().splitlines()) == 2
 
 
-def test_unknown_figure_on_the_command_line(workflow):
+@pytest.mark.parametrize("name", ["fig9", "Fig1", "fig-1"])
+def test_unknown_figure_on_the_command_line(workflow, name):
     everything = _one_line(
-        workflow.run("--cores", "1", "fig9"), r"'fig9' is no figure\. Allowed: figures, fig1\."
+        workflow.run("--cores", "1", name), rf"'{name}' is no figure\. Allowed: figures, fig1\."
     )
     assert "Training" not in everything
 
@@ -174,7 +222,7 @@ def test_cuda_requested_and_absent(workflow):
 
 def test_dataset_absent_and_no_network(workflow):
     workflow.config["download"] = True
-    workflow.config["datasets"]["fashion"] = FASHION
+    workflow.config["datasets"]["digits"] = FASHION
     nowhere = "http://127.0.0.1:9"
     result = workflow.run(
         *("--cores", "1"), http_proxy=nowhere, https_proxy=nowhere, no_proxy="", NO_PROXY=""

@@ -1,13 +1,14 @@
 """What can be known to fail before any job starts, without loading torch."""
 
 import ctypes
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from flatness.errors import DatasetError, DeviceError, FlatnessError, SettingsError
+from flatness.errors import DatasetError, DeviceError, SettingsError
 from flatness.experiment.datasets import (
     describe,
     from_torchvision,
@@ -22,10 +23,12 @@ _CONNECT_SECONDS = 15
 def check_datasets(settings: Settings, place: str) -> None:
     """Compare the configuration with what its datasets hold.
 
+    An absent image folder is passed over here: it is missed only where it is needed
+    (see `check_source`).
+
     Raises:
-        SettingsError, DatasetError: a dataset is absent and may not be downloaded, a
-            class does not exist, outputs or samples do not fit, or a batch is larger
-            than the training set; one line per mistake.
+        SettingsError: a class does not exist, outputs or samples do not fit, or a batch
+            is larger than the training set; one line per mistake.
     """
     problems = [
         f"{place}: {problem}"
@@ -36,14 +39,33 @@ def check_datasets(settings: Settings, place: str) -> None:
         raise SettingsError("\n".join(problems))
 
 
+def check_source(name: str, settings: Settings, place: str) -> None:
+    """See whether a dataset that has to be prepared is there or may be downloaded.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    dataset, data = settings.datasets[name].model_dump(), Path(settings.folders.data)
+    try:
+        absent = describe(dataset, data).absent
+    except DatasetError as error:
+        raise SettingsError(f"{place}: datasets.{name}: {error}") from None
+    if absent and not settings.download:
+        raise SettingsError(
+            f"{place}: datasets.{name}: {data / absent[0]} is absent, and `download` is false. "
+            f"Allowed: a data folder with the archives of {dataset['dataset']} as torchvision "
+            "leaves them there. Set folders.data to such a folder, or set download to true."
+        )
+
+
 def check_results_folder(settings: Settings, place: str) -> None:
     """See whether the results folder can be written to, without leaving anything there.
 
     Raises:
         SettingsError: it cannot.
     """
-    folder = Path(settings.folders.results)
-    existing = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    folder = Path(settings.folders.results, settings.name).absolute()
+    existing = next(parent for parent in [folder, *folder.parents] if os.path.exists(parent))
     try:
         TemporaryFile(dir=existing).close()  # asks the file system itself; it has no name there
     except OSError as error:
@@ -67,13 +89,14 @@ def check_device(device: str, place: str) -> None:
         )
 
 
-def check_network(dataset: Dataset, settings: Settings, place: str) -> None:
-    """Ask whether the archives that are absent can be fetched from where they are published.
+def check_network(name: str, settings: Settings, place: str) -> None:
+    """Ask whether archives that are absent can be fetched from where they are published.
 
     Raises:
         DatasetError: they cannot.
     """
-    found = describe(dataset.model_dump(), Path(settings.folders.data), settings.download)
+    dataset = settings.datasets[name]
+    found = describe(dataset.model_dump(), Path(settings.folders.data))
     if not found.absent:
         return
     archive = found.absent[0]
@@ -92,11 +115,10 @@ def check_network(dataset: Dataset, settings: Settings, place: str) -> None:
 
 def _dataset_problems(settings: Settings, name: str, dataset: Dataset) -> Iterator[str]:
     where = f"datasets.{name}"
+    source = dataset.model_dump()
     try:
-        source = dataset.model_dump()
-        found = describe(source, Path(settings.folders.data), settings.download)
-    except FlatnessError as error:
-        yield f"{where}: {error}"
+        found = describe(source, Path(settings.folders.data))
+    except DatasetError:
         return
     classes = len(found.class_names)
     labels = selected_labels(source, classes)

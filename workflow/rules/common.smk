@@ -1,9 +1,10 @@
 # The checked settings, the table of runs, and every path, spelled once.
 
+import re
 import sys
 from pathlib import Path
 
-from flatness import preflight, stages
+from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
 from flatness.settings import load_settings, runs_of_figure, table_of_runs, training_plan
 
@@ -27,11 +28,12 @@ except FlatnessError as error:
 config.clear()
 config.update(settings.model_dump())
 
+TO_PREPARE = set()
 RUNS = table_of_runs(settings)
 FIGURES = settings.figures.drawn()
 RESULTS = f"{settings.folders.results}/{settings.name}"
 ENVIRONMENT = "../../envs/environment.yaml"
-STYLE = f"{workflow.basedir}/workflow/flatness/figures/flatness.mplstyle"
+STYLE = str(figures.STYLE)
 
 
 def study_of(wildcards):
@@ -60,9 +62,25 @@ def minutes(first):
     return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 
 
+def source_at_hand(wildcards):
+    """No file; called while the graph is built, for each dataset that is needed.
+
+    Unless it is prepared already, its source must be there or may be downloaded.
+    """
+    name = wildcards.dataset
+    prepared = rules.prepare_dataset.output.dataset.format(dataset=name)
+    if workflow.is_main_process and not Path(prepared).exists():
+        try:
+            preflight.check_source(name, settings, PLACE)
+        except FlatnessError as error:
+            refuse(error)
+        TO_PREPARE.add(name)
+    return []
+
+
 wildcard_constraints:
-    dataset="|".join(settings.datasets),
-    run="|".join(RUNS),
+    dataset="|".join(map(re.escape, settings.datasets)),
+    run="|".join(map(re.escape, RUNS)),
     figure="|".join(FIGURES) or "none",
 
 
@@ -70,11 +88,7 @@ onstart:
     try:
         if workflow.local_exec:
             preflight.check_device(settings.device, PLACE)
-        for name, dataset in settings.datasets.items():
-            if (
-                dataset.source == "torchvision"
-                and not Path(f"{RESULTS}/datasets/{name}.nc").exists()
-            ):
-                preflight.check_network(dataset, settings, PLACE)
+        for name in TO_PREPARE:
+            preflight.check_network(name, settings, PLACE)
     except FlatnessError as error:
         refuse(error)

@@ -28,7 +28,8 @@ rule trend_figure:
         title=lambda wildcards: settings.figures.title(wildcards.figure),
         compare=lambda wildcards: FIGURES[wildcards.figure].compare,
         sample_set=lambda wildcards: FIGURES[wildcards.figure].sample_set,
-        analysis=settings.analysis.model_dump(),
+        confidence=settings.analysis.confidence,
+        interpolation_accuracy=settings.analysis.interpolation_accuracy,
         code=stages.drawing_code(),
     message:
         "Drawing {wildcards.figure}"
@@ -56,7 +57,7 @@ rule unknown_figure:
     output:
         "{unknown_figure}",
     wildcard_constraints:
-        unknown_figure=r"fig\w+",
+        unknown_figure=r"[Ff][Ii][Gg][^/]*",
     params:
         refusal=lambda wildcards: refuse(
             f"{PLACE}: {wildcards.unknown_figure!r} is no figure. "

@@ -17,7 +17,8 @@ rule measure_run:
         runtime=minutes(60),
     params:
         dataset_name=lambda wildcards: RUNS[wildcards.run].dataset,
-        measuring=settings.measuring.model_dump(),
+        chunk_size=settings.measuring.chunk_size,
+        minibatch_window=settings.measuring.minibatch_window,
         code=lambda wildcards: stages.measuring_code(study_of(wildcards).network.model_dump()),
     message:
         "Measuring {wildcards.run}"

@@ -10,5 +10,7 @@ with job_log(snakemake.log[0]):
         snakemake.input.dataset,
         snakemake.output.measurements,
         dataset_name=snakemake.params.dataset_name,
-        **snakemake.params.measuring,
+        chunk_size=snakemake.params.chunk_size,
+        minibatch_window=snakemake.params.minibatch_window,
+        code=snakemake.params.code,
     )

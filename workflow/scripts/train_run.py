@@ -10,4 +10,5 @@ with job_log(snakemake.log[0]):
         snakemake.input.dataset,
         snakemake.output.checkpoints,
         snakemake.params.state,
+        code=snakemake.params.code,
     )

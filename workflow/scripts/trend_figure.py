@@ -11,6 +11,7 @@ with job_log(snakemake.log[0]):
         title=snakemake.params.title,
         compare=snakemake.params.compare,
         sample_set=snakemake.params.sample_set,
-        **snakemake.params.analysis,
+        confidence=snakemake.params.confidence,
+        interpolation_accuracy=snakemake.params.interpolation_accuracy,
     )
     save_figure(figure, *snakemake.output)

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from flatness import stages
 from flatness.experiment.batches import epoch_order, iterations_per_epoch
 from flatness.experiment.checkpoints import Checkpoint, StateFolder, write_run
 from flatness.experiment.device import configure, device_name, memory_format
@@ -71,7 +70,14 @@ class TrainingPlan:
         return checkpoint_iterations(self.iterations, self.early_checkpoints, self.late_checkpoints)
 
 
-def train(plan: TrainingPlan, dataset: str | Path, output: str | Path, state: str | Path) -> None:
+def train(
+    plan: TrainingPlan,
+    dataset: str | Path,
+    output: str | Path,
+    state: str | Path,
+    *,
+    code: str = "",
+) -> None:
     """Train one run, or finish it where an earlier attempt stopped.
 
     At each checkpoint the loss and accuracy on the full training and test sets and
@@ -84,6 +90,7 @@ def train(plan: TrainingPlan, dataset: str | Path, output: str | Path, state: st
         dataset: a prepared dataset.
         output: where the finished run goes (see `checkpoints`).
         state: folder for checkpoints until then; deleted at the end.
+        code: fingerprint of the code, for provenance; a state of other code is not resumed.
 
     Raises:
         DeviceError: the device asked for is absent.
@@ -97,7 +104,7 @@ def train(plan: TrainingPlan, dataset: str | Path, output: str | Path, state: st
         "dataset_checksum": data.checksum,
         "iterations_per_epoch": iterations_per_epoch(len(data.train_targets), plan.batch_size),
         "torch": torch.__version__,
-        "code": stages.training_code(plan.network),
+        "code": code,
     }
     identity = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     folder = StateFolder(state, identity)

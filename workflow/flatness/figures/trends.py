@@ -2,7 +2,6 @@
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
 
 import matplotlib.style
@@ -21,11 +20,11 @@ from flatness.analysis.seeds import (
     settings_of,
     split_excluded,
 )
+from flatness.figures import STYLE
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import QUANTITIES
 from flatness.storage import atomic_path
 
-STYLE = Path(__file__).with_name("flatness.mplstyle")
 PANELS = (
     "train_loss",
     "test_accuracy",
@@ -84,7 +83,7 @@ def trend_figure(
             line.set_label(f"{_LABELS[compare]} {value:g}")
             handles.append(line)
         for name, panel in zip(PANELS, axes.flat, strict=True):
-            panel.set_title(_TERMS[name].axis_label)
+            panel.set_title(_label(name))
             panel.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}"))
         axes[0, 0].set_yscale("log")
         for panel in axes[1]:
@@ -120,6 +119,12 @@ def save_figure(figure: Figure, *paths: str) -> None:
             metadata = {"CreationDate": None} if path.endswith(".pdf") else {}
             with atomic_path(path) as temporary:
                 figure.savefig(temporary, metadata=metadata)
+
+
+def _label(name: str) -> str:
+    """A variable's name in words, and its symbol where there is one."""
+    term = _TERMS[name]
+    return f"{term.long_name[0].upper()}{term.long_name[1:]} {term.symbol}".rstrip()
 
 
 def _curves(run: xr.Dataset, sample_set: str) -> xr.Dataset:
@@ -180,9 +185,9 @@ def _caption(
 
 
 def _excluded(excluded: dict[str, str]) -> str:
-    return "Excluded: " + "; ".join(f"{run}: {why}" for run, why in excluded.items()) + "." if (
-        excluded
-    ) else ""  # fmt: skip
+    if not excluded:
+        return ""
+    return "Excluded: " + "; ".join(f"{run}: {why}" for run, why in excluded.items()) + "."
 
 
 def _provenance(runs: Sequence[xr.Dataset]) -> str:

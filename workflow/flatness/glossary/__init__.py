@@ -28,15 +28,9 @@ class Term:
     equation: str = ""
     units: str = "1"
 
-    @property
-    def axis_label(self) -> str:
-        """What stands beside an axis: the name, and the symbol where there is one."""
-        name = self.long_name[0].upper() + self.long_name[1:]
-        return f"{name} {self.symbol}" if self.symbol else name
-
 
 def annotate(dataset: xr.Dataset, terms: Mapping[str, Term]) -> xr.Dataset:
-    """Give every variable and coordinate its attributes.
+    """Give every variable and coordinate its attributes, in place.
 
     Raises:
         KeyError: a variable has no entry in `terms`.

@@ -8,7 +8,9 @@ of z_t, the gradients of one sample are dW = sum_t d_t a_t^T and db = sum_t d_t,
 
 The left side costs T F C products per sample for T positions, F entries of a_t and C
 of d_t, the right side T^2 C, once the products of the a_t are known: they are the same
-for every output. The cheaper one is taken; for T = 1 the right side is |a|^2 |d|^2.
+for every output. For T = 1 the right side is |a|^2 |d|^2. For more positions its terms
+may cancel, so it is used where it is cheaper and the network's precision leaves room:
+for float32 networks, in float64.
 """
 
 from math import prod
@@ -19,6 +21,13 @@ from torch.nn import functional
 
 _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 KINDS = (nn.Linear, *_CONVOLUTIONS)
+
+
+def takes(module: nn.Module, layer_input: Tensor) -> bool:
+    """Whether the input has a sample axis: layers also take inputs without one."""
+    if isinstance(module, nn.Linear):
+        return layer_input.ndim >= 2
+    return layer_input.ndim == 2 + _CONVOLUTIONS[type(module)]
 
 
 class ClosedForm:
@@ -35,21 +44,22 @@ class ClosedForm:
         self.linear = isinstance(module, nn.Linear)
         self.groups = 1 if self.linear else module.groups
         # (n, groups, T, F)
-        inputs = (
-            layer_input.reshape(len(layer_input), 1, -1, layer_input.shape[-1])
-            if self.linear
-            else _windows(module, layer_input)
-        )
+        inputs = _rows(layer_input)[:, None] if self.linear else _windows(module, layer_input)
         positions, features = inputs.shape[2:]
-        self.products = inputs @ inputs.mT if positions < features else None
-        self.inputs = inputs if self.products is None else None
+        cheaper = positions < features and inputs.dtype == torch.float32
+        if positions == 1 or cheaper:
+            inputs = inputs.double()
+            self.products, self.inputs = inputs @ inputs.mT, None
+        else:
+            self.products, self.inputs = None, inputs
 
     def weight(self, cotangent: Tensor) -> Tensor:
         """(n,) float64: ||dW||_F^2 for cotangents shaped like the layer's output."""
         d = self._by_position(cotangent)
         if self.products is None:
             return sum_of_squares(d @ self.inputs)
-        return (self.products * (d.mT @ d)).flatten(1).sum(1).double()
+        d = d.double()
+        return (self.products * (d.mT @ d)).flatten(1).sum(1).clamp_min(0)
 
     def bias(self, cotangent: Tensor) -> Tensor:
         """(n,) float64: ||db||^2."""
@@ -57,15 +67,21 @@ class ClosedForm:
 
     def _by_position(self, cotangent: Tensor) -> Tensor:
         """(n, groups, C, T)."""
-        n = len(cotangent)
         if self.linear:
-            return cotangent.reshape(n, 1, -1, cotangent.shape[-1]).mT
-        return cotangent.reshape(n, self.groups, cotangent.shape[1] // self.groups, -1)
+            return _rows(cotangent)[:, None].mT
+        n, channels = cotangent.shape[:2]
+        return cotangent.reshape(n, self.groups, channels // self.groups, -1)
 
 
 def sum_of_squares(values: Tensor) -> Tensor:
     """(n,) float64: the sum of squares of everything that belongs to each sample."""
     return torch.linalg.vector_norm(values.flatten(1), dim=1).double().square()
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    """(n, ..., F) as (n, T, F)."""
+    n, *positions, features = tensor.shape
+    return tensor.reshape(n, prod(positions), features)
 
 
 def _windows(module, layer_input: Tensor) -> Tensor:

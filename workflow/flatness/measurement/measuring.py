@@ -9,7 +9,7 @@ from flatness.errors import MeasurementError
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.sweep import Sweep, sweep
-from flatness.measurement.tracing import FrozenNetwork, Trace, agree
+from flatness.measurement.tracing import FrozenNetwork, Trace, agree, twin_positions
 from flatness.measurement.unchanged import exact_arithmetic
 
 NO_INPUT_WEIGHT = (
@@ -52,17 +52,30 @@ def measure(model: nn.Module, inputs: Tensor, *, chunk_size: int = 100) -> xr.Da
           where none reads the inputs.
 
     Raises:
-        MeasurementError: a module is in training mode; dtypes or devices are mixed; inputs
-            are empty or not finite; the output is not (samples, N), depends on other
-            samples or differs between two calls, or is not finite.
+        MeasurementError: a module is in training mode; dtypes or devices are mixed, or
+            neither float32 nor float64; inputs are empty or not finite; the model fails on
+            them; the output is not (samples, N), depends on other samples or differs between
+            two calls, or is not finite.
 
-    Cost: one forward and N backward passes of the whole batch, and, where parameters have
-    no closed form, one forward and N backward passes of each sample.
+    Cost: one forward and N backward passes of the whole batch, one more forward pass of at
+    most eight samples of each chunk, and, where parameters have no closed form, one forward
+    and N backward passes of each sample.
     """
     _check(model, inputs, chunk_size)
     with exact_arithmetic(inputs.device):
         network = FrozenNetwork(model)
-        sweeps = [_sweep_chunk(network, chunk) for chunk in inputs.split(chunk_size)]
+        try:
+            sweeps = [_sweep_chunk(network, chunk) for chunk in inputs.split(chunk_size)]
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = str(error).strip().splitlines()
+            raise MeasurementError(
+                f"model: cannot be called or differentiated on these inputs "
+                f"({type(error).__name__}: {reason[0] if reason else ''}). Allowed: a network that "
+                "maps them to (samples, N) by operations that autograd can run backwards. Call it "
+                "on them yourself, and backward() on the output, to see where it fails."
+            ) from error
         weight = _common([s.input_weight for s in sweeps])
         norms = _norms(network.leaves[weight]) if weight else (np.nan, np.nan)
     return _dataset(list(network.leaves), inputs, sweeps, weight, norms)
@@ -71,17 +84,25 @@ def measure(model: nn.Module, inputs: Tensor, *, chunk_size: int = 100) -> xr.Da
 def _sweep_chunk(network: FrozenNetwork, inputs: Tensor) -> Sweep:
     trace = network.trace(inputs)
     _check_output(trace, len(inputs))
-    single = network.trace(inputs[:1])
-    if not agree(single.output, trace.output[:1]):
+    positions = twin_positions(len(inputs))
+    twin = network.trace(inputs[positions])
+    _check_output(twin, len(positions))
+    if not agree(trace.output[positions], twin.output):
         raise MeasurementError(
-            "model: the first sample's output differs between a call on it alone and a call on "
-            "all. Allowed: a network that treats each sample on its own and gives the same output "
-            "every time. Take out what mixes samples or draws random numbers."
+            "model: the output of some samples changes with the samples beside them, or from call "
+            "to call. Allowed: a network that treats each sample on its own and gives the same "
+            "output every time. Take out what mixes samples or draws random numbers; for recurrent "
+            "layers see batch_first."
         )
-    return sweep(network, trace, single)
+    return sweep(network, trace, twin)
 
 
 def _check(model: nn.Module, inputs: Tensor, chunk_size: int) -> None:
+    if not isinstance(inputs, Tensor):
+        raise MeasurementError(
+            f"inputs: a {type(inputs).__name__}. Allowed: a torch tensor. Convert with "
+            "torch.as_tensor(...)."
+        )
     if chunk_size < 1:
         raise MeasurementError(f"chunk_size = {chunk_size}. Allowed: 1 or more. Raise it.")
     training = next((name for name, module in model.named_modules() if module.training), None)
@@ -107,10 +128,10 @@ def _check(model: nn.Module, inputs: Tensor, chunk_size: int) -> None:
             f"inputs: {_kind(inputs)}, but parameter {other!r} is {_kind(tensors[other])}. "
             "Allowed: one dtype and one device for all. Convert with .to(...)."
         )
-    if not inputs.is_floating_point():
+    if inputs.dtype not in (torch.float32, torch.float64):
         raise MeasurementError(
-            f"inputs: {inputs.dtype} cannot be differentiated. Allowed: float32 or float64. "
-            "Convert with .float() or .double()."
+            f"inputs: {inputs.dtype} cannot be measured exactly. Allowed: float32 or float64, for "
+            "the model too. Convert both with .float() or .double()."
         )
     finite = inputs.detach().flatten(1).isfinite().all(1)
     if not finite.all():

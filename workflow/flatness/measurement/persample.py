@@ -26,12 +26,13 @@ def per_sample_sq_norms(
     leaves = [network.leaves[name] for name in names]
     totals = torch.zeros(len(names), len(inputs), dtype=torch.float64, device=inputs.device)
     for sample in range(len(inputs)):
-        output = network(inputs[sample : sample + 1])[0]
+        # The network may differentiate with respect to its inputs itself.
+        output = network(inputs[sample : sample + 1].clone().requires_grad_())[0]
         for j in range(len(output)):
             gradients = torch.autograd.grad(
                 output[j], leaves, retain_graph=j + 1 < len(output), allow_unused=True
             )
             for row, gradient in enumerate(gradients):
                 if gradient is not None:
-                    totals[row, sample] += gradient.square().sum(dtype=torch.float64)
+                    totals[row, sample] += gradient.double().square().sum()
     return dict(zip(names, totals, strict=True))

@@ -8,7 +8,6 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from flatness import stages
 from flatness.errors import MeasurementError
 from flatness.experiment.checkpoints import TrainedRun, read_run
 from flatness.experiment.device import configure, device_name
@@ -34,6 +33,7 @@ def measure_run(
     dataset_name: str,
     chunk_size: int,
     minibatch_window: int,
+    code: str = "",
 ) -> None:
     """Measure all checkpoints of a run on the three sample sets and write one netCDF file.
 
@@ -49,6 +49,7 @@ def measure_run(
         dataset_name: what the configuration calls the dataset.
         chunk_size: see `measure`.
         minibatch_window: iterations over which mini-batch losses are averaged.
+        code: fingerprint of the measuring code, for provenance.
 
     Raises:
         DeviceError: the device that the run names is absent.
@@ -97,7 +98,7 @@ def measure_run(
         dataset=dataset_name,
         dataset_checksum=data.checksum,
         training=run.facts,
-        measuring={"chunk_size": chunk_size, "code": stages.measuring_code(plan["network"])},
+        measuring={"chunk_size": chunk_size, "code": code},
         diverged=int(diverged_at is not None),
         excluded_because=(
             "" if diverged_at is None else f"the loss is not finite at iteration {diverged_at}"

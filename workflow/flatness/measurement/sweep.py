@@ -11,8 +11,9 @@ from flatness.measurement.persample import per_sample_sq_norms
 from flatness.measurement.tracing import (
     FrozenNetwork,
     Trace,
-    calls_with_closed_form,
+    agree,
     first_linear_layer,
+    layers_with_closed_form,
 )
 
 
@@ -33,24 +34,23 @@ class Sweep:
     input_weight: str | None
 
 
-def sweep(network: FrozenNetwork, trace: Trace, single: Trace) -> Sweep:
+def sweep(network: FrozenNetwork, trace: Trace, twin: Trace) -> Sweep:
     """Differentiate every output of a traced chunk with respect to inputs and parameters.
 
     Args:
         network: what was traced.
         trace: of n samples; its output is (n, N). Its graph is used up.
-        single: of the first of these samples alone.
+        twin: of its samples at `twin_positions`.
 
     Raises:
         MeasurementError: the input Jacobian is not finite.
     """
     output = trace.output
     n, outputs = output.shape
-    found = calls_with_closed_form(network, trace, single)
-    input_weight = first_linear_layer(trace, found)
-    calls = list({id(call): call for _, call in found.values()}.values())
-    position = {id(call): k for k, call in enumerate(calls)}
-    forms = [ClosedForm(call.module, call.input) for call in calls]
+    layers = layers_with_closed_form(network, trace, twin)
+    forms = [ClosedForm(layer.call.module, layer.call.input) for layer in layers]
+    first = first_linear_layer(trace, layers)
+    into_first = 0  # sum over outputs of the cotangents of the first linear layer
 
     sq_norms = {
         name: torch.zeros(n, dtype=torch.float64, device=output.device) for name in network.leaves
@@ -61,25 +61,34 @@ def sweep(network: FrozenNetwork, trace: Trace, single: Trace) -> Sweep:
         pick[:, j] = 1
         gradient, *cotangents = torch.autograd.grad(
             output,
-            [trace.inputs, *(call.edge for call in calls)],
+            [trace.inputs, *(layer.call.edge for layer in layers)],
             pick,
             retain_graph=j + 1 < outputs,
             allow_unused=True,
         )
         if gradient is not None:
             jacobian[:, j] = gradient.flatten(1)
-        for name, (role, call) in found.items():
-            cotangent = cotangents[position[id(call)]]
-            if cotangent is not None:
-                sq_norms[name] += getattr(forms[position[id(call)]], role)(cotangent)
-
+        for layer, form, cotangent in zip(layers, forms, cotangents, strict=True):
+            if cotangent is None:
+                continue
+            for role, name in layer.names.items():
+                sq_norms[name] += getattr(form, role)(cotangent)
+            if layer is first:
+                into_first = into_first + cotangent
     if not jacobian.isfinite().all():
         raise MeasurementError(
             "model: its input Jacobian holds values that are not finite. Allowed: a network that "
             "is differentiable at the samples. Look for overflow, or for roots and quotients at 0."
         )
 
-    rest = [name for name in network.leaves if name not in found]
+    input_weight = None
+    if first is not None and torch.is_tensor(into_first):
+        W = network.leaves[first.names["weight"]].detach()
+        if agree(jacobian.sum(1), into_first @ W):  # the second line of Eq. 4
+            input_weight = first.names["weight"]
+
+    closed = {name for layer in layers for name in layer.names.values()}
+    rest = [name for name in network.leaves if name not in closed]
     if rest:
         sq_norms |= per_sample_sq_norms(network, trace.inputs.detach(), rest)
     return Sweep(output.detach(), singular_values(jacobian), sq_norms, input_weight)

@@ -16,11 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.func import functional_call
 
-from flatness.measurement.layers import KINDS
-
-# Largest difference, relative to the largest entry, between a sample computed
-# alone and within a chunk that is still put down to rounding.
-SAME = 1e-3
+from flatness.measurement.layers import KINDS, takes
 
 
 @dataclass(frozen=True)
@@ -93,61 +89,92 @@ class FrozenNetwork:
         return Trace(leaf, output, calls)
 
 
-def calls_with_closed_form(
-    network: FrozenNetwork, trace: Trace, single: Trace
-) -> dict[str, tuple[str, Call]]:
-    """Which parameters have a closed form, and by which call.
+@dataclass(frozen=True)
+class Layer:
+    """A layer whose closed form applies.
+
+    Args:
+        call: its one call.
+        names: names of its parameters that have a closed form, by their role in the
+            layer, "weight" or "bias".
+        only_way: whether the inputs reach the output through this layer only.
+    """
+
+    call: Call
+    names: Mapping[str, str]
+    only_way: bool
+
+
+def twin_positions(n: int) -> list[int]:
+    """The samples of a chunk of n that are computed a second time, in another company.
+
+    Fewer than all, so that a network that mixes samples gives other values for them,
+    and in reversed order, so that one that depends on the order does, too.
+    """
+    count = min(max(n - 1, 1), 8)
+    return [round(k) for k in torch.linspace(n - 1, 0 if count > 1 else n - 1, count).tolist()]
+
+
+def layers_with_closed_form(network: FrozenNetwork, trace: Trace, twin: Trace) -> list[Layer]:
+    """The layers, and those of their parameters, that have a closed form.
 
     Args:
         network: what was traced.
         trace: of a chunk of samples; its output is a tensor.
-        single: of the first sample of the chunk alone; it shows which axis holds samples.
-
-    Returns:
-        By the parameter's name: its role in the layer, "weight" or "bias", and the call.
+        twin: of its samples at `twin_positions`; it shows which axis of a layer's input
+            holds the samples, and that they stand there in their order.
     """
     names = {id(leaf): name for name, leaf in network.leaves.items()}
     uses = Counter(id(leaf) for leaf in _leaf_edges(trace.output))
-    found = {}
+    layers = []
     for layer, calls in trace.calls.items():
-        alone = single.calls.get(layer, [])
-        if len(calls) == len(alone) == 1 and _samples_first(calls[0], alone[0]):
-            for role, tensor in calls[0].parameters.items():
-                if id(tensor) in names and uses[id(tensor)] == 1:
-                    found[names[id(tensor)]] = (role, calls[0])
-    return found
+        again = twin.calls.get(layer, [])
+        if len(calls) == len(again) == 1 and _samples_first(calls[0], again[0], trace, twin):
+            node = calls[0].edge.node
+            beside = {id(leaf) for leaf in _leaf_edges(trace.output, barrier=node)}
+            own = {
+                role: names[id(tensor)]
+                for role, tensor in calls[0].parameters.items()
+                if id(tensor) in names and uses[id(tensor)] == 1 and id(tensor) not in beside
+            }
+            if own:
+                layers.append(Layer(calls[0], own, id(trace.inputs) not in beside))
+    return layers
 
 
-def first_linear_layer(trace: Trace, found: Mapping[str, tuple[str, Call]]) -> str | None:
-    """Name of the weight W for which Eq. 4 holds, or None where there is none.
+def first_linear_layer(trace: Trace, layers: list[Layer]) -> Layer | None:
+    """The linear layer that reads the inputs, or None where there is none.
 
-    It belongs to a linear layer that reads the flattened inputs as they are and is
-    the only way from them to the output, so that f depends on x through W x alone.
+    It is given the flattened inputs and is the only way from them to the output.
+    Whether it is given them as they are, and not equal numbers made from them, only
+    the derivatives show (see `sweep`).
     """
     flat = trace.inputs.detach().flatten(1)
-    for name, (role, call) in found.items():
-        reads_inputs = (
-            role == "weight"
+    for layer in layers:
+        call = layer.call
+        if (
+            layer.only_way
+            and "weight" in layer.names
             and isinstance(call.module, nn.Linear)
             and call.input.shape == flat.shape
             and torch.equal(call.input, flat)
-        )
-        if reads_inputs and not any(
-            leaf is trace.inputs for leaf in _leaf_edges(trace.output, barrier=call.edge.node)
         ):
-            return name
+            return layer
     return None
 
 
 def agree(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors differ by no more than rounding explains."""
+    """Whether two tensors differ by no more than rounding explains.
+
+    Allows the square root of the dtype's resolution, relative to the largest entry.
+    """
     if one.shape != other.shape:
         return False
     if one.numel() == 0:
         return True
     one, other = one.detach(), other.detach()
     scale = torch.maximum(one.abs().max(), other.abs().max())
-    return bool((one - other).abs().max() <= SAME * scale)
+    return bool((one - other).abs().max() <= torch.finfo(one.dtype).eps ** 0.5 * scale)
 
 
 def _is_plain(module: nn.Module) -> bool:
@@ -175,16 +202,17 @@ def _recorder(calls: list[Call]):
     return record
 
 
-def _samples_first(call: Call, alone: Call) -> bool:
-    """Whether the first axis of a layer's input holds the samples, and none was changed since."""
-    one, many = alone.input, call.input
+def _samples_first(call: Call, again: Call, trace: Trace, twin: Trace) -> bool:
+    """Whether the first axis of a layer's input holds the samples, each in its place.
+
+    No input may have been changed since the layer read it.
+    """
     return (
-        call.version == many._version
-        and alone.version == one._version
-        and many.ndim >= 2
-        and len(one) == 1
-        and one.shape[1:] == many.shape[1:]
-        and agree(one[0], many[0])
+        call.version == call.input._version
+        and again.version == again.input._version
+        and takes(call.module, call.input)
+        and len(call.input) == len(trace.inputs)
+        and agree(call.input[twin_positions(len(trace.inputs))], again.input)
     )
 
 

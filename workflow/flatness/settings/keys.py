@@ -77,8 +77,7 @@ def follow(location: tuple[int | str, ...]) -> tuple[str, Key, Key | None]:
         elif element in here.children or ANY_NAME in here.children:
             above, here = here, here.children.get(element) or here.children[ANY_NAME]
             path += f".{element}" if path else str(element)
-        else:
-            break
+        # Anything else names a member of a union of plain types, or an unknown key.
     return path, here, above
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from pydantic_core import ErrorDetails
 from flatness.errors import SettingsError
 from flatness.settings.keys import follow
 from flatness.settings.model import Settings
+
+# What YAML calls what JSON calls otherwise.
+_PLAIN = {"an object": "a mapping of keys", "a valid array": "a list"}
 
 
 def load_settings(config: Mapping[str, Any], place: str) -> Settings:
@@ -35,8 +39,31 @@ def load_settings(config: Mapping[str, Any], place: str) -> Settings:
         # The JSON reader is strict about types and yet takes lists for tuples.
         return Settings.model_validate_json(text)
     except ValidationError as error:
-        lines = [f"{place}: {_explain(detail)}" for detail in error.errors()]
-        raise SettingsError("\n".join(dict.fromkeys(lines))) from None
+        lines = [f"{place}: {line}" for line in _explanations(error.errors())]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _explanations(details: list[ErrorDetails]) -> list[str]:
+    """One line for each key at fault.
+
+    Where a key may be of several kinds, pydantic complains once for each kind. The
+    complaint that goes deepest is about the kind that was meant; else they are joined.
+    A list whose entries are at fault also counts as too short.
+    """
+    lines: dict[str, str] = {}
+    for detail in details:
+        path, _, _ = follow(detail["loc"])
+        inside = any(follow(other["loc"])[0].startswith(f"{path}[") for other in details)
+        if inside and detail["type"] in ("literal_error", "too_short"):
+            continue
+        line = _explain(detail)
+        key = line if detail["type"] == "extra_forbidden" else path
+        if key in lines and line != lines[key]:
+            before, _, after = lines[key].partition(" Allowed: ")
+            kind = line.partition(" Allowed: ")[2].split(". ")[0]
+            line = f"{before} Allowed: {kind}, or {after}"
+        lines[key] = line
+    return list(lines.values())
 
 
 def _explain(detail: ErrorDetails) -> str:
@@ -74,5 +101,19 @@ def _explain(detail: ErrorDetails) -> str:
         return f"{path} is empty{meaning}. Allowed: at least one entry. Add one."
     if kind == "value_error":
         return f"{path} {context['error']}.".strip()
-    problem = detail["msg"].removeprefix("Input should be ")
-    return f"{path}{value} is not allowed{meaning}. Allowed: {problem}. Change it."
+    allowed = detail["msg"].removeprefix("Input should be ")
+    allowed = _PLAIN.get(allowed, allowed)
+    advice = "Change it."
+    if kind in ("float_type", "int_type") and isinstance(given, str) and _number(given) is not None:
+        # YAML takes 1e-3 for text, because it has no point.
+        advice = f"It is read as text; write {_number(given)}."
+    return f"{path}{value} is not allowed{meaning}. Allowed: {allowed}. {advice}"
+
+
+def _number(text: str) -> str | None:
+    """What `text` would be as a YAML number, or None if it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return str(int(value)) if value.is_integer() else re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 from flatness.experiment import networks
 from flatness.experiment.loss_names import LossName
 
+MAX_SEED = 2**31 - 1
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 
@@ -44,7 +45,7 @@ class Dataset(Section):
     outputs: int = key(
         "Number of outputs N of the network; targets are one-hot over them. With at least "
         "(largest label + 1) outputs a class keeps its label as its output, with exactly as many "
-        "outputs as classes it takes its position in `classes`.",
+        "outputs as classes it takes its position among the selected labels, in increasing order.",
         unit="outputs",
         ge=1,
     )
@@ -61,7 +62,10 @@ class Dataset(Section):
         ge=1,
     )
     sample_seed: int = key(
-        "Seed that draws the sample sets; the same for every run and checkpoint.", default=0, ge=0
+        "Seed that draws the sample sets; the same for every run and checkpoint.",
+        default=0,
+        ge=0,
+        le=MAX_SEED,
     )
 
     @field_validator("classes")
@@ -157,7 +161,7 @@ class Study(Section):
         "squared norm averaged over the batch only, `cross_entropy` the softmax cross entropy."
     )
     sweep: tuple[Setting, ...] = key("The pairs of learning rate and batch size.", min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = key(
+    seeds: tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...] = key(
         "One run per seed and pair; a seed fixes initial weights and batch order.", min_length=1
     )
     iterations: int = key("Length of every run.", unit="iterations", ge=1)

@@ -1,6 +1,6 @@
 """Sources of labelled images.
 
-A source is a module with two functions. `describe(dataset, data_folder, download)`
+A source is a module with two functions. `describe(dataset, data_folder)`
 answers from names and counts alone, without loading torch or decoding an image;
 `load(dataset, data_folder, download)` returns the images. `dataset` is one entry of
 `datasets` in the configuration, as a mapping.
@@ -54,13 +54,13 @@ class Images:
     test_labels: "np.ndarray"
 
 
-def describe(dataset: Mapping[str, Any], data_folder: Path, download: bool) -> Description:
-    """What the source of `dataset` holds.
+def describe(dataset: Mapping[str, Any], data_folder: Path) -> Description:
+    """What the source of `dataset` holds, or would hold once it is downloaded.
 
     Raises:
-        DatasetError: it is absent, and may not or cannot be downloaded.
+        DatasetError: it is absent and cannot be downloaded, or not laid out as it should be.
     """
-    return _source(dataset).describe(dataset, data_folder, download)
+    return _source(dataset).describe(dataset, data_folder)
 
 
 def load(dataset: Mapping[str, Any], data_folder: Path, download: bool) -> Images:

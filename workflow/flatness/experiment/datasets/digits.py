@@ -12,7 +12,7 @@ TEST_COUNTS = (35, 36, 35, 37, 37, 37, 37, 36, 33, 37)
 PIXEL_MAX = 16
 
 
-def describe(dataset, data_folder, download) -> Description:
+def describe(dataset, data_folder) -> Description:
     """Ten digits, the first 1,437 images for training and the last 360 for testing."""
     return Description(tuple("0123456789"), TRAIN_COUNTS, TEST_COUNTS)
 

@@ -48,16 +48,10 @@ KNOWN = {
 }
 
 
-def describe(dataset, data_folder, download) -> Description:
+def describe(dataset, data_folder) -> Description:
     """Names and counts, and which archives are not below the data folder."""
     known = KNOWN[dataset["dataset"]]
-    absent = tuple(name for name in known.archives if not (Path(data_folder) / name).is_file())
-    if absent and not download:
-        raise DatasetError(
-            f"{Path(data_folder) / absent[0]}: no such file, and `download` is false. Allowed: a "
-            f"data folder with the archives of {dataset['dataset']} as torchvision downloads them. "
-            "Set folders.data to such a folder, or set download to true."
-        )
+    absent = tuple(name for name in known.archives if not os.path.isfile(Path(data_folder, name)))
     classes = len(known.class_names)
     return Description(
         known.class_names,
@@ -89,11 +83,17 @@ def load(dataset, data_folder, download) -> Images:
     from torchvision import datasets
 
     name, data_folder = dataset["dataset"], Path(data_folder)
-    describe(dataset, data_folder, download)
+    absent = describe(dataset, data_folder).absent
+    if absent and not download:
+        raise DatasetError(
+            f"{data_folder / absent[0]}: no such file, and `download` is false. Allowed: a data "
+            f"folder with the archives of {name} as torchvision downloads them. Set folders.data "
+            "to such a folder, or set download to true."
+        )
     with tempfile.TemporaryDirectory() as scratch:
         for archive, (url, md5) in sources(name).items():
             path = data_folder / archive
-            if not path.is_file():
+            if archive in absent:
                 _download(url, path, md5)
             _verify(path, md5)
             link = Path(scratch, archive)

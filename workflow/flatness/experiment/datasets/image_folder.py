@@ -1,5 +1,6 @@
 """Image files in class folders: PATH/train/CLASS/* and PATH/test/CLASS/*."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from flatness.experiment.datasets import Description, Images
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
 
-def describe(dataset, data_folder, download) -> Description:
+def describe(dataset, data_folder) -> Description:
     """Count the image files of each class."""
     train, test = _files(dataset, "train"), _files(dataset, "test")
     if list(train) != list(test):
@@ -28,7 +29,7 @@ def describe(dataset, data_folder, download) -> Description:
 
 def load(dataset, data_folder, download) -> Images:
     """Decode every image; all must have one size. The first one decides grey or colour."""
-    describe(dataset, data_folder, download)
+    describe(dataset, data_folder)
     train, test = _files(dataset, "train"), _files(dataset, "test")
     first = _decode(next(file for files in train.values() for file in files), None, None)
     mode = "L" if first.ndim == 2 else "RGB"
@@ -39,7 +40,7 @@ def load(dataset, data_folder, download) -> Images:
 
 def _files(dataset, split: str) -> dict[str, list[Path]]:
     folder = Path(dataset["path"]) / split
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # unlike Path.is_dir, False without permission
         raise DatasetError(
             f"{folder}: no such folder. Allowed: an image folder with train/CLASS/* and "
             "test/CLASS/* inside. Correct the dataset's `path`."
@@ -73,12 +74,14 @@ def _decode(file: Path, mode: str | None, shape) -> np.ndarray:
 
     try:
         with Image.open(file) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"mode {image.mode}, more than 8 bits per channel")
             grey = image.mode in ("1", "L")
             pixels = np.asarray(image.convert(mode or ("L" if grey else "RGB")))
     except (OSError, SyntaxError, ValueError) as error:
         raise DatasetError(
             f"{file}: is damaged or no image ({error}). It is not used. "
-            "Replace it with a sound copy, or remove it."
+            "Allowed: images of 8 bits per channel. Replace it with a sound copy, or remove it."
         ) from error
     if shape is not None and pixels.shape != shape:
         raise DatasetError(
