@@ -101,6 +101,11 @@ def workflow(source, tmp_path) -> Workflow:
     return Workflow(source, tmp_path)
 
 
+@pytest.fixture
+def another_workflow(source, tmp_path_factory) -> Workflow:
+    return Workflow(source, tmp_path_factory.mktemp("another"))
+
+
 @pytest.fixture(scope="session")
 def finished(source, tmp_path_factory) -> Path:
     """The folder of a finished small study; copy it before changing anything."""

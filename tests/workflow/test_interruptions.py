@@ -1,5 +1,6 @@
 """Killing Snakemake and everything below it, and starting the documented command again."""
 
+import contextlib
 import os
 import random
 import signal
@@ -7,13 +8,16 @@ import subprocess
 import time
 
 
-def test_killing_the_whole_workflow_changes_no_bit(workflow, source, tmp_path):
-    from conftest import Workflow
+def _wait_for_checkpoints(folder, count, process):
+    """Until so many more checkpoints of unfinished runs are on the disk, or all is done."""
+    state = folder / "results/small/state"
+    seen = set(state.rglob("[0-9]*.safetensors"))
+    while process.poll() is None and len(set(state.rglob("[0-9]*.safetensors")) - seen) < count:
+        time.sleep(0.01)
 
-    whole = Workflow(source, tmp_path / "whole")
-    whole.folder.mkdir()
-    killed = Workflow(source, tmp_path / "killed")
-    killed.folder.mkdir()
+
+def test_killing_the_whole_workflow_changes_no_bit(workflow, another_workflow):
+    whole, killed = workflow, another_workflow
     for one in (whole, killed):
         one.study.update(iterations=12000, seeds=[0], checkpoints={"early": 3, "late": 60})
     whole.succeed("--cores", "1")
@@ -27,8 +31,9 @@ def test_killing_the_whole_workflow_changes_no_bit(workflow, source, tmp_path):
             env=killed.environment,
             start_new_session=True,
         )
-        time.sleep(draw.uniform(5, 10))
-        os.killpg(process.pid, signal.SIGKILL)
+        _wait_for_checkpoints(killed.folder, draw.randint(3, 12), process)
+        with contextlib.suppress(ProcessLookupError):  # all was done
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         for log in (killed.folder / "results/small/logs/train_run").glob("*.log"):
             resumed += "resuming at iteration" in log.read_text()

@@ -28,12 +28,13 @@ def test_every_computing_rule_has_all_directives(root):
     assert set(rules) == {"prepare_dataset", "train_run", "measure_run", "trend_figure"}
     for name, text in rules.items():
         for directive in DIRECTIVES:
-            if (name, directive) != ("prepare_dataset", "input"):
-                assert f"\n    {directive}:" in text, (name, directive)
+            assert f"\n    {directive}:" in text, (name, directive)
         for resource in ("mem_mb=", "runtime="):
             assert resource in text, (name, resource)
-        block = re.search(r"\n    output:\n(.*?)\n    log:", text, re.DOTALL)[1]
-        assert all(re.match(r"\s{8}\w+=|\s{9,}|\s{8}\)", line) for line in block.splitlines()), name
+        for first, following in (("input", "output"), ("output", "log")):
+            block = re.search(rf"\n    {first}:\n(.*?)\n    {following}:", text, re.DOTALL)[1]
+            for line in block.splitlines():
+                assert re.match(r"\s{8}\w+=|\s{9,}|\s{8}\)", line), (name, line)
 
 
 def test_rules_and_scripts_have_the_same_names(root):

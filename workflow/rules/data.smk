@@ -8,7 +8,7 @@ localrules:
 rule prepare_dataset:
     """Select classes, draw the sample sets and write one file that all runs read."""
     input:
-        source_at_hand,
+        source=source_at_hand,
     output:
         dataset=f"{RESULTS}/datasets/{{dataset}}.nc",
     log:
