@@ -36,11 +36,12 @@ PLAN = TrainingPlan(
 
 
 def _measure(folder: Path, plan: TrainingPlan, chunk_size: int = 100) -> Path:
-    train(plan, folder / "digits.nc", folder / "trained", folder / "state")
+    train(plan, folder / "digits.nc", folder / "trained", folder / "state", code="how trained")
     output = folder / "measured.nc"
     measure_run(
         *(folder / "trained", folder / "digits.nc", output),
         **{"dataset_name": "digits", "chunk_size": chunk_size, "minibatch_window": 100},
+        code="how measured",
     )
     return output
 
@@ -143,7 +144,8 @@ def test_provenance(folder, measured):
     assert {"python", "torch", "numpy", "xarray", "netCDF4"} <= set(
         json.loads(attributes["versions"])
     )
-    assert json.loads(attributes["training"])["code"]
+    assert json.loads(attributes["training"])["code"] == "how trained"
+    assert json.loads(attributes["measuring"]) == {"chunk_size": 100, "code": "how measured"}
     assert attributes["commit"]
 
 
@@ -152,6 +154,7 @@ def test_a_second_measuring_gives_the_same_file(folder, tmp_path):
     measure_run(
         *(folder / "trained", folder / "digits.nc", again),
         **{"dataset_name": "digits", "chunk_size": 100, "minibatch_window": 100},
+        code="how measured",
     )
     assert again.read_bytes() == (folder / "measured.nc").read_bytes()
 
