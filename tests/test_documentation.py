@@ -1,6 +1,5 @@
 """Documentation, environment files and licence are in step with the code."""
 
-import doctest
 import re
 import tomllib
 
@@ -42,12 +41,5 @@ def test_torch_and_torchvision_fit_together():
     assert kept.tolist() == [0]
 
 
-def test_examples_in_the_readme_run(root, tmp_path, monkeypatch):
-    """The blocks that need no finished demo; the netCDF one runs in the workflow tests."""
-    text = (root / "README.md").read_text()
-    own = text.partition("## A network of your own")[2].partition("## ")[0]
-    results = doctest.DocTestRunner().run(
-        doctest.DocTestParser().get_doctest(own.replace("```", ""), {}, "README", None, 0)
-    )
-    assert results.attempted == 5
-    assert results.failed == 0
+def test_the_readmes_example_of_an_own_network_runs(run_readme_section):
+    assert run_readme_section("A network of your own") == 5

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits_settings import DIGITS
 from flatness.errors import DatasetError, StorageError
 from flatness.experiment import datasets
 from flatness.experiment.datasets import from_torchvision
 from flatness.experiment.prepared import assemble, load_prepared, prepare
 from flatness.storage import read_dataset
+from short_run import DIGITS
 
 NOWHERE = Path("nowhere")
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import flatness
-from digits_settings import DIGITS
 from flatness.errors import MeasurementError, StorageError
 from flatness.experiment import networks
 from flatness.experiment.checkpoints import read_run
@@ -18,21 +17,11 @@ from flatness.experiment.training import TrainingPlan, train
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.run import measure_run
 from flatness.storage import read_dataset
+from short_run import DIGITS
+from short_run import PLAN as SHORT
 
 SAMPLES = 80  # more than are misclassified at the end
-PLAN = TrainingPlan(
-    run="short",
-    network={"name": "mlp", "activation": "tanh", "hidden_width": 20, "hidden_layers": 2},
-    loss="half_squared_error",
-    learning_rate=0.1,
-    batch_size=20,
-    seed=0,
-    iterations=450,
-    early_checkpoints=2,
-    late_checkpoints=3,
-    device="cpu",
-    threads=1,
-)
+PLAN = replace(SHORT, iterations=450, early_checkpoints=2, late_checkpoints=3)
 
 
 def _measure(folder: Path, plan: TrainingPlan, chunk_size: int = 100) -> Path:

@@ -1,6 +1,5 @@
 """The shape of the workflow itself."""
 
-import doctest
 import re
 import shutil
 import subprocess
@@ -87,7 +86,7 @@ def test_snakemake_runs_the_paper_without_a_configfile(root):
     assert f"results/{config['name']}/figures/fig1.png" in result.stdout
 
 
-def test_the_readmes_netcdf_example_runs(root, finished, tmp_path, monkeypatch):
+def test_the_readmes_netcdf_example_runs(finished, tmp_path, monkeypatch, run_readme_section):
     """On a run of the small study in the place of the demo's."""
     measurements = tmp_path / "results/demo/measurements"
     measurements.mkdir(parents=True)
@@ -96,10 +95,4 @@ def test_the_readmes_netcdf_example_runs(root, finished, tmp_path, monkeypatch):
         measurements / "mlp_digits_lr0.1_bs20_seed0.nc",
     )
     monkeypatch.chdir(tmp_path)
-    text = (root / "README.md").read_text()
-    example = text.partition("## What is in a netCDF file")[2].partition("## ")[0]
-    results = doctest.DocTestRunner().run(
-        doctest.DocTestParser().get_doctest(example.replace("```", ""), {}, "README", None, 0)
-    )
-    assert results.attempted == 7
-    assert results.failed == 0
+    assert run_readme_section("What is in a netCDF file") == 7
