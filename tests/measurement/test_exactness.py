@@ -66,7 +66,7 @@ def test_a_gpu_gives_the_same_numbers(architecture, dtype):
         pytest.skip("cuDNN does not differentiate recurrent layers in eval mode")
     model, inputs = network(architecture, dtype)
     expected = flatness.measure(model, inputs)
-    measured = flatness.measure(model.cuda(), inputs.cuda())
+    measured = flatness.measure(model.to("cuda"), inputs.to("cuda"))
     scale = expected["singular_value"].isel(mode=0)
     total = expected["parameter_gradient_sq_norm"].sum("parameter")
     for name, size in (("singular_value", scale), ("parameter_gradient_sq_norm", total)):
