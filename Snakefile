@@ -1,6 +1,6 @@
 from snakemake.utils import min_version
 
-min_version("9.14")
+min_version("9.27")
 
 # A configuration file given on the command line replaces the default one; Snakemake
 # would merge the two.
