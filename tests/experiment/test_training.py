@@ -167,6 +167,7 @@ def test_a_damaged_state_is_not_used(digits, tmp_path, plan, monkeypatch, caplog
     caplog.clear()
     train(plan(), digits, tmp_path / "out", tmp_path / "b")
     assert f"resuming at iteration {saved[-2]}" in caplog.text
+    assert f"not resuming from {last}, which" in caplog.text
     assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
@@ -177,7 +178,8 @@ def test_the_state_of_another_plan_is_not_used(digits, tmp_path, plan, monkeypat
         4, monkeypatch, lambda: train(other, digits, tmp_path / "out", tmp_path / "state")
     )
     train(plan(), digits, tmp_path / "out", tmp_path / "state")
-    assert "resuming" not in caplog.text
+    assert "resuming at" not in caplog.text
+    assert "which belongs to other settings or code" in caplog.text
     train(plan(), digits, tmp_path / "whole", tmp_path / "a")
     assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
 

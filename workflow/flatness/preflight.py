@@ -10,6 +10,7 @@ from urllib.request import Request, urlopen
 
 from flatness.errors import DatasetError, DeviceError, SettingsError
 from flatness.experiment.datasets import (
+    check_at_hand,
     describe,
     from_torchvision,
     outputs_of_labels,
@@ -47,15 +48,9 @@ def check_source(name: str, settings: Settings, place: str) -> None:
     """
     dataset, data = settings.datasets[name].model_dump(), Path(settings.folders.data)
     try:
-        absent = describe(dataset, data).absent
+        check_at_hand(dataset, data, settings.download)
     except DatasetError as error:
         raise SettingsError(f"{place}: datasets.{name}: {error}") from None
-    if absent and not settings.download:
-        raise SettingsError(
-            f"{place}: datasets.{name}: {data / absent[0]} is absent, and `download` is false. "
-            f"Allowed: a data folder with the archives of {dataset['dataset']} as torchvision "
-            "leaves them there. Set folders.data to such a folder, or set download to true."
-        )
 
 
 def check_results_folder(settings: Settings, place: str) -> None:

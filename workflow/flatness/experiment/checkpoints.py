@@ -8,6 +8,7 @@ file but not a flipped bit.
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from torch import Tensor
 
 from flatness.errors import StorageError
 from flatness.storage import atomic_path
+
+log = logging.getLogger(__name__)
 
 # All metadata is one entry: safetensors does not fix the order of several.
 _METADATA = "flatness"
@@ -82,14 +85,20 @@ class StateFolder:
         return self.folder / f"{iteration:010d}.safetensors"
 
     def _load(self, iteration: int) -> Checkpoint | None:
-        try:
-            with _opened(self._path(iteration)) as (file, metadata):
-                if metadata.get("identity") != self.identity:
-                    return None
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except StorageError:
+        path = self._path(iteration)
+        if not path.exists():
             return None
-        if _digest(tensors) != metadata["digest"]:
+        try:
+            with _opened(path) as (file, metadata):
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except StorageError as error:
+            log.warning("not resuming from %s, which cannot be read: %s", path, error.__cause__)
+            return None
+        if metadata.get("identity") != self.identity:
+            log.warning("not resuming from %s, which belongs to other settings or code", path)
+            return None
+        if metadata["digest"] != _digest(tensors):
+            log.warning("not resuming from %s, which is damaged", path)
             return None
         return Checkpoint(iteration, _part(tensors, "weights/"), _part(tensors, "record/"))
 

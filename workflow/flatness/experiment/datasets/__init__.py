@@ -2,8 +2,8 @@
 
 A source is a module with two functions. `describe(dataset, data_folder)`
 answers from names and counts alone, without loading torch or decoding an image;
-`load(dataset, data_folder, download)` returns the images. `dataset` is one entry of
-`datasets` in the configuration, as a mapping.
+`load(dataset, data_folder)` returns the images, downloading what is absent. `dataset` is
+one entry of `datasets` in the configuration, as a mapping.
 """
 
 import importlib
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from flatness.errors import DatasetError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,13 +65,29 @@ def describe(dataset: Mapping[str, Any], data_folder: Path) -> Description:
     return _source(dataset).describe(dataset, data_folder)
 
 
+def check_at_hand(dataset: Mapping[str, Any], data_folder: Path, download: bool) -> None:
+    """See whether the source of `dataset` is there or may be downloaded.
+
+    Raises:
+        DatasetError: it is neither.
+    """
+    absent = describe(dataset, data_folder).absent
+    if absent and not download:
+        raise DatasetError(
+            f"{Path(data_folder, absent[0])} is absent, and `download` is false. Allowed: a data "
+            f"folder with the archives of {dataset['dataset']} as torchvision leaves them there. "
+            "Set folders.data to such a folder, or set download to true."
+        )
+
+
 def load(dataset: Mapping[str, Any], data_folder: Path, download: bool) -> Images:
     """The images of the source of `dataset`, downloaded first where that is allowed.
 
     Raises:
         DatasetError: they are absent or damaged.
     """
-    return _source(dataset).load(dataset, data_folder, download)
+    check_at_hand(dataset, data_folder, download)
+    return _source(dataset).load(dataset, data_folder)
 
 
 def selected_labels(dataset: Mapping[str, Any], classes: int) -> tuple[int, ...]:

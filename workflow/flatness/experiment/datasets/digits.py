@@ -17,7 +17,7 @@ def describe(dataset, data_folder) -> Description:
     return Description(tuple("0123456789"), TRAIN_COUNTS, TEST_COUNTS)
 
 
-def load(dataset, data_folder, download) -> Images:
+def load(dataset, data_folder) -> Images:
     """Read the digits from the installed scikit-learn."""
     from sklearn.datasets import load_digits
 

@@ -74,8 +74,8 @@ def sources(name: str) -> dict[str, tuple[str, str]]:
     }
 
 
-def load(dataset, data_folder, download) -> Images:
-    """Verify the archives' checksums, then let torchvision read them.
+def load(dataset, data_folder) -> Images:
+    """Download what is absent, verify the checksums, then let torchvision read the archives.
 
     torchvision unpacks beside its archives; it is given links to them in a
     temporary folder, so that the data folder may be read-only.
@@ -83,17 +83,10 @@ def load(dataset, data_folder, download) -> Images:
     from torchvision import datasets
 
     name, data_folder = dataset["dataset"], Path(data_folder)
-    absent = describe(dataset, data_folder).absent
-    if absent and not download:
-        raise DatasetError(
-            f"{data_folder / absent[0]}: no such file, and `download` is false. Allowed: a data "
-            f"folder with the archives of {name} as torchvision downloads them. Set folders.data "
-            "to such a folder, or set download to true."
-        )
     with tempfile.TemporaryDirectory() as scratch:
         for archive, (url, md5) in sources(name).items():
             path = data_folder / archive
-            if archive in absent:
+            if not path.is_file():
                 _download(url, path, md5)
             _verify(path, md5)
             link = Path(scratch, archive)

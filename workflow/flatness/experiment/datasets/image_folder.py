@@ -27,9 +27,8 @@ def describe(dataset, data_folder) -> Description:
     )
 
 
-def load(dataset, data_folder, download) -> Images:
+def load(dataset, data_folder) -> Images:
     """Decode every image; all must have one size. The first one decides grey or colour."""
-    describe(dataset, data_folder)
     train, test = _files(dataset, "train"), _files(dataset, "test")
     first = _decode(next(file for files in train.values() for file in files), None, None)
     mode = "L" if first.ndim == 2 else "RGB"
