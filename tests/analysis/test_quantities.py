@@ -13,14 +13,40 @@ from flatness.glossary.quantities import QUANTITIES
 
 
 def primitives(jacobians, sq_norms=None):
-    """A Dataset as `measure` returns it, from Jacobians (samples, N, M)."""
+    """A Dataset as `measure` and `curvature` return it, from Jacobians (samples, N, M).
+
+    The first of two parameters is the weight of the first layer, which reads the inputs.
+    """
     values = np.array([np.linalg.svd(J, compute_uv=False) for J in jacobians])
     sq_norms = np.ones((len(values), 2)) if sq_norms is None else sq_norms
+    draw = np.random.default_rng(1)
+    by_layer = {
+        name: (("sample", "layer"), draw.uniform(1, 2, (len(values), 2)))
+        for name in ("layer_input_norm", "layer_sensitivity", "layer_output_gradient_sq_norm")
+    }
+    by_sample = {
+        name: ("sample", draw.uniform(1, 2, len(values)))
+        for name in (
+            *("input_norm", "residual_curvature", "residual_curvature_standard_error"),
+            "residual_norm",
+        )
+    }
     return xr.Dataset(
         {
             "singular_value": (("sample", "mode"), values),
             "parameter_gradient_sq_norm": (("sample", "parameter"), sq_norms),
-        },
+            "input_weight_spectral_norm": ((), 2.0, {"input_weight": "W"}),
+            "input_weight_frobenius_norm": ((), 3.0, {"input_weight": "W"}),
+            "layer_operator_norm": (
+                "layer",
+                [2.0, 5.0],
+                {"input_layer": "first", "left_out": "[]"},
+            ),
+            "layer_eq4_holds": ("layer", [1, 1]),
+        }
+        | by_layer
+        | by_sample,
+        coords={"parameter": ["W", "rest"], "layer": ["first", "second"]},
         attrs={"dtype": "float64"},
     )
 
@@ -71,10 +97,83 @@ def test_local_dimension_lies_between_one_and_n():
 
 
 def test_sharpness_is_the_mean_of_summed_squares():
-    sq_norms = np.array([[1.0, 2, 3], [10, 20, 30]])
+    sq_norms = np.array([[1.0, 5], [10, 50]])
     given = primitives(np.ones((2, 2, 3)), sq_norms)
     assert q.sharpness(given) == 33
     assert q.sqrt_sharpness(given) == np.sqrt(33)
+
+
+def test_log_mean_volume_is_the_logarithm_of_the_mean(jacobians):
+    volumes = [np.prod(np.linalg.svd(J, compute_uv=False)) for J in jacobians]
+    expected = np.log(np.mean(volumes))
+    assert np.isclose(q.log_mean_volume(primitives(jacobians)), expected, rtol=1e-12)
+    # exp(-4 * 400 log 10) is no float64.
+    tiny = q.log_mean_volume(primitives(jacobians * 1e-200))
+    assert np.isclose(tiny, expected - 4 * 200 * np.log(10), rtol=1e-12)
+    assert q.log_mean_volume(primitives(np.zeros((2, 3, 4)))) == -np.inf
+
+
+def test_bounds_of_the_mls_are_those_of_eq_28(jacobians):
+    sq_norms = np.random.default_rng(2).uniform(1, 5, (6, 2))
+    given = primitives(jacobians, sq_norms)
+    x, K = given["input_norm"].to_numpy(), np.sqrt(sq_norms[:, 0])
+    b = 2 * np.mean(K / x)
+    c = 2 * np.sqrt(np.mean(1 / x**2)) * np.sqrt(np.mean(K**2))
+    d = 2 * np.sqrt(np.mean(1 / x**2)) * np.sqrt(sq_norms.sum(1).mean())
+    assert np.isclose(q.mls_bound_b(given), b, rtol=1e-12)
+    assert np.isclose(q.mls_bound_c(given), c, rtol=1e-12)
+    assert np.isclose(q.mls_bound_d(given), d, rtol=1e-12)
+    gradients = given["layer_output_gradient_sq_norm"].to_numpy()[:, 0]
+    assert np.isclose(q.mls_bound_unshared(given), 2 * np.sqrt(gradients).mean(), rtol=1e-12)
+
+
+def test_nmls_is_the_sum_of_the_layers_means(jacobians):
+    given = primitives(jacobians)
+    terms = given["layer_sensitivity"].to_numpy()
+    assert np.allclose(q.layer_mls(given), terms.mean(0), rtol=1e-12)
+    assert np.isclose(q.nmls(given), terms.sum(1).mean(), rtol=1e-12)
+
+
+def test_the_hessian_trace_is_the_sharpness_and_the_mean_curvature(jacobians):
+    given = primitives(jacobians)
+    rho, error = given["residual_curvature"], given["residual_curvature_standard_error"]
+    assert np.isclose(q.hessian_trace(given), 2 + rho.to_numpy().mean(), rtol=1e-12)
+    assert np.isclose(q.hessian_gap(given), abs(rho.to_numpy().mean()), rtol=1e-12)
+    expected = np.sqrt((error.to_numpy() ** 2).sum()) / 6
+    assert np.isclose(q.hessian_trace_standard_error(given), expected, rtol=1e-12)
+    assert np.isclose(q.mean_residual_norm(given), given["residual_norm"].to_numpy().mean())
+
+
+def test_what_does_not_apply_says_why(jacobians):
+    given = primitives(jacobians)
+    for name in ("input_weight_spectral_norm", "layer_operator_norm"):
+        given[name].attrs = {"absent": f"no {name}", "left_out": '["odd"]'}
+    found = flatness.quantities(
+        given.drop_vars([name for name in given.variables if name.startswith("residual")])
+    )
+    for name, reason in {
+        "mls_bound_b": "no input_weight_spectral_norm",
+        "mls_bound_c": "no input_weight_spectral_norm",
+        "mls_bound_d": "no input_weight_spectral_norm",
+        "mls_bound_unshared": "no layer_operator_norm",
+        "nmls": "layers that have no term of their own: odd",
+        "hessian_trace": "curvature was not measured; see flatness.curvature",
+        "hessian_trace_standard_error": "curvature was not measured; see flatness.curvature",
+        "hessian_gap": "curvature was not measured; see flatness.curvature",
+        "mean_residual_norm": "curvature was not measured; see flatness.curvature",
+    }.items():
+        assert np.isnan(found[name]), name
+        assert found[name].attrs["absent"] == reason
+    empty = primitives(jacobians).isel(layer=slice(0))
+    assert "no linear layer or convolution" in q.nmls(empty).attrs["absent"]
+
+
+def test_an_input_of_norm_zero_has_no_bound(jacobians):
+    given = primitives(jacobians)
+    given["input_norm"][0] = 0
+    given["parameter_gradient_sq_norm"][0, 0] = 0
+    for name in ("mls_bound_b", "mls_bound_c", "mls_bound_d"):
+        assert getattr(q, name)(given) == np.inf, name
 
 
 def test_zero_singular_values_are_counted_and_not_hidden():
@@ -93,18 +192,23 @@ def test_unresolved_singular_values_are_counted_for_the_dtype():
     assert np.isfinite(q.log_volume(given))
 
 
+def _with_empty_places(given):
+    nothing = {name: np.nan for name, variable in given.items() if "sample" in variable.dims}
+    return given.pad(sample=(0, 3), constant_values=nothing)
+
+
 def test_places_without_a_sample_do_not_count(jacobians):
     full = primitives(jacobians)
-    padded = full.pad(sample=(0, 3))
+    padded = _with_empty_places(full)
     for name in QUANTITIES:
         function = getattr(q, name)
         assert np.allclose(function(padded), function(full)), name
 
 
 def test_no_sample_at_all_gives_no_value(jacobians):
-    empty = primitives(jacobians).isel(sample=slice(0)).pad(sample=(0, 3))
-    for name in ("sharpness", "log_volume", "input_gradient_norm", "mls", "local_dimension"):
-        assert np.isnan(getattr(q, name)(empty)), name
+    empty = _with_empty_places(primitives(jacobians).isel(sample=slice(0)))
+    for name in set(QUANTITIES) - {"zero_singular_values", "unresolved_singular_values"}:
+        assert np.isnan(getattr(q, name)(empty)).all(), name
 
 
 def test_local_dimension_of_a_zero_jacobian_is_not_a_number():
@@ -125,9 +229,11 @@ def test_all_quantities_carry_their_glossary_entry(jacobians):
 
 def test_other_dimensions_stay(jacobians):
     one, two = primitives(jacobians), primitives(2 * jacobians)
-    both = xr.concat([one, two], "checkpoint").assign_coords(iteration=("checkpoint", [0, 5]))
+    both = xr.concat([one, two], "checkpoint", data_vars="all").assign_coords(
+        iteration=("checkpoint", [0, 5])
+    )
     result = flatness.quantities(both)
-    assert result.sizes == {"checkpoint": 2}
+    assert result.sizes == {"checkpoint": 2, "layer": 2}
     assert list(result["iteration"]) == [0, 5]
     assert np.isclose(result["mls"][1], 2 * result["mls"][0])
     assert np.isclose(result["log_volume"][1], result["log_volume"][0] + 4 * np.log(2))

@@ -24,12 +24,16 @@ SAMPLES = 80  # more than are misclassified at the end
 PLAN = replace(SHORT, iterations=450, early_checkpoints=2, late_checkpoints=3)
 
 
+CURVATURE = {"probes": 4, "exact_products": 0}
+
+
 def _measure(folder: Path, plan: TrainingPlan, chunk_size: int = 100) -> Path:
     train(plan, folder / "digits.nc", folder / "trained", folder / "state", code="how trained")
     output = folder / "measured.nc"
     measure_run(
         *(folder / "trained", folder / "digits.nc", output),
         **{"dataset_name": "digits", "chunk_size": chunk_size, "minibatch_window": 100},
+        curvature_options=CURVATURE,
         code="how measured",
     )
     return output
@@ -52,7 +56,7 @@ def measured(folder):
 def test_dimensions_and_coordinates(measured):
     assert dict(measured.sizes) == {
         **{"checkpoint": 5, "sample_set": 3, "sample": SAMPLES, "mode": 10},
-        **{"parameter": 6, "output": 10, "window": 4},
+        **{"parameter": 6, "output": 10, "layer": 3, "window": 4},
     }
     assert list(measured["iteration"].values) == [0, 1, 150, 300, 450]
     assert np.allclose(measured["epoch"], measured["iteration"] / (1437 // 20))
@@ -91,9 +95,13 @@ def test_values_are_those_of_measuring_each_set_by_itself(folder, measured, posi
         expected = flatness.measure(network, torch.from_numpy(inputs[indices]))
         for variable in (
             *("singular_value", "parameter_gradient_sq_norm", "input_norm", "network_output"),
+            *("layer_input_norm", "layer_sensitivity", "layer_output_gradient_sq_norm"),
         ):
             assert np.allclose(stored[variable][:n], expected[variable], rtol=1e-4, atol=1e-6)
             assert np.isnan(stored[variable][n:]).all()
+        residual = expected["network_output"] - np.eye(10)[labels[indices]]
+        assert np.allclose(stored["residual_norm"][:n], np.linalg.norm(residual, axis=1), atol=1e-5)
+        assert np.isnan(stored["residual_norm"][n:]).all()
         assert (stored["sample_index"][n:] == -1).all()
         assert (stored["label"][n:] == -1).all()
         for norm in ("input_weight_spectral_norm", "input_weight_frobenius_norm"):
@@ -114,9 +122,38 @@ def test_the_training_curve_is_in_the_file(folder, measured):
     assert np.allclose(measured["minibatch_loss"], losses[:400].reshape(4, 100).mean(1))
 
 
+def test_the_curvature_of_a_sample_is_the_same_in_every_set(measured):
+    """A test sample that is misclassified is measured once."""
+    at_start = measured.isel(checkpoint=0)
+    test, wrong = (at_start.sel(sample_set=name) for name in ("test", "misclassified"))
+    shared = np.intersect1d(test["sample_index"], wrong["sample_index"])
+    assert len(shared) > 1
+    for index in shared:
+        found = [
+            float(member["residual_curvature"][member["sample_index"] == index][0])
+            for member in (test, wrong)
+        ]
+        assert found[0] == found[1] != 0
+
+
+def test_a_middle_layer_has_a_file_of_its_own(folder, measured, tmp_path):
+    measure_run(
+        *(folder / "trained", folder / "digits.nc", tmp_path / "layer.nc"),
+        **{"dataset_name": "digits", "chunk_size": 100, "minibatch_window": 100},
+        layer="1",
+    )
+    layer = read_dataset(tmp_path / "layer.nc")
+    assert layer.attrs["layer"] == "1"
+    assert layer.sizes["mode"] == PLAN.network["hidden_width"]
+    assert list(layer["parameter"].values) == ["1.weight", "1.bias"]
+    assert np.array_equal(layer["sample_index"], measured["sample_index"])
+    assert "residual_curvature" not in layer
+    assert np.isfinite(flatness.quantities(layer)["mls"]).all()
+
+
 def test_quantities_skip_places_without_a_sample(measured):
     quantities = flatness.quantities(measured)
-    assert quantities.sizes == {"checkpoint": 5, "sample_set": 3}
+    assert quantities.sizes == {"checkpoint": 5, "sample_set": 3, "layer": 3}
     for name in ("sharpness", "log_volume", "input_gradient_norm", "mls", "local_dimension"):
         assert np.isfinite(quantities[name]).all(), name
 
@@ -134,7 +171,9 @@ def test_provenance(folder, measured):
         json.loads(attributes["versions"])
     )
     assert json.loads(attributes["training"])["code"] == "how trained"
-    assert json.loads(attributes["measuring"]) == {"chunk_size": 100, "code": "how measured"}
+    assert json.loads(attributes["measuring"]) == {
+        **{"chunk_size": 100, "layer": None, "curvature": CURVATURE, "code": "how measured"}
+    }
     assert attributes["commit"]
 
 
@@ -143,6 +182,7 @@ def test_a_second_measuring_gives_the_same_file(folder, tmp_path):
     measure_run(
         *(folder / "trained", folder / "digits.nc", again),
         **{"dataset_name": "digits", "chunk_size": 100, "minibatch_window": 100},
+        curvature_options=CURVATURE,
         code="how measured",
     )
     assert again.read_bytes() == (folder / "measured.nc").read_bytes()

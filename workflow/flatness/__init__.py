@@ -11,11 +11,13 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "bounds": "flatness.analysis.bounds",
+    "curvature": "flatness.measurement.curvature",
     "measure": "flatness.measurement.measuring",
     "quantities": "flatness.analysis.quantities",
 }
 
-__all__ = ["__version__", "measure", "quantities"]
+__all__ = ["__version__", "bounds", "curvature", "measure", "quantities"]
 
 
 def __getattr__(name: str):

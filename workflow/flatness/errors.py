@@ -27,3 +27,7 @@ class StorageError(FlatnessError):
 
 class MeasurementError(FlatnessError):
     """The network or the inputs cannot be measured as they are."""
+
+
+class BoundError(FlatnessError):
+    """Measured numbers contradict an inequality that is proved."""

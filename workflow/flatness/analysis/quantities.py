@@ -5,7 +5,9 @@ netCDF file and averages over the dimension `sample`; all other dimensions stay.
 Places without a sample, as in the set `misclassified`, are NaN and do not count. Each
 result carries long_name, formula, equation and units.
 
-sigma_j are the N singular values of one sample's input Jacobian, decreasing.
+sigma_j are the N singular values of one sample's input Jacobian, decreasing. What cannot
+be computed for a network is NaN, with the reason in its attribute `absent`; see
+`flatness.analysis.sensitivity` for the quantities around the maximum local sensitivity.
 """
 
 from collections.abc import Callable
@@ -13,6 +15,16 @@ from collections.abc import Callable
 import numpy as np
 import xarray as xr
 
+from flatness.analysis.means import log_mean_exp, mean
+from flatness.analysis.sensitivity import (
+    layer_mls,
+    mls,
+    mls_bound_b,
+    mls_bound_c,
+    mls_bound_d,
+    mls_bound_unshared,
+    nmls,
+)
 from flatness.glossary import annotate
 from flatness.glossary.quantities import QUANTITIES
 
@@ -22,7 +34,7 @@ def sharpness(primitives: xr.Dataset) -> xr.DataArray:
 
     Check: for f(x) = W x + b with N outputs, N (mean |x|^2 + 1).
     """
-    return _mean(primitives["parameter_gradient_sq_norm"].sum("parameter", skipna=False))
+    return mean(primitives["parameter_gradient_sq_norm"].sum("parameter", skipna=False))
 
 
 def sqrt_sharpness(primitives: xr.Dataset) -> xr.DataArray:
@@ -36,23 +48,23 @@ def log_volume(primitives: xr.Dataset) -> xr.DataArray:
     Minus infinity where a singular value of any sample is zero; `zero_singular_values`
     counts these.
     """
-    return _mean(_logarithm(primitives["singular_value"]).sum("mode", skipna=False))
+    return mean(_logarithm(primitives["singular_value"]).sum("mode", skipna=False))
 
 
 def log_volume_top3(primitives: xr.Dataset) -> xr.DataArray:
     """As `log_volume`, over the three largest singular values only."""
     largest = primitives["singular_value"].isel(mode=slice(3))
-    return _mean(_logarithm(largest).sum("mode", skipna=False))
+    return mean(_logarithm(largest).sum("mode", skipna=False))
+
+
+def log_mean_volume(primitives: xr.Dataset) -> xr.DataArray:
+    """Logarithm of the averaged volumetric ratio, log of the mean of dVol (Eq. 12)."""
+    return log_mean_exp(_logarithm(primitives["singular_value"]).sum("mode", skipna=False))
 
 
 def input_gradient_norm(primitives: xr.Dataset) -> xr.DataArray:
     """G = mean of ||df/dx||_F^2 over samples (Eq. 6 with k = 2)."""
-    return _mean(np.square(primitives["singular_value"]).sum("mode", skipna=False))
-
-
-def mls(primitives: xr.Dataset) -> xr.DataArray:
-    """Maximum local sensitivity: mean of sigma_1 over samples (Eq. 13)."""
-    return _mean(primitives["singular_value"].isel(mode=0))
+    return mean(np.square(primitives["singular_value"]).sum("mode", skipna=False))
 
 
 def local_dimension(primitives: xr.Dataset) -> xr.DataArray:
@@ -84,24 +96,68 @@ def unresolved_singular_values(primitives: xr.Dataset) -> xr.DataArray:
     return ((values > 0) & (values <= resolution)).sum(("sample", "mode"))
 
 
+def hessian_trace(primitives: xr.Dataset) -> xr.DataArray:
+    """Trace of the loss Hessian: S + mean of the weighted curvature (Eq. 2, Lemma A.1)."""
+    return sharpness(primitives) + mean(_of_curvature(primitives, "residual_curvature"))
+
+
+def hessian_trace_standard_error(primitives: xr.Dataset) -> xr.DataArray:
+    """Standard error of `hessian_trace`: samples have probes of their own, S has no error."""
+    errors = _of_curvature(primitives, "residual_curvature_standard_error")
+    return np.sqrt(mean(np.square(errors)) / errors.notnull().sum("sample"))
+
+
+def hessian_gap(primitives: xr.Dataset) -> xr.DataArray:
+    """|Tr - S|, of the order of the residuals (Lemma A.1)."""
+    return np.abs(mean(_of_curvature(primitives, "residual_curvature")))
+
+
+def mean_residual_norm(primitives: xr.Dataset) -> xr.DataArray:
+    """Mean over samples of ||f(x) - y||_2 (Lemma A.1)."""
+    return mean(_of_curvature(primitives, "residual_norm"))
+
+
 _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
     sharpness,
     sqrt_sharpness,
     log_volume,
     log_volume_top3,
+    log_mean_volume,
     input_gradient_norm,
     mls,
     local_dimension,
+    mls_bound_b,
+    mls_bound_c,
+    mls_bound_d,
+    mls_bound_unshared,
+    layer_mls,
+    nmls,
+    hessian_trace,
+    hessian_trace_standard_error,
+    hessian_gap,
+    mean_residual_norm,
     zero_singular_values,
     unresolved_singular_values,
 )
 
+_OF_CURVATURE = (hessian_trace, hessian_trace_standard_error, hessian_gap, mean_residual_norm)
+NO_CURVATURE = "curvature was not measured; see flatness.curvature"
+
 
 def quantities(primitives: xr.Dataset) -> xr.Dataset:
-    """All quantities of this module, one variable each, named as the functions."""
+    """All quantities, one variable each, named as the functions.
+
+    Args:
+        primitives: from `flatness.measure` or a run's netCDF file. Merged with the result of
+            `flatness.curvature` (a run's file holds both), it also gives the trace of the
+            loss Hessian.
+    """
     values = {function.__name__: function(primitives) for function in _FUNCTIONS}
+    if "residual_curvature" not in primitives:
+        for function in _OF_CURVATURE:
+            values[function.__name__].attrs["absent"] = NO_CURVATURE
     for value in values.values():
-        value.attrs = {}
+        value.attrs = {key: text for key, text in value.attrs.items() if key == "absent"}
     coordinates = {name: primitives[name].attrs for name in primitives.coords}
     result = xr.Dataset({name: value.drop_vars(value.coords) for name, value in values.items()})
     result = annotate(result, QUANTITIES)
@@ -116,10 +172,13 @@ def quantities(primitives: xr.Dataset) -> xr.Dataset:
     return result
 
 
-def _mean(per_sample: xr.DataArray) -> xr.DataArray:
-    return per_sample.mean("sample", skipna=True)
-
-
 def _logarithm(values: xr.DataArray) -> xr.DataArray:
     with np.errstate(divide="ignore"):
         return np.log(values)
+
+
+def _of_curvature(primitives: xr.Dataset, name: str) -> xr.DataArray:
+    """What `flatness.curvature` measures, or NaN where it was not called."""
+    if name in primitives:
+        return primitives[name]
+    return primitives["singular_value"].isel(mode=0, drop=True) * np.nan

@@ -8,6 +8,7 @@ PRIMITIVES: dict[str, Term] = {
     "epoch": Term("", "epoch", "iteration / whole batches per epoch", "", "epochs"),
     "sample_set": Term("", "sample set", "train, test or misclassified"),
     "parameter": Term("", "parameter", "name of a parameter tensor, as the network names it"),
+    "layer": Term("", "layer", "name of a linear layer or convolution l, z^l = T_l x^l + b_l"),
     "window_end": Term(
         "", "last iteration of a window of mini-batches", "iteration", "", "iterations"
     ),
@@ -30,7 +31,48 @@ PRIMITIVES: dict[str, Term] = {
     "sample_index": Term(
         "", "position of the sample among the training or test images", "-1: no sample"
     ),
+    "layer_input_norm": Term(
+        r"$\|x^l\|_2$", "Euclidean norm of a layer's input", "||x^l||_2", "NMLS"
+    ),
+    "layer_sensitivity": Term(
+        r"$\|\partial f/\partial x^l\|_2$",
+        "sensitivity to a layer's input",
+        "spectral norm of df/dx^l, through layer l alone",
+        "NMLS",
+    ),
+    "layer_output_gradient_sq_norm": Term(
+        r"$\|\partial f/\partial z^l\|_F^2$",
+        "squared Frobenius norm of the Jacobian with respect to a layer's output",
+        "sum over outputs and entries of (df_j/dz^l)^2: the gradient with respect to a bias of its "
+        "own at every entry of z^l",
+    ),
+    "residual_curvature": Term(
+        "",
+        "curvature of the outputs, weighted with the residuals",
+        "sum_j (f_j(x) - y_j) Tr d^2 f_j(x)/dtheta^2; its mean over samples is Tr - S",
+        "Lemma A.1",
+    ),
+    "residual_curvature_standard_error": Term(
+        "",
+        "standard error of the weighted curvature",
+        "0 where it is exact; else the standard deviation over random probes / sqrt(probes)",
+        "Lemma A.1",
+    ),
+    "residual_norm": Term(
+        r"$\|f(x) - y\|_2$", "distance between output and target", "||f(x) - y||_2", "Lemma A.1"
+    ),
     # per checkpoint
+    "layer_operator_norm": Term(
+        r"$\|T_l\|_2$",
+        "spectral norm of a layer as a linear map",
+        "||W_l||_2 for a linear layer; an upper bound of ||T_l||_2 for a convolution",
+    ),
+    "layer_eq4_holds": Term(
+        "",
+        "whether Eq. 4 holds for a layer",
+        "1 if ||df/dW^l||_F = ||df/dz^l||_F ||x^l||_2, else 0",
+        "Eq. 4",
+    ),
     "input_weight_spectral_norm": Term(
         r"$\|W\|_2$", "spectral norm of the first linear layer's weight", "||W||_2", "Eq. 5"
     ),

@@ -1,4 +1,4 @@
-"""What is computed from the primitives; each is a mean over the n samples of one set."""
+"""What is computed from the primitives; quantities are means over the n samples of one set."""
 
 from flatness.glossary import Term
 
@@ -19,6 +19,12 @@ QUANTITIES: dict[str, Term] = {
         "1/n sum_i sum_{j<=3} log sigma_ij (natural logarithm)",
         "Eq. 10, restricted",
     ),
+    "log_mean_volume": Term(
+        r"$\log\,\overline{\mathrm{dVol}}$",
+        "logarithm of the averaged volumetric ratio",
+        "log(1/n sum_i prod_j sigma_ij) (natural logarithm)",
+        "Eq. 12",
+    ),
     "input_gradient_norm": Term(
         "$G$", "squared input-gradient norm", "1/n sum_i ||J_i||_F^2, J = df/dx", "Eq. 6, k = 2"
     ),
@@ -28,6 +34,65 @@ QUANTITIES: dict[str, Term] = {
         "local dimensionality",
         "1/n sum_i (sum_j sigma_ij^2)^2 / sum_j sigma_ij^4",
         "Eq. 14",
+    ),
+    "mls_bound_b": Term(
+        "$B$",
+        "bound B of the maximum local sensitivity",
+        "||W||_2 / n sum_i ||K_i^W||_F / ||x_i||_2, K^W = df/dW, W the first linear layer's weight",
+        "Eq. 28",
+    ),
+    "mls_bound_c": Term(
+        "$C$",
+        "bound C of the maximum local sensitivity",
+        "||W||_2 sqrt(1/n sum_i 1/||x_i||_2^2) sqrt(1/n sum_i ||K_i^W||_F^2)",
+        "Eq. 28",
+    ),
+    "mls_bound_d": Term(
+        "$D$",
+        "bound D of the maximum local sensitivity",
+        "||W||_2 sqrt(1/n sum_i 1/||x_i||_2^2) sqrt(S)",
+        "Eq. 13, 28",
+    ),
+    "mls_bound_unshared": Term(
+        "$U$",
+        "unshared bound of the maximum local sensitivity",
+        "||T||_2 / n sum_i ||df_i/dz||_F, z = T x + b the first layer's output, linear or not",
+    ),
+    "layer_mls": Term(
+        r"$\mathrm{MLS}_l$",
+        "maximum local sensitivity to one layer's input",
+        "1/n sum_i ||df/dx_i^l||_2, x^l the input of layer l",
+        "NMLS, one term",
+    ),
+    "nmls": Term(
+        "NMLS",
+        "network-wide maximum local sensitivity",
+        "1/n sum_i sum_l ||df/dx_i^l||_2 over all linear layers and convolutions",
+        "NMLS",
+    ),
+    "hessian_trace": Term(
+        r"$\mathrm{Tr}\,\nabla^2 L$",
+        "trace of the loss Hessian",
+        "Tr of the second derivative in theta of L = 1/(2n) sum_i ||f(x_i) - y_i||_2^2",
+        "Eq. 2",
+    ),
+    "hessian_trace_standard_error": Term(
+        "",
+        "standard error of the trace of the loss Hessian",
+        "0 where the trace is exact; else that of the mean over random probes",
+        "Eq. 2",
+    ),
+    "hessian_gap": Term(
+        r"$|\mathrm{Tr}\,\nabla^2 L - S|$",
+        "distance between the trace of the loss Hessian and the sharpness",
+        "|Tr - S| = |1/n sum_ij (f_j(x_i) - y_ij) Tr d^2 f_j(x_i)/dtheta^2|",
+        "Lemma A.1",
+    ),
+    "mean_residual_norm": Term(
+        r"$\langle\|f(x) - y\|\rangle$",
+        "mean distance between output and target",
+        "1/n sum_i ||f(x_i) - y_i||_2, y one-hot",
+        "Lemma A.1",
     ),
     "zero_singular_values": Term(
         "",
@@ -43,4 +108,23 @@ QUANTITIES: dict[str, Term] = {
         "",
         "singular values",
     ),
+}
+
+# What `analyse` puts beside the quantities: both sides of every inequality, and differences of
+# the training curves.
+ANALYSIS: dict[str, Term] = {
+    "inequality": Term("", "name of an inequality", "see flatness.analysis.bounds"),
+    "log10_left": Term("", "left side of the inequality", "log10 of the smaller side"),
+    "log10_right": Term("", "right side of the inequality", "log10 of the larger side"),
+    "slack": Term(
+        r"$\log_{10}(\mathrm{right}/\mathrm{left})$",
+        "slack of the inequality",
+        "log10(right / left)",
+    ),
+    "tightest_sample": Term(
+        "",
+        "position of the sample that is shown of an inequality that holds for each sample",
+        "the one with the least slack; -1 for inequalities between means",
+    ),
+    "generalisation_gap": Term("", "generalisation gap", "test loss - train loss"),
 }

@@ -38,16 +38,17 @@ class ClosedForm:
             dilation and number of groups.
         layer_input: (n, ..., F) for a linear layer, (n, channels, *spatial) for a
             convolution.
+
+    `positions` is how often the layer applies its weight to one sample.
     """
 
     def __init__(self, module: nn.Module, layer_input: Tensor):
         self.linear = isinstance(module, nn.Linear)
         self.groups = 1 if self.linear else module.groups
-        # (n, groups, T, F)
-        inputs = _rows(layer_input)[:, None] if self.linear else _windows(module, layer_input)
-        positions, features = inputs.shape[2:]
-        cheaper = positions < features and inputs.dtype == torch.float32
-        if positions == 1 or cheaper:
+        inputs = by_position(module, layer_input)
+        self.positions, features = inputs.shape[2:]
+        cheaper = self.positions < features and inputs.dtype == torch.float32
+        if self.positions == 1 or cheaper:
             inputs = inputs.double()
             self.products, self.inputs = inputs @ inputs.mT, None
         else:
@@ -71,6 +72,13 @@ class ClosedForm:
             return _rows(cotangent)[:, None].mT
         n, channels = cotangent.shape[:2]
         return cotangent.reshape(n, self.groups, channels // self.groups, -1)
+
+
+def by_position(module: nn.Module, layer_input: Tensor) -> Tensor:
+    """What the layer's weight is applied to: (n, groups, T, F), the a_t."""
+    if isinstance(module, nn.Linear):
+        return _rows(layer_input)[:, None]
+    return _windows(module, layer_input)
 
 
 def sum_of_squares(values: Tensor) -> Tensor:

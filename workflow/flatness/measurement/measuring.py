@@ -1,24 +1,36 @@
 """Measuring any network on any samples."""
 
+import json
+
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from flatness.errors import MeasurementError
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
+from flatness.measurement.checks import check_network_and_inputs, check_output, refusing_failures
+from flatness.measurement.operator_norm import operator_norm
 from flatness.measurement.sweep import Sweep, sweep
-from flatness.measurement.tracing import FrozenNetwork, Trace, agree, twin_positions
+from flatness.measurement.tracing import FrozenNetwork, Trace, twin_of
 from flatness.measurement.unchanged import exact_arithmetic
 
+NO_INPUT_LAYER = (
+    "no linear layer or convolution reads the inputs as they are and is their only way to the "
+    "output"
+)
 NO_INPUT_WEIGHT = (
     "no linear layer reads the flattened inputs as they are and is their only way to the output, "
     "so Eq. 4 does not apply"
 )
 
+# Jacobians of one chunk take at most this many bytes, however large `chunk_size` is.
+_JACOBIAN_BYTES = 2**29
 
-def measure(model: nn.Module, inputs: Tensor, *, chunk_size: int = 100) -> xr.Dataset:
+
+def measure(
+    model: nn.Module, inputs: Tensor, *, layer: str | None = None, chunk_size: int = 100
+) -> xr.Dataset:
     """Exact primitives of a network on each of a set of samples.
 
     Every quantity of the paper is a function of the result; see `flatness.quantities`.
@@ -31,12 +43,15 @@ def measure(model: nn.Module, inputs: Tensor, *, chunk_size: int = 100) -> xr.Da
             maps (samples, ...) to (samples, N), each sample on its own. All parameters
             are measured, whether or not they require gradients.
         inputs: (samples, ...) of the dtype and on the device of the parameters.
-        chunk_size: samples differentiated together. Bounds memory, which grows as
-            chunk_size times (N M + the network's activations); results agree to rounding
+        layer: name of a module, as in `named_modules`. f is then the map from the inputs to
+            that module's flattened output, N its size, and parameters are those up to it.
+        chunk_size: samples differentiated together, at most. Bounds memory, which grows as
+            chunk_size times (N M + the network's activations); fewer are taken together
+            where their Jacobians would need more than 512 MiB. Results agree to rounding
             for any value.
 
     Returns:
-        A Dataset with dimensions sample, mode (N), parameter and output (N):
+        A Dataset with dimensions sample, mode (N), parameter, output (N) and layer:
 
         - singular_value (sample, mode): of the input Jacobian, float64, decreasing
           (Eq. 8-10). Computed from a Jacobian in the model's dtype, so values below
@@ -52,118 +67,64 @@ def measure(model: nn.Module, inputs: Tensor, *, chunk_size: int = 100) -> xr.Da
           first linear layer, float64; NaN, with the reason in the attribute `absent`,
           where none reads the inputs.
 
+        and, for each linear layer or convolution l that is called once, with x^l its input,
+        z^l its output, and derivatives through that layer alone:
+
+        - layer_input_norm (sample, layer): ||x^l||_2, float64.
+        - layer_sensitivity (sample, layer): spectral norm of df/dx^l, float64, the terms of
+          the network-wide sensitivity.
+        - layer_output_gradient_sq_norm (sample, layer): ||df/dz^l||_F^2, float64: the squared
+          gradient with respect to a bias of its own at every entry of the layer's output.
+        - layer_operator_norm (layer): spectral norm of x^l -> z^l, float64; an upper bound of
+          it for convolutions. Its attribute `input_layer` names the layer that reads the
+          inputs, `absent` says why there is none, and `left_out` lists linear layers and
+          convolutions that have no terms (as JSON).
+        - layer_eq4_holds (layer): 1 where ||df/dW^l||_F = ||df/dz^l||_F ||x^l||_2: a linear
+          layer at one position whose weight is used nowhere else.
+
     Raises:
         MeasurementError: a module is in training mode; dtypes or devices are mixed, or
             neither float32 nor float64; inputs are empty or not finite; the model fails on
             them; the output is not (samples, N), depends on other samples or differs between
-            two calls, or is not finite.
+            two calls, or is not finite; no module is called `layer`, or it is not called once.
 
     Cost: one forward and N backward passes of the whole batch, one more forward pass of at
     most eight samples of each chunk, and, where parameters have no closed form, one forward
     and N backward passes of each sample.
     """
-    _check(model, inputs, chunk_size)
-    with exact_arithmetic(inputs.device):
-        network = FrozenNetwork(model)
-        try:
-            sweeps = [_sweep_chunk(network, chunk) for chunk in inputs.split(chunk_size)]
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, ValueError, TypeError) as error:
-            reason = str(error).strip().splitlines()
-            raise MeasurementError(
-                f"model: cannot be called or differentiated on these inputs "
-                f"({type(error).__name__}: {reason[0] if reason else ''}). Allowed: a network that "
-                "maps them to (samples, N) by operations that autograd can run backwards. Call it "
-                "on them yourself, and backward() on the output, to see where it fails."
-            ) from error
-        weight = _common([s.input_weight for s in sweeps])
-        norms = _norms(network.leaves[weight]) if weight else (np.nan, np.nan)
-    return _dataset(list(network.leaves), inputs, sweeps, weight, norms)
+    check_network_and_inputs(model, inputs, chunk_size)
+    with exact_arithmetic(inputs.device), refusing_failures("differentiated"):
+        sweeps = _sweep_chunks(FrozenNetwork(model, layer), inputs, chunk_size)
+    dataset = _per_sample(inputs, sweeps).merge(_per_layer(sweeps), join="exact")
+    dataset.attrs = {"dtype": str(inputs.dtype).removeprefix("torch.")}
+    if layer is not None:
+        dataset.attrs["layer"] = layer
+    return annotate(dataset, PRIMITIVES)
 
 
-def _sweep_chunk(network: FrozenNetwork, inputs: Tensor) -> Sweep:
-    trace = network.trace(inputs)
-    _check_output(trace, len(inputs))
-    positions = twin_positions(len(inputs))
-    twin = network.trace(inputs[positions])
-    _check_output(twin, len(positions))
-    if not agree(trace.output[positions], twin.output):
-        raise MeasurementError(
-            "model: the output of some samples changes with the samples beside them, or from call "
-            "to call. Allowed: a network that treats each sample on its own and gives the same "
-            "output every time. Take out what mixes samples or draws random numbers; for recurrent "
-            "layers see batch_first."
-        )
-    return sweep(network, trace, twin)
+def _sweep_chunks(network: FrozenNetwork, inputs: Tensor, chunk_size: int) -> list[Sweep]:
+    sweeps: list[Sweep] = []
+    start = 0
+    while start < len(inputs):
+        chunk = inputs[start : start + chunk_size]
+        trace = network.trace(chunk)
+        check_output(trace, len(chunk))
+        fitting = _samples_at_once(trace)
+        if fitting < len(chunk):
+            chunk_size = fitting
+            continue
+        sweeps.append(sweep(network, trace, twin_of(network, trace)))
+        start += len(chunk)
+    return sweeps
 
 
-def _check(model: nn.Module, inputs: Tensor, chunk_size: int) -> None:
-    if not isinstance(inputs, Tensor):
-        raise MeasurementError(
-            f"inputs: a {type(inputs).__name__}. Allowed: a torch tensor. Convert with "
-            "torch.as_tensor(...)."
-        )
-    if chunk_size < 1:
-        raise MeasurementError(f"chunk_size = {chunk_size}. Allowed: 1 or more. Raise it.")
-    training = next((name for name, module in model.named_modules() if module.training), None)
-    if training is not None:
-        raise MeasurementError(
-            f"model: module {training or type(model).__name__!r} is in training mode, in which "
-            "samples may mix. Allowed: eval mode. Call model.eval() first."
-        )
-    if inputs.ndim < 2 or len(inputs) == 0:
-        raise MeasurementError(
-            f"inputs: shape {tuple(inputs.shape)}. Allowed: (samples, ...) with at least one "
-            "sample. Add the sample axis, or pass more samples."
-        )
-    tensors = {"inputs": inputs, **dict(model.named_parameters())}
-    if len(tensors) == 1:
-        raise MeasurementError(
-            "model: has no parameters. Allowed: at least one. Measure a network that has some."
-        )
-    kinds = {name: (tensor.dtype, tensor.device) for name, tensor in tensors.items()}
-    other = next((name for name, kind in kinds.items() if kind != kinds["inputs"]), None)
-    if other is not None:
-        raise MeasurementError(
-            f"inputs: {_kind(inputs)}, but parameter {other!r} is {_kind(tensors[other])}. "
-            "Allowed: one dtype and one device for all. Convert with .to(...)."
-        )
-    if inputs.dtype not in (torch.float32, torch.float64):
-        raise MeasurementError(
-            f"inputs: {inputs.dtype} cannot be measured exactly. Allowed: float32 or float64, for "
-            "the model too. Convert both with .float() or .double()."
-        )
-    finite = inputs.detach().flatten(1).isfinite().all(1)
-    if not finite.all():
-        raise MeasurementError(
-            f"inputs: sample {int((~finite).nonzero()[0])} holds values that are not finite. "
-            "Allowed: finite numbers. Leave it out or mend it."
-        )
-
-
-def _check_output(trace: Trace, n: int) -> None:
-    output = trace.output
-    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != n:
-        found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output)
-        raise MeasurementError(
-            f"model: returned {found} for {n} samples. Allowed: one tensor of shape ({n}, N). "
-            "Wrap the model so that it flattens or selects its output."
-        )
-    if not output.requires_grad:
-        raise MeasurementError(
-            "model: its output does not depend on inputs or parameters in a way that can be "
-            "differentiated. Allowed: a differentiable network. Look for detach() or no_grad."
-        )
-    if not output.isfinite().all():
-        raise MeasurementError(
-            "model: returned values that are not finite. Allowed: finite outputs. Measure an "
-            "earlier checkpoint, or other samples."
-        )
-
-
-def _kind(tensor: Tensor) -> str:
-    return f"{tensor.dtype} on {tensor.device}"
+def _samples_at_once(trace: Trace) -> int:
+    """How many samples' Jacobians may be held together."""
+    entries = trace.inputs.numel() + sum(
+        call.input.numel() for calls in trace.calls.values() for call in calls
+    )
+    taken = trace.inputs.element_size() * trace.output.shape[1] * entries
+    return max(1, len(trace.inputs) * _JACOBIAN_BYTES // max(taken, 1))
 
 
 def _common(values: list[str | None]) -> str | None:
@@ -171,22 +132,11 @@ def _common(values: list[str | None]) -> str | None:
     return values[0] if len(set(values)) == 1 else None
 
 
-def _norms(weight: Tensor) -> tuple[float, float]:
-    """Spectral and Frobenius norm in float64."""
-    W = weight.detach().to("cpu", torch.float64)
-    return float(torch.linalg.matrix_norm(W, 2)), float(torch.linalg.matrix_norm(W))
-
-
-def _dataset(
-    parameters: list[str],
-    inputs: Tensor,
-    sweeps: list[Sweep],
-    weight: str | None,
-    norms: tuple[float, float],
-) -> xr.Dataset:
+def _per_sample(inputs: Tensor, sweeps: list[Sweep]) -> xr.Dataset:
+    parameters = list(sweeps[0].sq_norms)
     sq_norms = [torch.stack([s.sq_norms[name] for name in parameters], 1) for s in sweeps]
-    about_weight = {"input_weight": weight} if weight else {"absent": NO_INPUT_WEIGHT}
-    dataset = xr.Dataset(
+    input_norms = torch.linalg.vector_norm(inputs.detach().double().flatten(1), dim=1)
+    return xr.Dataset(
         {
             "singular_value": (
                 ("sample", "mode"),
@@ -196,18 +146,61 @@ def _dataset(
                 ("sample", "parameter"),
                 torch.cat(sq_norms).cpu().numpy(),
             ),
-            "input_norm": (
-                "sample",
-                torch.linalg.vector_norm(inputs.detach().double().flatten(1), dim=1).cpu().numpy(),
-            ),
+            "input_norm": ("sample", input_norms.cpu().numpy()),
             "network_output": (
                 ("sample", "output"),
                 torch.cat([s.output for s in sweeps]).cpu().numpy(),
             ),
-            "input_weight_spectral_norm": ((), norms[0], about_weight),
-            "input_weight_frobenius_norm": ((), norms[1], about_weight),
         },
         coords={"parameter": np.array(parameters, dtype=object)},
-        attrs={"dtype": str(inputs.dtype).removeprefix("torch.")},
     )
-    return annotate(dataset, PRIMITIVES)
+
+
+def _per_layer(sweeps: list[Sweep]) -> xr.Dataset:
+    """The terms of the layers that every chunk has, and what is known of the first one."""
+    names = [name for name in sweeps[0].layers if all(name in s.layers for s in sweeps)]
+    layers = [sweeps[0].layers[name].layer for name in names]
+    first = _common([s.input_layer for s in sweeps])
+    eq4_holds = [
+        isinstance(layer.call.module, nn.Linear)
+        and "weight" in layer.names
+        and all(s.layers[layer.name].positions == 1 for s in sweeps)
+        for layer in layers
+    ]
+    about_layer = {"input_layer": first} if first else {"absent": NO_INPUT_LAYER}
+    others = sorted({name for s in sweeps for name in [*s.left_out, *s.layers]} - set(names))
+    norms, about_weight = (np.nan, np.nan), {"absent": NO_INPUT_WEIGHT}
+    if first is not None and eq4_holds[names.index(first)]:
+        weight = layers[names.index(first)]
+        norms, about_weight = _norms(weight.weight), {"input_weight": weight.names["weight"]}
+
+    def stacked(term: str) -> tuple[tuple[str, str], np.ndarray]:
+        columns = [torch.cat([getattr(s.layers[name], term) for s in sweeps]) for name in names]
+        samples = sum(len(s.output) for s in sweeps)
+        values = torch.stack(columns, 1) if columns else torch.zeros(samples, 0).double()
+        return ("sample", "layer"), values.numpy()
+
+    return xr.Dataset(
+        {
+            "input_weight_spectral_norm": ((), norms[0], about_weight),
+            "input_weight_frobenius_norm": ((), norms[1], about_weight),
+            "layer_input_norm": stacked("input_norm"),
+            "layer_sensitivity": stacked("sensitivity"),
+            "layer_output_gradient_sq_norm": stacked("output_gradient_sq_norm"),
+            "layer_operator_norm": (
+                "layer",
+                np.array(
+                    [operator_norm(la.call.module, la.weight, la.call.input.shape) for la in layers]
+                ),
+                about_layer | {"left_out": json.dumps(others)},
+            ),
+            "layer_eq4_holds": ("layer", np.array(eq4_holds, dtype=np.int8)),
+        },
+        coords={"layer": np.array(names, dtype=object)},
+    )
+
+
+def _norms(weight: Tensor) -> tuple[float, float]:
+    """Spectral and Frobenius norm in float64."""
+    W = weight.detach().to("cpu", torch.float64)
+    return float(torch.linalg.matrix_norm(W, 2)), float(torch.linalg.matrix_norm(W))

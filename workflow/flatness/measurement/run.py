@@ -1,12 +1,15 @@
 """Measuring every checkpoint of one training run."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
+from torch.nn import functional
 
 from flatness.errors import MeasurementError
 from flatness.experiment.checkpoints import TrainedRun, read_run
@@ -15,6 +18,7 @@ from flatness.experiment.networks import build
 from flatness.experiment.prepared import PreparedDataset, load_prepared
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
+from flatness.measurement.curvature import curvature
 from flatness.measurement.measuring import measure
 from flatness.provenance import provenance
 from flatness.storage import write_dataset
@@ -33,6 +37,8 @@ def measure_run(
     dataset_name: str,
     chunk_size: int,
     minibatch_window: int,
+    curvature_options: Mapping[str, int] | None = None,
+    layer: str | None = None,
     code: str = "",
 ) -> None:
     """Measure all checkpoints of a run on the three sample sets and write one netCDF file.
@@ -49,6 +55,8 @@ def measure_run(
         dataset_name: what the configuration calls the dataset.
         chunk_size: see `measure`.
         minibatch_window: iterations over which mini-batch losses are averaged.
+        curvature_options: `probes` and `exact_products`, see `curvature`; None leaves it out.
+        layer: name of a module to measure in the place of the network's output.
         code: fingerprint of the measuring code, for provenance.
 
     Raises:
@@ -62,12 +70,15 @@ def measure_run(
     network = build(plan["network"], data.train_inputs.shape[1:], data.outputs, plan["seed"])
     network.to(device).eval()
     diverged_at = run.facts["diverged_at"]
+    options = {"chunk_size": chunk_size, "layer": layer}
     measured = []
     for position, iteration in enumerate(run.iterations):
         network.load_state_dict(run.weights(iteration))
         predicted = run.record["test_prediction"][position].numpy()
         try:
-            measured.append(_measure_checkpoint(network, data, predicted, device, chunk_size))
+            measured.append(
+                _measure_checkpoint(network, data, predicted, device, options, curvature_options)
+            )
         except MeasurementError as error:
             if diverged_at is None:
                 raise
@@ -98,7 +109,7 @@ def measure_run(
         dataset=dataset_name,
         dataset_checksum=data.checksum,
         training=run.facts,
-        measuring={"chunk_size": chunk_size, "code": code},
+        measuring=options | {"curvature": dict(curvature_options or {}), "code": code},
         diverged=int(diverged_at is not None),
         excluded_because=(
             "" if diverged_at is None else f"the loss is not finite at iteration {diverged_at}"
@@ -112,14 +123,24 @@ def _measure_checkpoint(
     data: PreparedDataset,
     predicted: np.ndarray,
     device: torch.device,
-    chunk_size: int,
+    options: Mapping[str, Any],
+    curvature_options: Mapping[str, int] | None,
 ) -> xr.Dataset:
     """The primitives of one checkpoint, with the dimensions sample_set and sample."""
     wrong = data.test_order[(predicted != data.test_targets)[data.test_order]]
     misclassified = wrong[: data.samples]
     test = np.union1d(data.test_samples, misclassified)
-    inputs = np.concatenate([data.train_inputs[data.train_samples], data.test_inputs[test]])
-    primitives = measure(network, torch.from_numpy(inputs).to(device), chunk_size=chunk_size)
+    inputs = torch.from_numpy(
+        np.concatenate([data.train_inputs[data.train_samples], data.test_inputs[test]])
+    ).to(device)
+    primitives = measure(network, inputs, **options)
+    if curvature_options is not None:
+        labels = np.concatenate([data.train_targets[data.train_samples], data.test_targets[test]])
+        targets = functional.one_hot(torch.from_numpy(labels).long(), data.outputs).to(inputs)
+        found = curvature(
+            network, inputs, targets, chunk_size=options["chunk_size"], **curvature_options
+        )
+        primitives = primitives.merge(found, join="exact")
 
     after_train = len(data.train_samples)
     sets = {

@@ -1,0 +1,185 @@
+"""The terms of single layers against dense Jacobians of the rest of the network."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import flatness
+from architectures import ARCHITECTURES, network
+from flatness.measurement.operator_norm import operator_norm
+
+SEQUENTIAL = [
+    *("mlp-tanh", "mlp-relu-in-place", "vgg10-8x8", "strided-convolution", "grouped-convolution"),
+    *("linear-at-positions", "layer-norm", "more-outputs-than-inputs"),
+]
+
+
+def _positions(model: nn.Module) -> dict[str, int]:
+    """Where the linear layers and convolutions stand in a sequence."""
+    return {
+        name: int(name)
+        for name, module in model.named_children()
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d)
+    }
+
+
+def _jacobian(function, x: torch.Tensor) -> torch.Tensor:
+    J = torch.autograd.functional.jacobian(function, x)
+    return J.reshape(-1, x.numel())
+
+
+@pytest.mark.parametrize("architecture", SEQUENTIAL)
+def test_terms_equal_those_of_dense_jacobians(architecture):
+    model, inputs = network(architecture, torch.float64)
+    if not isinstance(model, nn.Sequential):
+        model = nn.Sequential(model).eval()
+    measured = flatness.measure(model, inputs)
+    positions = _positions(model)
+    assert list(measured["layer"].values) == list(positions)
+    assert measured["layer_operator_norm"].attrs["left_out"] == "[]"
+    for name, position in positions.items():
+        of_layer = measured.sel(layer=name)
+        for sample, x in enumerate(inputs):
+            x = model[:position](x[None]).detach().clone()
+            z = model[position](x).detach()
+            # The layer on its own first: what follows may work in place on its output.
+            into = _jacobian(lambda y: model[position + 1 :](model[position](y).clone())[0], x)  # noqa: B023
+            out_of = _jacobian(lambda y: model[position + 1 :](y.clone())[0], z)  # noqa: B023
+            for term, expected in (
+                ("layer_input_norm", x.norm()),
+                ("layer_sensitivity", torch.linalg.matrix_norm(into, 2)),
+                ("layer_output_gradient_sq_norm", out_of.square().sum()),
+            ):
+                found = of_layer[term].isel(sample=sample)
+                assert np.isclose(found, float(expected), rtol=1e-10), (name, term)
+
+
+def test_a_layers_term_is_that_through_the_layer_alone():
+    """f(x) = B h + C h with h = A x: the terms are the norms of B and C, not of B + C."""
+
+    class Parallel(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(5, 4), nn.Linear(4, 3), nn.Linear(4, 3)
+
+        def forward(self, x):
+            h = self.a(x)
+            return self.b(h) + self.c(h)
+
+    torch.manual_seed(0)
+    model = Parallel().double().eval()
+    measured = flatness.measure(model, torch.randn(6, 5).double())["layer_sensitivity"]
+    for name in ("b", "c"):
+        norm = torch.linalg.matrix_norm(getattr(model, name).weight.detach(), 2)
+        assert np.allclose(measured.sel(layer=name), float(norm), rtol=1e-12)
+    both = (model.b.weight + model.c.weight) @ model.a.weight
+    assert np.allclose(measured.sel(layer="a"), float(torch.linalg.matrix_norm(both.detach(), 2)))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layers", "others"),
+    [
+        ("shared-weights", ["tied", "head"], ["inner"]),
+        ("transposed-convolution", ["2"], ["0"]),
+        ("weight-normalised", None, ["0"]),
+        ("hooked", None, ["0"]),
+        ("mlp-tanh", ["0", "2", "4"], []),
+    ],
+)
+def test_layers_without_terms_are_named(architecture, layers, others):
+    measured = flatness.measure(*network(architecture, torch.float64))
+    assert json.loads(measured["layer_operator_norm"].attrs["left_out"]) == others
+    if layers is not None:
+        assert list(measured["layer"].values) == layers
+
+
+def test_eq_4_holds_where_it_is_said_to_and_only_there():
+    """||df/dW||_F = ||df/dz||_F ||x|| for each layer that is marked, and for no other."""
+    marked = unmarked = 0
+    for architecture in ARCHITECTURES:
+        model, inputs = network(architecture, torch.float64)
+        measured = flatness.measure(model, inputs)
+        for name in measured["layer"].values:
+            of_layer = measured.sel(layer=name)
+            weight = f"{name}.weight" if name else "weight"
+            product = of_layer["layer_output_gradient_sq_norm"] * of_layer["layer_input_norm"] ** 2
+            if weight not in measured["parameter"]:
+                continue
+            sq_norm = measured["parameter_gradient_sq_norm"].sel(parameter=weight)
+            equal = np.allclose(sq_norm, product, rtol=1e-9)
+            if of_layer["layer_eq4_holds"]:
+                assert equal, (architecture, name)
+                marked += 1
+            else:
+                unmarked += not equal
+    assert marked > 20
+    assert unmarked > 10
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layer"),
+    [
+        ("mlp-tanh", "0"),
+        ("mlp-registered", "1"),
+        ("vgg10-8x8", "0"),
+        ("strided-convolution", "0"),
+        ("linear-at-positions", "0"),
+        ("skip-past-first-layer", None),
+        ("recurrent", None),
+    ],
+)
+def test_the_layer_that_reads_the_inputs(architecture, layer):
+    measured = flatness.measure(*network(architecture, torch.float64))
+    attributes = measured["layer_operator_norm"].attrs
+    assert attributes.get("input_layer") == layer
+    assert ("absent" in attributes) == (layer is None)
+    if layer is not None:
+        sigma = measured["singular_value"].isel(mode=0)
+        assert np.array_equal(measured["layer_sensitivity"].sel(layer=layer), sigma)
+
+
+CONVOLUTIONS = {
+    "plain": (nn.Conv2d(2, 3, 3), (6, 7)),
+    "padded": (nn.Conv2d(2, 3, 3, padding=2), (6, 7)),
+    "padded more than the kernel": (nn.Conv2d(1, 2, 2, padding=3), (5, 5)),
+    "strided": (nn.Conv2d(2, 3, 3, stride=2, padding=1), (7, 6)),
+    "dilated": (nn.Conv2d(2, 3, 2, dilation=3), (8, 7)),
+    "grouped": (nn.Conv2d(4, 6, 3, groups=2, padding=1), (5, 5)),
+    "same": (nn.Conv2d(2, 2, 4, padding="same"), (6, 6)),
+    "circular": (nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), (6, 6)),
+    "reflected": (nn.Conv2d(2, 3, 3, padding=(2, 1), padding_mode="reflect"), (6, 5)),
+    "replicated": (nn.Conv2d(1, 2, 3, padding=3, padding_mode="replicate"), (4, 5)),
+    "one dimension": (nn.Conv1d(2, 3, 3, padding=2), (9,)),
+    "three dimensions": (nn.Conv3d(1, 2, 2, padding=1), (4, 3, 4)),
+}
+TIGHT = ("plain", "padded", "grouped", "one dimension", "three dimensions")
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS)
+def test_operator_norm_bounds_that_of_the_dense_matrix(case):
+    module, spatial = CONVOLUTIONS[case]
+    module = module.double()
+    shape = (1, module.in_channels, *spatial)
+    T = _jacobian(lambda x: module(x), torch.zeros(shape).double())
+    exact = float(torch.linalg.matrix_norm(T, 2))
+    bound = operator_norm(module, module.weight, shape)
+    assert bound >= exact * (1 - 1e-12)
+    if case in TIGHT:
+        assert bound < 1.25 * exact
+
+
+def test_operator_norm_on_a_torus_is_exact():
+    """All frequencies of the torus are attained where the padding wraps around."""
+    module = nn.Conv2d(2, 3, 1).double()
+    T = _jacobian(lambda x: module(x), torch.zeros(1, 2, 4, 4).double())
+    bound = operator_norm(module, module.weight, (1, 2, 4, 4))
+    assert bound == pytest.approx(float(torch.linalg.matrix_norm(T, 2)), rel=1e-12)
+
+
+def test_operator_norm_of_a_linear_layer_is_exact():
+    module = nn.Linear(5, 4).double()
+    expected = float(torch.linalg.matrix_norm(module.weight.detach(), 2))
+    assert operator_norm(module, module.weight, (3, 7, 5)) == pytest.approx(expected, rel=1e-12)

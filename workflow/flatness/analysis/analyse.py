@@ -1,0 +1,39 @@
+"""Everything that figures, tables and claims need of one run."""
+
+from collections.abc import Sequence
+
+import xarray as xr
+
+from flatness.analysis.bounds import bounds, check
+from flatness.analysis.quantities import quantities
+from flatness.glossary import annotate
+from flatness.glossary.primitives import PRIMITIVES
+from flatness.glossary.quantities import ANALYSIS, QUANTITIES
+
+_COPIED = (
+    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
+    *("sample_count", "misclassified_total"),
+)
+
+
+def analyse(run: xr.Dataset, *, powers: Sequence[float]) -> xr.Dataset:
+    """Quantities, both sides of every inequality, and the training curves of one run.
+
+    Args:
+        run: the run's measurements.
+        powers: the k of Eq. 6 and 7.
+
+    Returns:
+        Variables on (checkpoint, sample_set), see `quantities`, those of `bounds` with the
+        dimension inequality besides, and curves on (checkpoint). Attributes are the run's.
+
+    Raises:
+        BoundError: an inequality is violated by more than rounding.
+    """
+    found = bounds(run, powers)
+    check(found, run.attrs["run"])
+    together = quantities(run).merge(found, join="exact", compat="override")
+    together = together.merge(run[[*_COPIED]], join="exact", compat="override")
+    together["generalisation_gap"] = run["test_loss"] - run["train_loss"]
+    together.attrs = run.attrs
+    return annotate(together, PRIMITIVES | QUANTITIES | ANALYSIS)

@@ -1,0 +1,332 @@
+"""Both sides of every inequality, and the check that each of them holds.
+
+All products and powers are taken in logarithms. The inequalities, by name (J the input
+Jacobian, K = df/dtheta, W the weight of the first layer where it is linear, K^W = df/dW,
+z = T x + b the first layer's output, N outputs, n samples, means over samples):
+
+for every sample:
+
+| name                | left <= right                                                          |
+| ------------------- | ---------------------------------------------------------------------- |
+| eq5_frobenius       | ||J||_F <= ||W||_F / ||x|| ||K^W||_F                                   |
+| eq5_spectral        | ||J||_2 <= ||W||_2 / ||x|| ||K^W||_F                                   |
+| eq11                | dVol <= N^(-N/2) ||J||_F^N                                             |
+| unshared_frobenius  | ||J||_F <= ||T||_2 ||df/dz||_F                                         |
+
+between means, for each power k >= 1 asked for:
+
+| name                | left <= right                                                          |
+| ------------------- | ---------------------------------------------------------------------- |
+| eq6_k<k>_input      | mean ||J||_F^k <= ||W||_F^k / min ||x||^k mean ||K^W||_F^k             |
+| eq6_k<k>_all        | the right side of that <= the same with K in the place of K^W          |
+| eq7_k<k>_input, _all | as eq6, with spectral norms of J and W                                |
+| eq12_frobenius      | dV <= N^(-N/2) mean ||J||_F^N                                          |
+| eq12_sharpness      | that <= n^max(N/2 - 1, 0) ||W||_F^N / min ||x||^N (S/N)^(N/2)          |
+| a_b, b_c, c_d       | A <= B, B <= C, C <= D of Eq. 28                                       |
+| eq13                | A <= D                                                                 |
+| unshared_a_u, _u_v  | A <= U, U <= V (see `flatness.analysis.sensitivity`)                   |
+| nmls                | NMLS <= sqrt(mean sum_l ||W_l||_2^2 / ||x^l||^2) sqrt(S)               |
+| nmls_unshared       | NMLS <= sqrt(sum_l ||T_l||_2^2) sqrt(mean sum_l ||df/dz^l||_F^2)       |
+
+Equations 5, 6, 7 and 13 and the second step of 12 rest on Eq. 4, and so need a first layer
+that is linear; `nmls` needs that of every layer. `nmls` and `nmls_unshared` follow from
+||df/dx^l||_2 <= ||T_l||_2 ||df/dz^l||_F in each layer, with ||df/dz^l||_F =
+||df/dW_l||_F / ||x^l|| by Eq. 4 for the first of them, and the inequality of Cauchy and
+Schwarz over layers and samples together. What does not apply is NaN, with the reason.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log10
+
+import numpy as np
+import xarray as xr
+
+from flatness.analysis.means import log_mean_exp, mean
+from flatness.analysis.quantities import quantities
+from flatness.analysis.sensitivity import input_weight_gradient_sq_norm
+from flatness.errors import BoundError
+from flatness.glossary import annotate
+from flatness.glossary.primitives import PRIMITIVES
+from flatness.glossary.quantities import ANALYSIS
+
+# Measured numbers carry a relative error of at most this many times the resolution of the
+# dtype they were measured in; the k-th power of one carries k times as much.
+ROUNDING = 100
+
+_TERMS = PRIMITIVES | ANALYSIS
+
+
+@dataclass(frozen=True)
+class _Inequality:
+    """Two sides in log10, and the power to which measured norms enter them."""
+
+    left: xr.DataArray
+    right: xr.DataArray
+    power: float = 1
+    absent: str | None = None
+
+
+def sample_bounds(primitives: xr.Dataset) -> xr.Dataset:
+    """The inequalities that hold for every sample, for every sample.
+
+    Returns:
+        log10_left, log10_right and slack = log10(right / left), with the dimension
+        inequality before those of the primitives. See the head of this module.
+    """
+    return _together(_of_samples(_Logarithms(primitives)), primitives)
+
+
+def bounds(primitives: xr.Dataset, powers: Sequence[float] = (1, 2)) -> xr.Dataset:
+    """Both sides and the slack of every inequality (Eq. 5, 6, 7, 11, 12, 13, 28).
+
+    Of an inequality that holds for every sample the sample with the least slack is given.
+
+    Args:
+        primitives: from `flatness.measure` or a run's netCDF file.
+        powers: the k of Eq. 6 and 7, each at least 1.
+
+    Returns:
+        log10_left, log10_right, slack = log10(right / left) and tightest_sample, with the
+        dimension inequality and those of the primitives but for sample. The slack is NaN
+        where an inequality does not apply (the attribute `absent` of `slack` gives the
+        reasons, as JSON), and infinite where the left side is zero or the right side
+        infinite.
+    """
+    logarithms = _Logarithms(primitives)
+    tightest = {name: _tightest(one) for name, one in _of_samples(logarithms).items()}
+    inequalities = {name: one for name, (one, _) in tightest.items()}
+    inequalities |= _between_means(logarithms, powers)
+    result = _together(inequalities, primitives)
+    none = xr.full_like(result["slack"].isel(inequality=0, drop=True), -1, dtype=int)
+    positions = [tightest[name][1] if name in tightest else none for name in inequalities]
+    result["tightest_sample"] = xr.concat(positions, result["inequality"])
+    return annotate(result, _TERMS)
+
+
+def check(found: xr.Dataset, run: str) -> None:
+    """Refuse results that contradict a theorem by more than rounding.
+
+    Args:
+        found: from `bounds`, with the coordinates iteration and sample_set where it has
+            checkpoints and sample sets.
+        run: named in the message.
+
+    Raises:
+        BoundError: the inequality that is violated most, with run, checkpoint, sample and
+            both values.
+    """
+    slack = found["slack"]
+    excess = slack + xr.DataArray(json.loads(slack.attrs["rounding"]), dims="inequality")
+    if not (excess < 0).any():
+        return
+    worst = found.isel(excess.fillna(np.inf).argmin(excess.dims))
+    where = [f"inequality {worst['inequality'].item()}"]
+    if "iteration" in worst.coords:
+        where.append(f"iteration {worst['iteration'].item()}")
+    if "sample_set" in worst.coords:
+        where.append(f"sample set {worst['sample_set'].item()}")
+    if worst["tightest_sample"] >= 0:
+        where.append(f"sample {worst['tightest_sample'].item()}")
+    left, right = (10 ** float(worst[side]) for side in ("log10_left", "log10_right"))
+    raise BoundError(
+        f"{run}: {', '.join(where)}: the left side is {left:.9g} (log10 "
+        f"{float(worst['log10_left']):.9g}) and the right side {right:.9g} (log10 "
+        f"{float(worst['log10_right']):.9g}). Allowed: left at most right, to rounding. This "
+        "contradicts a theorem, so a stored number is wrong: measure this run again, and report "
+        "it with its netCDF file if it stays."
+    )
+
+
+class _Logarithms:
+    """The norms that the inequalities are made of, in log10."""
+
+    def __init__(self, primitives: xr.Dataset):
+        self.primitives = primitives
+        self.quantities = quantities(primitives)
+        values = primitives["singular_value"]
+        self.outputs = primitives.sizes["mode"]
+        self.samples = values.isel(mode=0).notnull().sum("sample")
+        self.volume = _log(values).sum("mode", skipna=False)
+        self.frobenius = _log(np.square(values).sum("mode", skipna=False)) / 2
+        self.spectral = _log(values.isel(mode=0))
+        sq_norms = primitives["parameter_gradient_sq_norm"].sum("parameter", skipna=False)
+        self.parameters = _log(sq_norms) / 2
+        self.input = _log(primitives["input_norm"])
+        self.smallest_input = self.input.min("sample", skipna=True)
+        weight = primitives["input_weight_spectral_norm"]
+        self.no_weight = weight.attrs.get("absent")
+        self.weight_spectral = _log(weight)
+        self.weight_frobenius = _log(primitives["input_weight_frobenius_norm"])
+        self.weight_gradient = (
+            xr.full_like(self.parameters, np.nan)
+            if self.no_weight
+            else _log(input_weight_gradient_sq_norm(primitives)) / 2
+        )
+
+    def quantity(self, name: str) -> xr.DataArray:
+        return _log(self.quantities[name])
+
+
+def _of_samples(of: _Logarithms) -> dict[str, _Inequality]:
+    N = of.outputs
+    weight_gradient = _unless_zero(of.input, of.weight_gradient - of.input)
+    norms = of.primitives["layer_operator_norm"]
+    no_layer = norms.attrs.get("absent")
+    unshared = xr.full_like(of.frobenius, np.nan)
+    if not no_layer:
+        gradients = of.primitives["layer_output_gradient_sq_norm"]
+        first = {"layer": norms.attrs["input_layer"]}
+        unshared = _log(norms.sel(first, drop=True)) + _log(gradients.sel(first, drop=True)) / 2
+    return {
+        "eq5_frobenius": _Inequality(
+            of.frobenius, of.weight_frobenius + weight_gradient, absent=of.no_weight
+        ),
+        "eq5_spectral": _Inequality(
+            of.spectral, of.weight_spectral + weight_gradient, absent=of.no_weight
+        ),
+        "eq11": _Inequality(of.volume, N * of.frobenius - N / 2 * log10(N), N),
+        "unshared_frobenius": _Inequality(of.frobenius, unshared, absent=no_layer),
+    }
+
+
+def _between_means(of: _Logarithms, powers: Sequence[float]) -> dict[str, _Inequality]:
+    N = of.outputs
+    found = {}
+    for equation, jacobian, weight in (
+        ("eq6", of.frobenius, of.weight_frobenius),
+        ("eq7", of.spectral, of.weight_spectral),
+    ):
+        for k in powers:
+            front = _unless_zero(of.smallest_input, k * (weight - of.smallest_input))
+            sides = [
+                _mean_power(jacobian, k),
+                front + _mean_power(of.weight_gradient, k),
+                front + _mean_power(of.parameters, k),
+            ]
+            name = f"{equation}_k{k:g}"
+            found[f"{name}_input"] = _Inequality(sides[0], sides[1], k, of.no_weight)
+            found[f"{name}_all"] = _Inequality(sides[1], sides[2], k, of.no_weight)
+
+    middle = _mean_power(of.frobenius, N) - N / 2 * log10(N)
+    front = _unless_zero(of.smallest_input, N * (of.weight_frobenius - of.smallest_input))
+    right = (
+        max(N / 2 - 1, 0) * np.log10(of.samples.where(of.samples > 0))
+        + front
+        + N / 2 * (of.quantity("sharpness") - log10(N))
+    )
+    found["eq12_frobenius"] = _Inequality(of.quantities["log_mean_volume"] / np.log(10), middle, N)
+    found["eq12_sharpness"] = _Inequality(middle, right, N, of.no_weight)
+
+    a, b, c, d, u = (
+        of.quantity(name)
+        for name in ("mls", "mls_bound_b", "mls_bound_c", "mls_bound_d", "mls_bound_unshared")
+    )
+    for name, left, right in (("a_b", a, b), ("b_c", b, c), ("c_d", c, d), ("eq13", a, d)):
+        found[name] = _Inequality(left, right, absent=of.no_weight)
+    return found | _unshared(of, a, u) | _network_wide(of)
+
+
+def _unshared(of: _Logarithms, a: xr.DataArray, u: xr.DataArray) -> dict[str, _Inequality]:
+    norms = of.primitives["layer_operator_norm"]
+    absent = norms.attrs.get("absent")
+    v = u
+    if not absent:
+        first = {"layer": norms.attrs["input_layer"]}
+        gradients = of.primitives["layer_output_gradient_sq_norm"].sel(first, drop=True)
+        v = _log(norms.sel(first, drop=True)) + _log(mean(gradients)) / 2
+    return {
+        "unshared_a_u": _Inequality(a, u, absent=absent),
+        "unshared_u_v": _Inequality(u, v, absent=absent),
+    }
+
+
+def _network_wide(of: _Logarithms) -> dict[str, _Inequality]:
+    primitives = of.primitives
+    norms = np.square(primitives["layer_operator_norm"])
+    absent = of.quantities["nmls"].attrs.get("absent")
+    holds = primitives["layer_eq4_holds"].astype(bool)
+    every = holds.all()
+    reason = absent or (None if every else f"Eq. 4 does not hold for layers {_false_names(holds)}")
+    with np.errstate(divide="ignore"):
+        quotients = (norms / np.square(primitives["layer_input_norm"])).sum("layer", skipna=False)
+    gradients = primitives["layer_output_gradient_sq_norm"].sum("layer", skipna=False)
+    left = of.quantity("nmls")
+    right = _log(mean(quotients)) / 2 + of.quantity("sharpness") / 2
+    unshared = _log(norms.sum("layer", skipna=False)) / 2 + _log(mean(gradients)) / 2
+    return {
+        "nmls": _Inequality(left, right.where(every), absent=reason),
+        "nmls_unshared": _Inequality(left, unshared, absent=absent),
+    }
+
+
+def _false_names(holds: xr.DataArray) -> str:
+    others = [dim for dim in holds.dims if dim != "layer"]
+    names = holds["layer"].where(~holds.all(others), drop=True)
+    return ", ".join(str(name) for name in names.values)
+
+
+def _tightest(one: _Inequality) -> tuple[_Inequality, xr.DataArray]:
+    """An inequality at the sample with the least slack, and that sample's position, or -1."""
+    slack = _slack(one.left, one.right)
+    position = slack.fillna(np.inf).argmin("sample")
+    left, right = (
+        side.broadcast_like(slack).isel(sample=position) for side in (one.left, one.right)
+    )
+    known = slack.notnull().any("sample")
+    return _Inequality(left, right, one.power, one.absent), position.where(known, -1).astype(int)
+
+
+def _together(inequalities: dict[str, _Inequality], primitives: xr.Dataset) -> xr.Dataset:
+    names = xr.DataArray(np.array(list(inequalities), dtype=object), dims="inequality")
+    slacks = [_slack(one.left, one.right) for one in inequalities.values()]
+    by_name = [("log10_left", [one.left for one in inequalities.values()])]
+    by_name.append(("log10_right", [one.right for one in inequalities.values()]))
+    by_name.append(("slack", slacks))
+    result = xr.Dataset(
+        {
+            name: xr.concat(
+                [side.broadcast_like(slacks[0]).drop_vars(side.coords) for side in sides],
+                "inequality",
+                coords="minimal",
+                compat="override",
+            )
+            for name, sides in by_name
+        }
+    ).assign_coords(inequality=names)
+    resolution = float(np.finfo(primitives.attrs["dtype"]).eps)
+    result["slack"].attrs = {
+        "absent": json.dumps({n: one.absent for n, one in inequalities.items() if one.absent}),
+        "rounding": json.dumps(
+            [one.power * log10(1 + ROUNDING * resolution) for one in inequalities.values()]
+        ),
+    }
+    kept = {
+        name: coordinate
+        for name, coordinate in primitives.coords.items()
+        if set(coordinate.dims) <= set(result["slack"].dims) and name != "inequality"
+    }
+    return annotate(result.assign_coords(kept), _TERMS)
+
+
+def _slack(left: xr.DataArray, right: xr.DataArray) -> xr.DataArray:
+    """log10(right / left): 0 for 0 <= 0, infinite for 0 <= anything and anything <= infinity."""
+    slack = (right - left).where(~np.isposinf(right), np.inf)
+    slack = slack.where(~np.isneginf(left), np.inf)
+    return slack.where(~(np.isneginf(left) & np.isneginf(right)), 0.0)
+
+
+def _mean_power(logarithms: xr.DataArray, k: float) -> xr.DataArray:
+    """log10 of the mean over samples of the k-th power."""
+    return log_mean_exp(k * np.log(10) * logarithms) / np.log(10)
+
+
+def _unless_zero(log_norm: xr.DataArray, quotient: xr.DataArray) -> xr.DataArray:
+    """A quotient by a norm that may be zero: then infinite, so that its bound says nothing."""
+    return quotient.where(~np.isneginf(log_norm), np.inf)
+
+
+def _log(values: xr.DataArray) -> xr.DataArray:
+    with np.errstate(divide="ignore"):
+        return np.log10(values)

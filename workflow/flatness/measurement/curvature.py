@@ -1,0 +1,367 @@
+"""The part of the loss Hessian's trace that the sharpness leaves out.
+
+For L = 1/(2n) sum_i ||f(x_i) - y_i||^2 (Eq. 2) and residuals r_i = f(x_i) - y_i,
+
+    Tr d^2L/dtheta^2 = S + 1/n sum_i rho_i,   rho_i = sum_j r_ij Tr d^2f_j(x_i)/dtheta^2.
+
+S is exact (see `sweep`); here are the rho_i. Parameters are taken in blocks, one for each
+layer, since only diagonal blocks enter a trace. Within layer l, which computes
+z_t = W a_t + b at positions t, a change U of W and u of b changes z_t by U a_t + u, so
+that with g_i = r_i . f(x_i), r_i held fixed,
+
+    Tr over (W, b) of d^2g_i = sum over unit (U, u) of dz . (d^2g_i/dz^2) dz,
+
+and, for one position, (||a||^2 + 1) Tr d^2g_i/dz^2. Each product d^2g_i/dz^2 dz takes one
+more backward pass, for all samples together, because each has a z of its own. Where a
+product with a vector drawn at random vanishes, so does the whole block: for networks
+that are piecewise linear in each layer's parameters, as with ReLU and max-pooling,
+rho_i = 0 and Tr d^2L/dtheta^2 = S exactly.
+
+Either all unit directions are taken, which is exact, or random signs in their place
+(Hutchinson's estimator), drawn for every sample on its own, so that the mean over
+samples averages n times as many probes.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+import torch
+import xarray as xr
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from flatness.errors import MeasurementError
+from flatness.glossary import annotate
+from flatness.glossary.primitives import PRIMITIVES
+from flatness.measurement.checks import check_network_and_inputs, check_output, refusing_failures
+from flatness.measurement.layers import by_position
+from flatness.measurement.tracing import FrozenNetwork, Layer, graph_nodes, layers_of, twin_of
+from flatness.measurement.unchanged import exact_arithmetic
+
+
+def curvature(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    probes: int = 16,
+    exact_products: int = 300,
+    seed: int = 0,
+    chunk_size: int = 100,
+) -> xr.Dataset:
+    """What the trace of the loss Hessian adds to the sharpness, for each sample (Lemma A.1).
+
+    The loss is L = 1/(2n) sum ||f(x_i) - y_i||^2 (Eq. 2), whatever the network was trained
+    with. For PyTorch's `MSELoss` with its mean over batch and outputs multiply by 2/N. Merged
+    with the result of `measure`, `flatness.quantities` gives `hessian_trace`.
+
+    Args:
+        model: as for `measure`.
+        inputs: (samples, ...), as for `measure`.
+        targets: (samples, N) of the dtype and on the device of the inputs.
+        probes: random probes of each sample where the exact way is too long, at least 2.
+        exact_products: the exact way is taken up to this number of products of a Hessian and
+            a vector: one for each unit of a linear layer, and one for each entry of the
+            parameters of convolutions and all other layers. Layers whose products vanish
+            need none.
+        seed: of the probes; torch's generators are left as they were.
+        chunk_size: as for `measure`; estimates do not depend on it.
+
+    Returns:
+        A Dataset with the dimension sample, all float64:
+
+        - residual_curvature: sum_j (f_j(x) - y_j) Tr d^2f_j(x)/dtheta^2, over all parameters.
+        - residual_curvature_standard_error: of its estimate; 0 where it is exact. The standard
+          error of the mean over samples is the root of the sum of squares over n.
+        - residual_norm: ||f(x) - y||_2.
+
+        The attribute `curvature_method` of the Dataset says how they were found.
+
+    Raises:
+        MeasurementError: as for `measure`; targets of another shape, dtype or device, or not
+            finite; fewer than 2 probes; the network cannot be differentiated twice.
+
+    Cost: one forward pass, and for each layer with curvature as many pairs of backward
+    passes of the batch as there are products, or probes; parameters of layers without a
+    closed form take that many for each sample.
+    """
+    check_network_and_inputs(model, inputs, chunk_size)
+    _check_targets(inputs, targets)
+    if probes < 2:
+        raise MeasurementError(
+            f"probes = {probes}. Allowed: 2 or more, or there is no standard error. Raise it."
+        )
+    with (
+        exact_arithmetic(inputs.device),
+        sdpa_kernel(SDPBackend.MATH),  # the other kernels of attention have one derivative only
+        refusing_failures("differentiated twice"),
+    ):
+        network = FrozenNetwork(model)
+        parts = []
+        for start in range(0, len(inputs), chunk_size):
+            here = slice(start, start + chunk_size)
+            chunk = _Chunk(network, inputs[here], targets[here], start)
+            products = chunk.products()
+            exact = products <= exact_products
+            how = "exact" if exact else f"{probes} random probes for each sample, seed {seed}"
+            estimates = chunk.exact() if exact else chunk.estimates(probes, seed)
+            parts.append((estimates, chunk.residual.detach().double().norm(dim=1), how))
+    per_sample = {
+        "residual_curvature": torch.cat([e.mean(1) for e, _, _ in parts]),
+        "residual_curvature_standard_error": torch.cat([_standard_error(e) for e, _, _ in parts]),
+        "residual_norm": torch.cat([norm for _, norm, _ in parts]),
+    }
+    return annotate(
+        xr.Dataset(
+            {name: ("sample", values.cpu().numpy()) for name, values in per_sample.items()},
+            attrs={"curvature_method": "; ".join(sorted({how for _, _, how in parts}))},
+        ),
+        PRIMITIVES,
+    )
+
+
+def _check_targets(inputs: Tensor, targets: Tensor) -> None:
+    if not isinstance(targets, Tensor) or targets.ndim != 2 or len(targets) != len(inputs):
+        found = tuple(targets.shape) if isinstance(targets, Tensor) else type(targets).__name__
+        raise MeasurementError(
+            f"targets: {found}. Allowed: a tensor of shape ({len(inputs)}, N), one row per sample. "
+            "Make class labels one-hot with torch.nn.functional.one_hot."
+        )
+    if (targets.dtype, targets.device) != (inputs.dtype, inputs.device):
+        raise MeasurementError(
+            f"targets: {targets.dtype} on {targets.device}, but the inputs are {inputs.dtype} on "
+            f"{inputs.device}. Allowed: one dtype and one device for both. Convert with .to(...)."
+        )
+    if not targets.isfinite().all():
+        raise MeasurementError(
+            "targets: hold values that are not finite. Allowed: finite numbers. Mend them."
+        )
+
+
+def _standard_error(estimates: Tensor) -> Tensor:
+    """(n,): of the mean over probes; 0 for the one column of an exact result."""
+    count = estimates.shape[1]
+    if count == 1:
+        return torch.zeros_like(estimates[:, 0])
+    return estimates.std(1, correction=1) / count**0.5
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One layer's z, and the gradient of sum_i g_i there, which can be differentiated again."""
+
+    layer: Layer
+    gradient: Tensor
+
+    def product(self, change: Tensor) -> Tensor:
+        """d^2g/dz^2 times a change of z."""
+        (product,) = torch.autograd.grad(
+            (self.gradient * change).sum(),
+            [self.layer.call.edge],
+            retain_graph=True,
+            allow_unused=True,
+            materialize_grads=False,
+        )
+        return torch.zeros_like(change) if product is None else product
+
+    def quadratic(self, change: Tensor) -> Tensor:
+        """(n,) float64: dz . (d^2g/dz^2) dz for each sample."""
+        return (change.double() * self.product(change).double()).flatten(1).sum(1)
+
+
+class _Chunk:
+    """The samples differentiated together.
+
+    Args:
+        network: the network.
+        inputs: (n, ...).
+        targets: (n, N).
+        first: position of the first one among all samples, from which probes are drawn.
+    """
+
+    def __init__(self, network: FrozenNetwork, inputs: Tensor, targets: Tensor, first: int):
+        self.network, self.inputs, self.first = network, inputs, first
+        trace = network.trace(inputs)
+        check_output(trace, len(inputs))
+        if trace.output.shape != targets.shape:
+            raise MeasurementError(
+                f"targets: {targets.shape[1]} columns for {trace.output.shape[1]} outputs. "
+                "Allowed: one column per output. Choose targets that fit the network."
+            )
+        layers = layers_of(network, trace, twin_of(network, trace))
+        # Differentiable, or functions with one derivative only would leave no trace.
+        self.residual = (trace.output - targets).detach().requires_grad_()
+        owners = [layer for layer in layers if layer.names]
+        gradients = torch.autograd.grad(
+            (trace.output * self.residual).sum(),
+            [layer.call.edge for layer in owners],
+            create_graph=True,
+            allow_unused=True,
+        )
+        blocks = [
+            _Block(layer, gradient)
+            for layer, gradient in zip(owners, gradients, strict=True)
+            if gradient is not None
+        ]
+        _refuse_single_derivatives([block.gradient for block in blocks])
+        self.blocks = [block for block in blocks if self._is_curved(block)]
+        closed = {name for layer in owners for name in layer.names.values()}
+        self.rest = [leaf for name, leaf in network.leaves.items() if name not in closed]
+
+    def products(self) -> int:
+        """How many products the exact way takes."""
+        of_rest = sum(leaf.numel() for leaf in self.rest)
+        return of_rest + sum(
+            _units(block) if _at_one_position(block) else _entries(block.layer)
+            for block in self.blocks
+        )
+
+    def exact(self) -> Tensor:
+        """(n, 1) float64: the curvature of each sample."""
+        total = torch.zeros(len(self.inputs), dtype=torch.float64, device=self.inputs.device)
+        for block in self.blocks:
+            for change, factor in _unit_changes(block):
+                total += factor * block.quadratic(change)
+        if self.rest:
+            total += self._rest(lambda _, count: torch.eye(count)).sum(1)
+        return total[:, None]
+
+    def estimates(self, probes: int, seed: int) -> Tensor:
+        """(n, probes) float64: one estimate of the curvature of each sample from each probe."""
+        n = len(self.inputs)
+        total = torch.zeros(n, probes, dtype=torch.float64, device=self.inputs.device)
+        for number, block in enumerate(self.blocks):
+            count = _units(block) if _at_one_position(block) else _entries(block.layer)
+            generators = [_generator(seed, self.first + i, number) for i in range(n)]
+            for k in range(probes):
+                signs = torch.stack([_signs(generator, count) for generator in generators])
+                change, factor = _random_change(block, signs.to(block.gradient))
+                total[:, k] += factor * block.quadratic(change)
+        if self.rest:
+            total += self._rest(
+                lambda i, count: _signs(_generator(seed, i, -1), probes * count).reshape(probes, -1)
+            )
+        return total
+
+    def _is_curved(self, block: _Block) -> bool:
+        generator = torch.Generator().manual_seed(0)
+        change = torch.randn(block.gradient.shape, generator=generator, dtype=torch.float64)
+        return bool(block.product(change.to(block.gradient)).any())
+
+    def _rest(self, directions) -> Tensor:
+        """(n, directions): quadratic forms in the parameters without a closed form.
+
+        Args:
+            directions: from a sample's position and the number of entries of these
+                parameters to (directions, entries).
+        """
+        rows = []
+        sizes = [leaf.numel() for leaf in self.rest]
+        for i, residual in enumerate(self.residual):
+            output = self.network(self.inputs[i : i + 1].clone().requires_grad_())[0]
+            gradients = torch.autograd.grad(
+                output @ residual,
+                self.rest,
+                create_graph=True,
+                allow_unused=True,
+                materialize_grads=True,
+            )
+            flat = torch.cat([gradient.flatten() for gradient in gradients])
+            _refuse_single_derivatives([flat])
+            row = []
+            for direction in directions(self.first + i, sum(sizes)).to(flat):
+                products = torch.autograd.grad(
+                    flat @ direction,
+                    self.rest,
+                    retain_graph=True,
+                    allow_unused=True,
+                    materialize_grads=True,
+                )
+                product = torch.cat([p.flatten() for p in products])
+                row.append(direction.double() @ product.double())
+            rows.append(torch.stack(row))
+        return torch.stack(rows)
+
+
+def _refuse_single_derivatives(gradients: list[Tensor]) -> None:
+    """Refuse functions that can be differentiated once only.
+
+    In the graph of a gradient torch ends them with a node that raises when it is reached, and
+    does not connect it to what they were computed from, so they would pass for linear ones.
+    """
+    for gradient in gradients:
+        if any(node.name() == "torch::autograd::Error" for node in graph_nodes(gradient)):
+            raise MeasurementError(
+                "model: holds a function that can be differentiated once only "
+                "(once_differentiable). Allowed: functions with two derivatives. Write its "
+                "backward with operations that autograd can differentiate, or leave it out."
+            )
+
+
+def _at_one_position(block: _Block) -> bool:
+    call = block.layer.call
+    return isinstance(call.module, nn.Linear) and prod(call.input.shape[1:-1]) == 1
+
+
+def _units(block: _Block) -> int:
+    return block.gradient[0].numel()
+
+
+def _entries(layer: Layer) -> int:
+    return sum(layer.call.parameters[role].numel() for role in layer.names)
+
+
+def _factor(layer: Layer) -> Tensor:
+    """(n,) float64: ||a||^2 + 1, or the part that the layer's own parameters give."""
+    seen = layer.call.input.double().flatten(1)
+    sq_norm = seen.square().sum(1)
+    return sq_norm * ("weight" in layer.names) + float("bias" in layer.names)
+
+
+def _unit_changes(block: _Block) -> Iterator[tuple[Tensor, Tensor | float]]:
+    """Changes of z whose quadratic forms, times the factor, add to the trace."""
+    if _at_one_position(block):
+        factor = _factor(block.layer)
+        for unit in range(_units(block)):
+            change = torch.zeros_like(block.gradient)
+            change.flatten(1)[:, unit] = 1
+            yield change, factor
+        return
+    for entry in torch.eye(_entries(block.layer)).to(block.gradient):
+        yield _change_of_parameters(block, entry.expand(len(block.gradient), -1)), 1.0
+
+
+def _random_change(block: _Block, signs: Tensor) -> tuple[Tensor, Tensor | float]:
+    if _at_one_position(block):
+        return signs.reshape(block.gradient.shape), _factor(block.layer)
+    return _change_of_parameters(block, signs), 1.0
+
+
+def _change_of_parameters(block: _Block, entries: Tensor) -> Tensor:
+    """How z changes with the layer's own parameters, (n, entries), different for each sample."""
+    layer, gradient = block.layer, block.gradient
+    module, n = layer.call.module, len(gradient)
+    inputs = by_position(module, layer.call.input)
+    groups, positions = inputs.shape[1:3]
+    channels = layer.weight.shape[0]
+    change = gradient.new_zeros(n, groups, positions, channels // groups)
+    if "weight" in layer.names:
+        weights = entries[:, : layer.weight.numel()]
+        change = change + inputs @ weights.reshape(n, groups, channels // groups, -1).mT
+    if "bias" in layer.names:
+        change = change + entries[:, -channels:].reshape(n, groups, 1, -1)
+    if isinstance(module, nn.Linear):
+        return change.reshape(gradient.shape)
+    return change.transpose(2, 3).reshape(gradient.shape)
+
+
+def _generator(seed: int, sample: int, block: int) -> torch.Generator:
+    """One for each sample and block, so that estimates do not depend on the chunk size."""
+    digest = hashlib.sha256(f"{seed} {sample} {block}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+
+
+def _signs(generator: torch.Generator, count: int) -> Tensor:
+    return torch.randint(0, 2, (count,), generator=generator, dtype=torch.int8) * 2 - 1
