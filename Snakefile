@@ -13,7 +13,9 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/measure.smk"
+include: "workflow/rules/analyse.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -21,3 +23,5 @@ rule all:
     input:
         rules.measurements.input,
         rules.figures.input,
+        rules.tables.input,
+        rules.describe_results.output,

@@ -7,6 +7,7 @@ what makes a stage stale can be read in one place.
 from collections.abc import Mapping
 from typing import Any
 
+from flatness import figures
 from flatness.experiment import datasets, networks
 from flatness.fingerprint import fingerprint
 
@@ -26,6 +27,26 @@ def measuring_code(network: Mapping[str, Any]) -> str:
     return fingerprint("flatness.measurement.run", networks.module_name(network["name"]))
 
 
-def drawing_code() -> str:
-    """The code that draws trend figures."""
-    return fingerprint("flatness.figures.trends")
+def analysing_code() -> str:
+    """The code that turns measurements into quantities and bounds."""
+    return fingerprint("flatness.analysis.analyse")
+
+
+def correlating_code() -> str:
+    """The code that makes correlation tables."""
+    return fingerprint("flatness.tables.correlation_tables", "flatness.analysis.correlations")
+
+
+def judging_code() -> str:
+    """The code that tests the claims."""
+    return fingerprint("flatness.tables.claim_table", "flatness.analysis.claims")
+
+
+def describing_code() -> str:
+    """The code that writes the report's first page."""
+    return fingerprint("flatness.tables.overview")
+
+
+def drawing_code(kind: str) -> str:
+    """The code that draws figures of one kind."""
+    return fingerprint(figures.module_name(kind))

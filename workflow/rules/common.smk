@@ -6,7 +6,13 @@ from pathlib import Path
 
 from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
-from flatness.settings import load_settings, runs_of_figure, table_of_runs, training_plan
+from flatness.settings import (
+    load_settings,
+    runs_of_figure,
+    runs_of_study,
+    table_of_runs,
+    training_plan,
+)
 
 PLACE = ", ".join(map(str, workflow.configfiles)) or "configuration"
 
@@ -31,6 +37,7 @@ config.update(settings.model_dump())
 TO_PREPARE = set()
 RUNS = table_of_runs(settings)
 FIGURES = settings.figures.drawn()
+MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RUNS.values()}
 RESULTS = f"{settings.folders.results}/{settings.name}"
 ENVIRONMENT = "../../envs/environment.yaml"
 STYLE = str(figures.STYLE)
@@ -46,10 +53,42 @@ def dataset_of_run(wildcards):
     return rules.prepare_dataset.output.dataset.format(dataset=RUNS[wildcards.run].dataset)
 
 
-def measurements_of_figure(wildcards):
+def curvature_options(wildcards):
+    """How the trace of the loss Hessian is measured, if it is."""
+    if not settings.measuring.hessian_trace:
+        return None
+    return {
+        "probes": settings.measuring.hessian_probes,
+        "exact_products": settings.measuring.hessian_exact_products,
+    }
+
+
+def analyses(runs):
+    """The analysed files of some runs."""
+    return expand(rules.analyse_run.output.analysis, run=[run.id for run in runs])
+
+
+def analyses_of_figure(wildcards):
     """The files that one figure is a function of."""
-    runs = runs_of_figure(RUNS, FIGURES[wildcards.figure])
-    return expand(rules.measure_run.output.measurements, run=[run.id for run in runs])
+    return analyses(runs_of_figure(RUNS, FIGURES[wildcards.figure]))
+
+
+def analyses_of_study(wildcards):
+    """The files of all runs of one study."""
+    return analyses(runs_of_study(RUNS, wildcards.study))
+
+
+def labels_of_figure(wildcards):
+    """How the report lists one figure."""
+    return {
+        "figure": settings.figures.title(wildcards.figure),
+        "shows": settings.figures.subject(wildcards.figure),
+    }
+
+
+def code_of_figure(wildcards):
+    """The code that one figure depends on."""
+    return stages.drawing_code(FIGURES[wildcards.figure].kind)
 
 
 def memory(megabytes):
@@ -81,6 +120,9 @@ def source_at_hand(wildcards):
 wildcard_constraints:
     dataset="|".join(map(re.escape, settings.datasets)),
     run="|".join(map(re.escape, RUNS)),
+    study="|".join(map(re.escape, settings.studies)),
+    layer="|".join(re.escape(layer) for layers in MIDDLE_LAYERS.values() for layer in layers)
+    or "none",
     figure="|".join(FIGURES) or "none",
 
 

@@ -1,23 +1,24 @@
 localrules:
-    trend_figure,
+    draw_figure,
 
 
-rule trend_figure:
-    """Six quantities against the iteration, one curve per setting."""
+rule draw_figure:
+    """One figure of the paper, or of this project's own."""
     input:
-        measurements=measurements_of_figure,
+        analyses=analyses_of_figure,
         style=STYLE,
     output:
         png=report(
             f"{RESULTS}/figures/{{figure}}.png",
-            category="Trends",
-            labels={"figure": "{figure}"},
+            caption="../report/figure.rst",
+            category="2 Figures",
+            labels=labels_of_figure,
         ),
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
     log:
-        f"{RESULTS}/logs/trend_figure/{{figure}}.log",
+        f"{RESULTS}/logs/draw_figure/{{figure}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/trend_figure/{{figure}}.tsv"
+        f"{RESULTS}/benchmarks/draw_figure/{{figure}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -25,22 +26,20 @@ rule trend_figure:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
+        kind=lambda wildcards: FIGURES[wildcards.figure].kind,
         title=lambda wildcards: settings.figures.title(wildcards.figure),
-        compare=lambda wildcards: FIGURES[wildcards.figure].compare,
-        sample_set=lambda wildcards: FIGURES[wildcards.figure].sample_set,
-        confidence=settings.analysis.confidence,
-        interpolation_accuracy=settings.analysis.interpolation_accuracy,
-        code=stages.drawing_code(),
+        options=lambda wildcards: FIGURES[wildcards.figure].options(settings.analysis),
+        code=code_of_figure,
     message:
         "Drawing {wildcards.figure}"
     script:
-        "../scripts/trend_figure.py"
+        "../scripts/draw_figure.py"
 
 
 rule figures:
     """All figures of the configuration."""
     input:
-        expand(rules.trend_figure.output, figure=FIGURES),
+        expand(rules.draw_figure.output, figure=FIGURES),
 
 
 for name in FIGURES:
@@ -49,7 +48,7 @@ for name in FIGURES:
         name:
             name
         input:
-            expand(rules.trend_figure.output, figure=name),
+            expand(rules.draw_figure.output, figure=name),
 
 
 rule unknown_figure:

@@ -12,5 +12,6 @@ with job_log(snakemake.log[0]):
         dataset_name=snakemake.params.dataset_name,
         chunk_size=snakemake.params.chunk_size,
         minibatch_window=snakemake.params.minibatch_window,
+        curvature_options=snakemake.params.curvature_options,
         code=snakemake.params.code,
     )

@@ -2,6 +2,20 @@
 
 from flatness.settings.loading import load_settings
 from flatness.settings.model import Settings
-from flatness.settings.runs import Run, runs_of_figure, table_of_runs, training_plan
+from flatness.settings.runs import (
+    Run,
+    runs_of_figure,
+    runs_of_study,
+    table_of_runs,
+    training_plan,
+)
 
-__all__ = ["Run", "Settings", "load_settings", "runs_of_figure", "table_of_runs", "training_plan"]
+__all__ = [
+    "Run",
+    "Settings",
+    "load_settings",
+    "runs_of_figure",
+    "runs_of_study",
+    "table_of_runs",
+    "training_plan",
+]

@@ -7,31 +7,14 @@ this file.
 
 import operator
 from functools import reduce
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from flatness.experiment import networks
 from flatness.experiment.loss_names import LossName
-
-MAX_SEED = 2**31 - 1
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
-
-
-class Section(BaseModel):
-    """Base of every part: frozen, strict about types, refusing unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-def key(sentence: str, unit: str | None = None, **constraints: Any) -> Any:
-    """A configuration key: what it means, its unit, and pydantic's constraints."""
-    extra = {"unit": unit} if unit else None
-    return Field(description=sentence, json_schema_extra=extra, **constraints)
-
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-
+from flatness.settings.figures import Figures
+from flatness.settings.section import MAX_SEED, Name, Section, key
 
 # --- datasets ---------------------------------------------------------------------
 
@@ -164,6 +147,11 @@ class Study(Section):
     seeds: tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...] = key(
         "One run per seed and pair; a seed fixes initial weights and batch order.", min_length=1
     )
+    middle_layers: tuple[str, ...] = key(
+        "Modules, by their names in the network, whose outputs are measured as well, each into "
+        "files of its own.",
+        default=(),
+    )
     iterations: int = key("Length of every run.", unit="iterations", ge=1)
     checkpoints: Checkpoints = key("Checkpoint schedule.")
 
@@ -229,10 +217,41 @@ class Measuring(Section):
         default=100,
         ge=1,
     )
+    hessian_trace: bool = key(
+        "Whether the trace of the loss Hessian is measured beside the sharpness.", default=True
+    )
+    hessian_probes: int = key(
+        "Random probes of each sample where the exact trace takes too long.",
+        unit="probes",
+        default=16,
+        ge=2,
+    )
+    hessian_exact_products: int = key(
+        "The exact trace is computed where it takes at most this many products of a Hessian and a "
+        "vector: one per unit of a linear layer, one per parameter of other layers, none where a "
+        "network is piecewise linear in a layer's parameters.",
+        unit="products",
+        default=300,
+        ge=0,
+    )
 
 
 class Analysis(Section):
     """Conventions of the analysis and the figures."""
+
+    bound_powers: tuple[Annotated[float, Field(ge=1)], ...] = key(
+        "The powers k of Eq. 6 and 7 that are checked.", default=(1, 2), min_length=1
+    )
+    sample_set: Literal["train", "test"] = key(
+        "Samples on which the quantities in the correlation tables are measured.",
+        default="train",
+    )
+    bootstrap_draws: int = key(
+        "Draws of runs from which the intervals in tables and claims are made.",
+        unit="draws",
+        default=2000,
+        ge=100,
+    )
 
     interpolation_accuracy: float = key(
         "Training accuracy from which a network counts as interpolating.",
@@ -241,37 +260,18 @@ class Analysis(Section):
         le=1,
     )
     confidence: float = key(
-        "Level of the confidence bands around means over seeds.", default=0.95, gt=0, lt=1
+        "Level of the bands around means over seeds, and of the intervals in tables and claims.",
+        default=0.95,
+        gt=0,
+        lt=1,
     )
 
 
-class TrendFigure(Section):
-    """Six quantities against the iteration, one curve per setting."""
+class Claims(Section):
+    """The studies on which the paper's claims are tested; leave one out to skip its rows."""
 
-    study: str = key("Name of an entry of `studies`.")
-    compare: Literal["learning_rate", "batch_size"] = key("What differs between the curves.")
-    fixed: float = key("Value of the other one of the two, the same for all curves.", gt=0)
-    sample_set: Literal["train", "test"] = key(
-        "Samples on which the quantities are measured.", default="train"
-    )
-
-
-class Figures(Section):
-    """The figures to draw, named as in the paper; leave one out to skip it."""
-
-    fig1: TrendFigure | None = key("Figure 1: trends over learning rates, VGG10.", default=None)
-    fig2: TrendFigure | None = key("Figure 2: trends over batch sizes, VGG10.", default=None)
-    figE7: TrendFigure | None = key("Figure E.7: trends over batch sizes, MLP.", default=None)
-    figE8: TrendFigure | None = key("Figure E.8: trends over learning rates, MLP.", default=None)
-
-    def drawn(self) -> dict[str, TrendFigure]:
-        """The figures that are asked for, by name."""
-        return {name: figure for name, figure in self if figure is not None}
-
-    @classmethod
-    def title(cls, name: str) -> str:
-        """A figure's number as in the paper, such as "Figure E.7"."""
-        return cls.model_fields[name].description.split(":")[0]
+    vgg10: str | None = key("Name of the study that stands for the paper's VGG10.", default=None)
+    mlp: str | None = key("Name of the study that stands for the paper's MLP.", default=None)
 
 
 class Settings(Section):
@@ -294,6 +294,7 @@ class Settings(Section):
     measuring: Measuring = key("Measuring.", default=Measuring())
     analysis: Analysis = key("Analysis.", default=Analysis())
     figures: Figures = key("Figures.", default=Figures())
+    claims: Claims = key("Claims.", default=Claims())
 
     @model_validator(mode="after")
     def _names_resolve(self):
@@ -304,18 +305,12 @@ class Settings(Section):
                     f"Allowed: {_listed(self.datasets)}. Name one of these, or add it to `datasets`"
                 )
         for name, figure in self.figures.drawn().items():
-            if figure.study not in self.studies:
+            figure.check(f"figures.{name}", self.studies)
+        for network, study in self.claims:
+            if study is not None and study not in self.studies:
                 raise ValueError(
-                    f"figures.{name}.study = {figure.study!r} is not a study. "
-                    f"Allowed: {_listed(self.studies)}. Name one of these, or leave {name} out"
-                )
-            fixed_key = "batch_size" if figure.compare == "learning_rate" else "learning_rate"
-            values = {getattr(s, fixed_key) for s in self.studies[figure.study].sweep}
-            if figure.fixed not in values:
-                raise ValueError(
-                    f"figures.{name}.fixed = {figure.fixed:g} is no {fixed_key} of study "
-                    f"{figure.study!r}. Allowed: {_listed(sorted(values))}. "
-                    "Choose one of these, or add it to the study's sweep"
+                    f"claims.{network} = {study!r} is not a study. Allowed: "
+                    f"{_listed(self.studies)}. Name one of these, or leave {network} out"
                 )
         return self
 

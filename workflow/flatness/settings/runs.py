@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flatness.settings.model import Settings, TrendFigure
+from flatness.settings.figures import Figure
+from flatness.settings.model import Settings
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ def table_of_runs(settings: Settings) -> dict[str, Run]:
     }
 
 
-def runs_of_figure(table: dict[str, Run], figure: TrendFigure) -> tuple[Run, ...]:
-    """The runs whose curves a trend figure shows."""
-    fixed = "batch_size" if figure.compare == "learning_rate" else "learning_rate"
-    return tuple(
-        run
-        for run in table.values()
-        if run.study == figure.study and getattr(run, fixed) == figure.fixed
-    )
+def runs_of_figure(table: dict[str, Run], figure: Figure) -> tuple[Run, ...]:
+    """The runs that a figure shows."""
+    return tuple(run for run in table.values() if figure.shows(run))
+
+
+def runs_of_study(table: dict[str, Run], study: str | None) -> tuple[Run, ...]:
+    """The runs of one study; none for None."""
+    return tuple(run for run in table.values() if run.study == study)
 
 
 def training_plan(settings: Settings, run: Run) -> dict[str, Any]:

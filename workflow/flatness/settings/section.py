@@ -1,0 +1,23 @@
+"""What every part of the configuration is made of."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MAX_SEED = 2**31 - 1
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+
+
+class Section(BaseModel):
+    """Base of every part: frozen, strict about types, refusing unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def key(sentence: str, unit: str | None = None, **constraints: Any) -> Any:
+    """A configuration key: what it means, its unit, and pydantic's constraints."""
+    extra = {"unit": unit} if unit else None
+    return Field(description=sentence, json_schema_extra=extra, **constraints)
+
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]

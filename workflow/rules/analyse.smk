@@ -1,0 +1,106 @@
+# Quick jobs; they stay on the machine that Snakemake runs on.
+
+
+localrules:
+    analyse_run,
+    correlate,
+    judge_claims,
+
+
+rule analyse_run:
+    """Compute quantities and both sides of every inequality; stop if one is violated."""
+    input:
+        measurements=rules.measure_run.output.measurements,
+    output:
+        analysis=f"{RESULTS}/analysis/{{run}}.nc",
+    log:
+        f"{RESULTS}/logs/analyse_run/{{run}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/analyse_run/{{run}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        powers=settings.analysis.bound_powers,
+        code=stages.analysing_code(),
+    message:
+        "Analysing {wildcards.run}"
+    script:
+        "../scripts/analyse_run.py"
+
+
+rule correlate:
+    """Correlate the final quantities of the runs of each study."""
+    input:
+        **{study: analyses(runs_of_study(RUNS, study)) for study in settings.studies},
+    output:
+        netcdf=f"{RESULTS}/tables/correlations.nc",
+        csv=expand(f"{RESULTS}/tables/correlations_{{study}}.csv", study=settings.studies),
+        markdown=expand(f"{RESULTS}/tables/correlations_{{study}}.md", study=settings.studies),
+        latex=expand(f"{RESULTS}/tables/correlations_{{study}}.tex", study=settings.studies),
+    log:
+        f"{RESULTS}/logs/correlate/all.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/correlate/all.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        studies=list(settings.studies),
+        sample_set=settings.analysis.sample_set,
+        confidence=settings.analysis.confidence,
+        draws=settings.analysis.bootstrap_draws,
+        code=stages.correlating_code(),
+    message:
+        "Correlating final quantities"
+    script:
+        "../scripts/correlate.py"
+
+
+rule judge_claims:
+    """Test every part of the paper's claims."""
+    input:
+        vgg10=analyses(runs_of_study(RUNS, settings.claims.vgg10)),
+        mlp=analyses(runs_of_study(RUNS, settings.claims.mlp)),
+    output:
+        csv=f"{RESULTS}/tables/claims.csv",
+        markdown=f"{RESULTS}/tables/claims.md",
+        text=f"{RESULTS}/tables/claims.txt",
+    log:
+        f"{RESULTS}/logs/judge_claims/all.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/judge_claims/all.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        interpolation_accuracy=settings.analysis.interpolation_accuracy,
+        confidence=settings.analysis.confidence,
+        draws=settings.analysis.bootstrap_draws,
+        code=stages.judging_code(),
+    message:
+        "Judging the claims"
+    script:
+        "../scripts/judge_claims.py"
+
+
+rule claims:
+    """The table of claims."""
+    input:
+        rules.judge_claims.output,
+
+
+rule tables:
+    """All tables."""
+    input:
+        rules.correlate.output,
+        rules.judge_claims.output,

@@ -1,0 +1,36 @@
+localrules:
+    describe_results,
+
+
+report: "../report/workflow.rst"
+
+
+rule describe_results:
+    """The first page of the report: claims, settings, hardware, versions and wall time."""
+    input:
+        claims=rules.judge_claims.output.csv,
+        analyses=analyses(RUNS.values()),
+    output:
+        page=f"{RESULTS}/tables/overview.html",
+    log:
+        f"{RESULTS}/logs/describe_results/all.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/describe_results/all.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        benchmarks={
+            "prepare_dataset": expand(rules.prepare_dataset.benchmark, dataset=settings.datasets),
+            "train_run": expand(rules.train_run.benchmark, run=RUNS),
+            "measure_run": expand(rules.measure_run.benchmark, run=RUNS),
+            "analyse_run": expand(rules.analyse_run.benchmark, run=RUNS),
+        },
+        code=stages.describing_code(),
+    message:
+        "Describing the results"
+    script:
+        "../scripts/describe_results.py"

@@ -1,0 +1,12 @@
+"""Analyse one run."""
+
+from flatness.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    from flatness.analysis.analyse import analyse
+    from flatness.storage import read_dataset, write_dataset
+
+    write_dataset(
+        analyse(read_dataset(snakemake.input.measurements), powers=snakemake.params.powers),
+        snakemake.output.analysis,
+    )

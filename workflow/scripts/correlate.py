@@ -1,0 +1,23 @@
+"""Correlate the final quantities of each study and write the tables."""
+
+from flatness.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    from flatness.analysis.correlations import correlations, together
+    from flatness.storage import read_dataset, write_dataset
+    from flatness.tables.correlation_tables import write_csv, write_latex, write_markdown
+
+    found = {
+        study: correlations(
+            [read_dataset(path) for path in snakemake.input[study]],
+            sample_set=snakemake.params.sample_set,
+            confidence=snakemake.params.confidence,
+            resamples=snakemake.params.draws,
+        )
+        for study in snakemake.params.studies
+    }
+    for position, (study, dataset) in enumerate(found.items()):
+        write_csv(dataset, snakemake.output.csv[position])
+        write_markdown(dataset, snakemake.output.markdown[position], study=study)
+        write_latex(dataset, snakemake.output.latex[position], study=study)
+    write_dataset(together(found), snakemake.output.netcdf)

@@ -1,0 +1,15 @@
+"""Draw one figure."""
+
+from flatness.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    from flatness.figures import drawing_function
+    from flatness.figures.saving import save_figure
+    from flatness.storage import read_dataset
+
+    figure = drawing_function(snakemake.params.kind)(
+        [read_dataset(path) for path in snakemake.input.analyses],
+        title=snakemake.params.title,
+        **snakemake.params.options,
+    )
+    save_figure(figure, *snakemake.output)

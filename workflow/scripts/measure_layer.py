@@ -1,0 +1,17 @@
+"""Measure one middle layer of one run."""
+
+from flatness.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    from flatness.measurement.run import measure_run
+
+    measure_run(
+        snakemake.input.checkpoints,
+        snakemake.input.dataset,
+        snakemake.output.measurements,
+        dataset_name=snakemake.params.dataset_name,
+        chunk_size=snakemake.params.chunk_size,
+        minibatch_window=snakemake.params.minibatch_window,
+        layer=snakemake.params.layer,
+        code=snakemake.params.code,
+    )
