@@ -34,7 +34,11 @@ def analysing_code() -> str:
 
 def correlating_code() -> str:
     """The code that makes correlation tables."""
-    return fingerprint("flatness.tables.correlation_tables", "flatness.analysis.correlations")
+    formats = ("csv", "latex", "markdown", "page")
+    return fingerprint(
+        "flatness.analysis.correlations",
+        *(f"flatness.tables.correlation_{name}" for name in formats),
+    )
 
 
 def judging_code() -> str:

@@ -41,6 +41,15 @@ rule correlate:
         csv=expand(f"{RESULTS}/tables/correlations_{{study}}.csv", study=settings.studies),
         markdown=expand(f"{RESULTS}/tables/correlations_{{study}}.md", study=settings.studies),
         latex=expand(f"{RESULTS}/tables/correlations_{{study}}.tex", study=settings.studies),
+        page=[
+            report(
+                f"{RESULTS}/tables/correlations_{study}.html",
+                caption="../report/correlations.rst",
+                category="3 Correlation tables",
+                labels={"study": study},
+            )
+            for study in settings.studies
+        ],
     log:
         f"{RESULTS}/logs/correlate/all.log",
     benchmark:

@@ -5,7 +5,10 @@ from flatness.joblog import job_log
 with job_log(snakemake.log[0]):
     from flatness.analysis.correlations import correlations, together
     from flatness.storage import read_dataset, write_dataset
-    from flatness.tables.correlation_tables import write_csv, write_latex, write_markdown
+    from flatness.tables.correlation_csv import write_csv
+    from flatness.tables.correlation_latex import write_latex
+    from flatness.tables.correlation_markdown import write_markdown
+    from flatness.tables.correlation_page import write_page
 
     found = {
         study: correlations(
@@ -20,4 +23,5 @@ with job_log(snakemake.log[0]):
         write_csv(dataset, snakemake.output.csv[position])
         write_markdown(dataset, snakemake.output.markdown[position], study=study)
         write_latex(dataset, snakemake.output.latex[position], study=study)
+        write_page(dataset, snakemake.output.page[position], study=study)
     write_dataset(together(found), snakemake.output.netcdf)

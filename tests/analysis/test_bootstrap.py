@@ -1,0 +1,54 @@
+"""Bootstrap draws and percentile intervals."""
+
+import warnings
+
+import numpy as np
+
+from flatness.analysis.bootstrap import draws, interval
+
+
+def test_draws_take_every_run_equally_often():
+    positions = draws(5, 20000)
+    assert positions.shape == (20000, 5)
+    assert np.allclose(np.bincount(positions.ravel()) / positions.size, 1 / 5, atol=0.005)
+
+
+def test_draws_are_with_replacement():
+    distinct = [len(set(row)) for row in draws(4, 20000)]
+    # 4! / 4^4 of all draws take every run, 4 / 4^4 the same one four times.
+    assert abs(distinct.count(4) / 20000 - 24 / 256) < 0.01
+    assert abs(distinct.count(1) / 20000 - 4 / 256) < 0.005
+
+
+def test_draws_are_the_same_every_time():
+    assert np.array_equal(draws(7, 50), draws(7, 50))
+
+
+def test_interval_ends_at_the_percentiles():
+    values = np.random.default_rng(0).permutation(101).astype(float)
+    low, high = interval(np.stack([values, 2 * values], axis=1), 0.9)
+    assert np.allclose(low, [5, 10])
+    assert np.allclose(high, [95, 190])
+
+
+def test_draws_without_a_value_do_not_count():
+    values = np.array([np.nan, 0, 1, 2, 3, 4, np.nan])
+    low, high = interval(values, 0.5)
+    assert (low, high) == (1, 3)
+
+
+def test_no_draw_with_a_value_gives_no_interval_and_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low, high = interval(np.array([[np.nan, 1.0], [np.nan, 1.0]]), 0.95)
+    assert np.isnan(low[0])
+    assert np.isnan(high[0])
+    assert low[1] == high[1] == 1
+
+
+def test_interval_of_the_mean_covers_it_as_often_as_it_says():
+    samples = np.random.default_rng(1).normal(3, 2, (600, 50))
+    positions = draws(50, 1000)
+    ends = [interval(sample[positions].mean(1), 0.9) for sample in samples]
+    covered = np.mean([low <= 3 <= high for low, high in ends])
+    assert abs(covered - 0.9) < 0.035

@@ -1,0 +1,335 @@
+"""Correlations against scipy, and runs that do not count."""
+
+import itertools
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from flatness.analysis import correlations as module
+from flatness.analysis.bootstrap import SEED
+from flatness.analysis.correlations import (
+    FINAL_QUANTITIES,
+    correlations,
+    final_quantities,
+    together,
+)
+from flatness.glossary.correlations import CORRELATIONS
+from flatness.storage import read_dataset, write_dataset
+from made_up import analysed_run
+
+GIVEN = {"sample_set": "train", "confidence": 0.95, "resamples": 200}
+SCIPY = {
+    "pearson": scipy.stats.pearsonr,
+    "spearman": scipy.stats.spearmanr,
+    "kendall": scipy.stats.kendalltau,
+}
+SETTINGS = ((0.05, 20), (0.1, 20), (0.2, 20), (0.1, 8), (0.1, 32))
+
+
+def runs_with(**columns):
+    """One run per value of each column; test loss and accuracy are drawn at random."""
+    count = len(next(iter(columns.values())))
+    draw = np.random.default_rng(5)
+    columns = {"test_loss": draw.uniform(size=count), "test_accuracy": draw.uniform(size=count)} | {
+        name: np.asarray(values, float) for name, values in columns.items()
+    }
+    return [
+        analysed_run(seed=seed, **{name: values[seed] for name, values in columns.items()})
+        for seed in range(count)
+    ]
+
+
+@pytest.fixture
+def sweep():
+    """Five settings with four seeds each; ties in test accuracy and local dimension."""
+    draw = np.random.default_rng(7)
+    return [
+        analysed_run(
+            learning_rate=rate,
+            batch_size=size,
+            seed=seed,
+            local_dimension=draw.integers(1, 4),
+            test_accuracy=draw.integers(5, 9) / 10,
+            test_loss=draw.uniform(),
+        )
+        for rate, size in SETTINGS
+        for seed in range(4)
+    ]
+
+
+def column(runs, name, sample_set="train"):
+    """One number per run, taken by position."""
+    place = (-1, ("train", "test", "misclassified").index(sample_set))
+    return np.array([run[name].to_numpy()[place if run[name].ndim == 2 else -1] for run in runs])
+
+
+def pair(dataset, method, quantity, other, group="pooled"):
+    """Coefficient, low, high and n."""
+    place = {"quantity": quantity, "other_quantity": other, "group": group}
+    chosen = dataset.sel(place)
+    values = chosen[["coefficient", "low", "high"]].sel({"statistic": method})
+    return *(float(value) for value in values.values()), int(chosen["n"])
+
+
+@pytest.mark.parametrize("sample_set", ["train", "test"])
+@pytest.mark.parametrize("method", SCIPY)
+def test_coefficients_are_scipys_in_every_group(sweep, method, sample_set):
+    dataset = correlations(sweep, **GIVEN | {"sample_set": sample_set})
+    groups = {
+        "pooled": sweep,
+        "learning_rate 0.05": sweep[0:4],
+        "learning_rate 0.1": sweep[4:8] + sweep[12:20],
+        "learning_rate 0.2": sweep[8:12],
+        "batch_size 8": sweep[12:16],
+        "batch_size 20": sweep[0:12],
+        "batch_size 32": sweep[16:20],
+    }
+    assert dataset["group"].to_numpy().tolist() == list(groups)
+    assert dataset["runs"].to_numpy().tolist() == [len(members) for members in groups.values()]
+    for group, members in groups.items():
+        for quantity, other in itertools.product(FINAL_QUANTITIES, repeat=2):
+            with warnings.catch_warnings():  # scipy warns of constants, and gives NaN as we do
+                warnings.simplefilter("ignore")
+                expected = SCIPY[method](
+                    column(members, quantity, sample_set), column(members, other, sample_set)
+                ).statistic
+            found, *_, n = pair(dataset, method, quantity, other, group)
+            assert np.isclose(found, expected, rtol=1e-12, atol=1e-12, equal_nan=True)
+            assert n == len(members)
+
+
+def test_a_case_worked_by_hand():
+    # Pearson and Spearman: 1 - 6 (0 + 1 + 1 + 0) / (4 (16 - 1)); Kendall: (5 - 1) / 6.
+    dataset = correlations(runs_with(sharpness=[1, 2, 3, 4], mls=[1, 3, 2, 4]), **GIVEN)
+    for method, expected in (("pearson", 0.8), ("spearman", 0.8), ("kendall", 2 / 3)):
+        assert np.isclose(pair(dataset, method, "sharpness", "mls")[0], expected, rtol=1e-14)
+        assert pair(dataset, method, "sharpness", "sharpness")[:3] == (1, 1, 1)
+
+
+@pytest.mark.parametrize("count", [9, 60])
+@pytest.mark.parametrize("method", SCIPY)
+def test_intervals_are_scipys_percentile_bootstrap(method, count):
+    draw = np.random.default_rng(count)
+    x = draw.normal(size=count)
+    y = np.round(x + draw.normal(size=count), 1)
+    dataset = correlations(runs_with(sharpness=x, mls=y), **GIVEN | {"confidence": 0.9})
+    expected = scipy.stats.bootstrap(
+        (x, y),
+        lambda a, b: SCIPY[method](a, b).statistic,
+        paired=True,
+        vectorized=False,
+        method="percentile",
+        confidence_level=0.9,
+        n_resamples=GIVEN["resamples"],
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    _, low, high, n = pair(dataset, method, "sharpness", "mls")
+    assert np.allclose([low, high], expected, rtol=1e-10)
+    assert n == count
+
+
+@pytest.mark.parametrize("method", SCIPY)
+def test_interval_over_all_draws_of_four_runs(method, monkeypatch):
+    x, y = np.array([1.0, 2, 4, 9]), np.array([2.0, 1, 2, 3])
+    every = np.array(list(itertools.product(range(4), repeat=4)))
+    defined = [row for row in every if len(set(x[row])) > 1 and len(set(y[row])) > 1]
+    statistics = [SCIPY[method](x[row], y[row]).statistic for row in defined]
+    monkeypatch.setattr(module, "draws", lambda runs, resamples: every)
+    _, low, high, n = pair(
+        correlations(runs_with(sharpness=x, mls=y), **GIVEN), method, "sharpness", "mls"
+    )
+    assert 0 < len(defined) < 256
+    assert np.allclose([low, high], np.quantile(statistics, [0.025, 0.975]), atol=1e-12)
+    assert n == 4
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e150])
+def test_coefficients_do_not_depend_on_scale(scale):
+    x, y = np.array([1.0, 2, 4, 9, 3]), np.array([2.0, 1, 2, 3, 5])
+    plain = correlations(runs_with(sharpness=x, mls=y), **GIVEN)
+    scaled = correlations(runs_with(sharpness=x * scale, mls=y), **GIVEN)
+    for method in SCIPY:
+        one, other = (pair(each, method, "sharpness", "mls") for each in (plain, scaled))
+        assert np.allclose(one, other, rtol=1e-12)
+
+
+def test_a_group_of_all_runs_is_left_out(sweep):
+    one_size = correlations(sweep[:12], **GIVEN)
+    assert one_size["group"].to_numpy().tolist() == [
+        *("pooled", "learning_rate 0.05", "learning_rate 0.1", "learning_rate 0.2")
+    ]
+    assert correlations(sweep[:4], **GIVEN)["group"].to_numpy().tolist() == ["pooled"]
+
+
+def test_diverged_runs_are_named_and_not_counted(sweep):
+    diverged = analysed_run(learning_rate=0.2, seed=9, diverged=True, mls=1e9)
+    dataset = correlations([*sweep, diverged], **GIVEN)
+    assert dataset.equals(correlations(sweep, **GIVEN))
+    assert json.loads(dataset.attrs["excluded"]) == {
+        "mlp_numbers_lr0.2_bs20_seed9": "the loss is not finite at iteration 7"
+    }
+    assert json.loads(dataset.attrs["counted"]) == [run.attrs["run"] for run in sweep]
+    assert json.loads(correlations(sweep, **GIVEN).attrs["excluded"]) == {}
+
+
+def test_nothing_but_diverged_runs_gives_nothing():
+    dataset = correlations([analysed_run(diverged=True)], **GIVEN)
+    assert dataset["group"].to_numpy().tolist() == ["pooled"]
+    assert dataset["coefficient"].isnull().all()
+    assert not dataset["n"].any()
+    assert list(json.loads(dataset.attrs["excluded"])) == ["mlp_numbers_lr0.1_bs20_seed0"]
+
+
+def test_three_runs_have_coefficients_and_no_interval():
+    x, y = [1.0, 2, 4], [1.0, 5, 3]
+    dataset = correlations(runs_with(sharpness=x, mls=y), **GIVEN)
+    for method, reference in SCIPY.items():
+        coefficient, low, high, n = pair(dataset, method, "sharpness", "mls")
+        assert np.isclose(coefficient, reference(x, y).statistic, rtol=1e-12)
+        assert np.isnan([low, high]).all()
+        assert n == 3
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_than_three_runs_have_nothing(count):
+    dataset = correlations(runs_with(sharpness=np.arange(count)), **GIVEN)
+    for name in ("coefficient", "low", "high"):
+        assert dataset[name].isnull().all()
+    assert (dataset["n"] == count).all()
+
+
+@pytest.mark.parametrize("value", [3.0, 0.1, 1e-200])
+def test_a_constant_quantity_has_no_coefficient(value):
+    runs = runs_with(sharpness=np.full(7, value), mls=np.arange(7))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = correlations(runs, **GIVEN)
+    of_constant = dataset.sel(quantity="sharpness")
+    for name in ("coefficient", "low", "high"):
+        assert of_constant[name].isnull().all()
+    assert (of_constant["n"] == 7).all()
+    assert np.isfinite(pair(dataset, "kendall", "mls", "test_loss")[:3]).all()
+
+
+def test_values_that_are_not_finite_do_not_count_for_their_pairs_only():
+    draw = np.random.default_rng(2)
+    columns = {name: draw.normal(size=8) for name in ("sharpness", "log_volume", "mls")}
+    columns["log_volume"][2] = -np.inf
+    columns["mls"][5] = np.nan
+    runs = runs_with(**columns)
+    dataset = correlations(runs, **GIVEN)
+    for method, reference in SCIPY.items():
+        for one, other, dropped in (
+            ("sharpness", "log_volume", [2]),
+            ("sharpness", "mls", [5]),
+            ("log_volume", "mls", [2, 5]),
+            ("log_volume", "log_volume", [2]),
+            ("sharpness", "test_loss", []),
+        ):
+            kept = np.delete(np.arange(8), dropped)
+            found = pair(dataset, method, one, other)
+            alone = correlations([runs[position] for position in kept], **GIVEN)
+            x, y = column(runs, one)[kept], column(runs, other)[kept]
+            assert np.isclose(found[0], reference(x, y).statistic, rtol=1e-12)
+            assert np.allclose(found, pair(alone, method, one, other), rtol=1e-12)
+            assert found[3] == len(kept)
+            assert found == pair(dataset, method, other, one)
+    assert json.loads(dataset.attrs["not_finite"]) == {
+        "mlp_numbers_lr0.1_bs20_seed2": {"log_volume": "-inf"},
+        "mlp_numbers_lr0.1_bs20_seed5": {"mls": "nan"},
+    }
+
+
+def test_absent_quantities_are_named_with_the_reason_and_not_run_by_run():
+    absent = ("mls_bound_b", "mls_bound_c", "mls_bound_d")
+    runs = runs_with(sharpness=np.arange(5), **{name: np.full(5, np.nan) for name in absent})
+    for run, name in itertools.product(runs, absent):
+        run[name].attrs["absent"] = "the first layer is a convolution"
+    dataset = correlations(runs, **GIVEN)
+    reasons = dict.fromkeys(absent, "the first layer is a convolution")
+    assert json.loads(dataset.attrs["absent"]) == reasons
+    assert json.loads(dataset.attrs["not_finite"]) == {}
+    assert dataset.sel(quantity=list(absent))["coefficient"].isnull().all()
+    assert not dataset.sel(quantity=list(absent))["n"].any()
+    assert pair(dataset, "pearson", "sharpness", "nmls")[3] == 5
+    assert final_quantities(runs, "train")["mls_bound_c"].attrs["absent"] == reasons[absent[0]]
+
+
+def test_final_quantities_are_those_of_the_last_checkpoint(sweep):
+    diverged = analysed_run(learning_rate=0.2, seed=9, diverged=True)
+    final = final_quantities([*sweep, diverged], "test")
+    assert list(final) == list(FINAL_QUANTITIES)
+    for name in FINAL_QUANTITIES:
+        assert np.array_equal(final[name], column(sweep, name, "test"))
+        assert final[name].attrs["long_name"]
+    assert final["run"].to_numpy().tolist() == [run.attrs["run"] for run in sweep]
+    settings = np.stack([final[key] for key in ("learning_rate", "batch_size", "seed")], axis=1)
+    assert settings.tolist() == [[*setting, seed] for setting in SETTINGS for seed in range(4)]
+    assert list(json.loads(final.attrs["excluded"])) == [diverged.attrs["run"]]
+    assert final.attrs["sample_set"] == "test"
+
+
+def test_every_variable_has_its_glossary_entry(sweep):
+    dataset = together({"one": correlations(sweep, **GIVEN)})
+    for name in dataset.variables:
+        assert dataset[name].attrs["long_name"] == CORRELATIONS[name].long_name
+    assert dataset.attrs["sample_set"] == "train"
+    assert dataset.attrs["confidence"] == 0.95
+    assert dataset.attrs["resamples"] == 200
+    assert dataset.attrs["bootstrap_seed"] == SEED
+    assert json.loads(dataset.attrs["provenance"])["one"]["commit"] == "c0ffee"
+
+
+def test_studies_go_together_into_one_file(sweep, tmp_path):
+    several = {"wide": correlations(sweep, **GIVEN), "narrow": correlations(sweep[:12], **GIVEN)}
+    several["other"] = correlations(
+        [
+            analysed_run(study="other", learning_rate=rate, seed=s)
+            for rate in (0.01, 2)
+            for s in (0, 1)
+        ],
+        **GIVEN,
+    )
+    dataset = together(several)
+    assert dataset["coefficient"].dims == (
+        "study",
+        "group",
+        "statistic",
+        "quantity",
+        "other_quantity",
+    )
+    assert dataset["group"].to_numpy().tolist() == [
+        *("pooled", "learning_rate 0.01", "learning_rate 0.05", "learning_rate 0.1"),
+        *("learning_rate 0.2", "learning_rate 2", "batch_size 8", "batch_size 20", "batch_size 32"),
+    ]
+    for study, alone in several.items():
+        groups = alone["group"].to_numpy().tolist()
+        found = dataset.sel(study=study).drop_vars("study")
+        assert found.sel(group=groups).equals(alone)
+        missing = found.drop_sel(group=groups)
+        assert missing["coefficient"].isnull().all()
+        assert missing["low"].isnull().all()
+        assert not missing["n"].any()
+        assert not missing["runs"].any()
+        assert json.loads(dataset.attrs["counted"])[study] == json.loads(alone.attrs["counted"])
+    write_dataset(dataset, tmp_path / "one.nc")
+    assert read_dataset(tmp_path / "one.nc").identical(dataset)
+    write_dataset(together(several), tmp_path / "two.nc")
+    assert (tmp_path / "one.nc").read_bytes() == (tmp_path / "two.nc").read_bytes()
+
+
+def test_studies_with_different_arguments_do_not_go_together(sweep):
+    one = correlations(sweep, **GIVEN)
+    other = correlations(sweep, **GIVEN | {"sample_set": "test"})
+    with pytest.raises(ValueError, match="equal arguments"):
+        together({"one": one, "other": other})
+
+
+def test_correlations_do_not_load_torch():
+    code = "import sys, flatness.analysis.correlations; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

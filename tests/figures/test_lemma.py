@@ -1,0 +1,205 @@
+"""Lemma A.1: the gap between Hessian trace and sharpness."""
+
+import numpy as np
+import pytest
+from drawn import assert_readable, inside, same_files, texts
+
+from flatness.figures.lemma import COLORS, lemma_figure
+from made_up import ITERATIONS, analysed_run
+
+LOOK = {"title": "Lemma A.1", "sample_set": "train"}
+PIECEWISE = "the network is piecewise linear in the parameters of each layer"
+RESIDUAL = np.geomspace(1, 0.01, 8)[:, None]
+
+
+def smooth_run(seed=0, study="mlp_numbers", factor=3, error=0, **settings):
+    """A gap that is `factor` times the residual."""
+    return analysed_run(
+        study=study,
+        seed=seed,
+        mean_residual_norm=RESIDUAL,
+        hessian_gap=factor * RESIDUAL,
+        hessian_trace_standard_error=error,
+        **settings,
+    )
+
+
+def piecewise_linear_run(seed=0, gap=0):
+    return analysed_run(study="vgg10_numbers", network="vgg10", seed=seed, hessian_gap=gap)
+
+
+def points(panel):
+    """Scattered points, (points, 2)."""
+    scattered = [c for c in panel.collections if c.get_array() is not None]
+    return np.concatenate([collection.get_offsets() for collection in scattered])
+
+
+def bars(panel):
+    """Ends of the error bars, (bars, 2)."""
+    segments = [c.get_segments() for c in panel.collections if c.get_array() is None]
+    return np.array([segment[:, 1] for each in segments for segment in each])
+
+
+def guide(panel):
+    """The dashed line's ends, (2,) and (2,)."""
+    (line,) = [line for line in panel.lines if line.get_linestyle() == "--"]
+    return line.get_xdata(), line.get_ydata()
+
+
+def colorbar(figure):
+    return [panel for panel in figure.axes if panel.get_ylabel().startswith("progress")]
+
+
+@pytest.fixture(scope="module")
+def runs():
+    runs = [analysed_run(seed=seed) for seed in range(2)]
+    return [*runs, piecewise_linear_run(0), piecewise_linear_run(1)]
+
+
+@pytest.fixture(scope="module")
+def figure(runs):
+    return lemma_figure(runs, **LOOK)
+
+
+def test_every_checkpoint_of_every_run_is_a_point(runs, figure):
+    panel = figure.axes[0]
+    expected = [
+        np.transpose(
+            [run[name].sel(sample_set="train") for name in ("mean_residual_norm", "hessian_gap")]
+        )
+        for run in runs[:2]
+    ]
+    assert np.array_equal(points(panel), np.concatenate(expected))
+    assert panel.get_xscale() == panel.get_yscale() == "log"
+    assert panel.get_ylabel() == r"$|\mathrm{Tr}\,\nabla^2 L - S|$"
+    assert panel.get_xlabel() == r"$\langle\|f(x) - y\|\rangle$"
+    thin = [line for line in panel.lines if line.get_linewidth() < 0.7]
+    assert np.array_equal([line.get_ydata() for line in thin], [e[:, 1] for e in expected])
+
+
+def test_colours_are_the_progress_of_training(figure):
+    scattered = [c for c in figure.axes[0].collections if c.get_array() is not None]
+    for collection in scattered:
+        assert np.allclose(collection.get_array(), np.array(ITERATIONS) / 6000)
+        assert collection.get_clim() == (0, 1)
+        assert collection.get_cmap() == COLORS
+    (bar,) = colorbar(figure)
+    assert bar.get_ylim() == (0, 1)
+
+
+def test_colours_grow_lighter_but_stay_visible_on_white():
+    luminance = COLORS(np.linspace(0, 1, 20))[:, :3] @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(luminance) > 0).all()
+    assert luminance[-1] < 0.8
+
+
+def test_the_guide_has_slope_one_and_the_factor_of_the_points():
+    panel = lemma_figure([smooth_run(0, factor=2), smooth_run(1, factor=8)], **LOOK).axes[0]
+    x, y = guide(panel)
+    assert np.allclose(x, [0.01, 1])
+    assert np.allclose(y, 4 * x)
+
+
+def test_error_bars_are_two_standard_errors_where_the_trace_is_estimated():
+    error = np.zeros((8, 1))
+    error[5:] = 0.01
+    panel = lemma_figure([smooth_run(error=error)], **LOOK).axes[0]
+    gap = 3 * RESIDUAL[5:, 0]
+    assert np.allclose(bars(panel), np.transpose([gap - 0.02, gap + 0.02]))
+    exact = lemma_figure([smooth_run()], **LOOK).axes[0]
+    assert len(bars(exact)) == 0
+
+
+def test_a_study_without_any_gap_says_why(figure):
+    panel = figure.axes[1]
+    assert panel.get_title() == "VGG10 on numbers (vgg10_numbers)"
+    assert inside(panel) == f"zero at 16 of 16 checkpoints: {PIECEWISE}"
+    assert not panel.axison
+    assert not panel.collections
+    assert "zero at" not in texts(figure)
+
+
+def test_zero_gaps_among_others_are_counted():
+    gap = np.ones((8, 1))
+    gap[[2, 4]] = 0
+    figure = lemma_figure([piecewise_linear_run(0, gap), piecewise_linear_run(1, 1)], **LOOK)
+    assert len(points(figure.axes[0])) == 14
+    assert "vgg10_numbers: zero at 2 of 16 checkpoints, not drawn." in texts(figure)
+    assert PIECEWISE not in texts(figure)
+
+
+def test_unknown_gaps_are_counted_with_the_reason():
+    gap = np.ones((8, 1))
+    gap[3:], gap[6] = np.nan, np.inf
+    run = piecewise_linear_run(0, gap)
+    figure = lemma_figure([run], **LOOK)
+    assert len(points(figure.axes[0])) == 3
+    assert "vgg10_numbers: unknown at 5 of 8 checkpoints (not finite)." in texts(figure)
+    none = piecewise_linear_run(0, np.nan)
+    none["hessian_gap"].attrs["absent"] = "not asked for"
+    panel = lemma_figure([none], **LOOK).axes[0]
+    assert inside(panel) == "unknown at 8 of 8 checkpoints (not asked for)"
+
+
+def test_zero_or_unknown_everywhere_names_both():
+    gap = np.zeros((8, 1))
+    gap[7] = np.nan
+    panel = lemma_figure([piecewise_linear_run(0, gap)], **LOOK).axes[0]
+    assert inside(panel) == (
+        f"zero at 7 of 8 checkpoints: {PIECEWISE}; unknown at 1 of 8 checkpoints (not finite)"
+    )
+
+
+def test_no_colours_without_points():
+    assert not colorbar(lemma_figure([piecewise_linear_run()], **LOOK))
+
+
+def test_studies_have_panels_of_their_own():
+    names = ["mlp_one", "mlp_two", "mlp_three", "mlp_lr", "mlp_five"]
+    figure = lemma_figure([smooth_run(seed, name) for name in names for seed in (0, 1)], **LOOK)
+    titles = [panel.get_title() for panel in figure.axes[:5]]
+    assert titles == [f"MLP on numbers ({name})" for name in names]
+    assert [len(points(panel)) for panel in figure.axes[:5]] == [16] * 5
+    assert_readable(figure)
+
+
+def test_the_sample_set_is_a_choice(runs):
+    figure = lemma_figure(runs, **LOOK | {"sample_set": "test"})
+    expected = np.concatenate([run["hessian_gap"].sel(sample_set="test") for run in runs[:2]])
+    assert np.array_equal(points(figure.axes[0])[:, 1], expected)
+    assert "sample set `test`" in texts(figure)
+
+
+def test_caption_and_provenance(figure):
+    for expected in (
+        *("Lemma A.1", "Bars: two standard errors, where the trace is estimated."),
+        *("Dashed: slope 1 through the geometric mean", "sample set `train`"),
+        *("mlp_numbers: 2 runs, seeds 0, 1;", "vgg10_numbers: 2 runs, seeds 0, 1;"),
+        *("network vgg10 (activation tanh)", "commit c0ffee"),
+    ):
+        assert expected in texts(figure)
+
+
+def test_excluded_runs_are_named_and_not_drawn(runs, figure):
+    diverged = analysed_run(seed=9, diverged=True).isel(checkpoint=slice(3))
+    with_diverged = lemma_figure([*runs, diverged], **LOOK)
+    text = "Excluded: mlp_numbers_lr0.1_bs20_seed9: the loss is not finite at iteration 7."
+    assert text in texts(with_diverged)
+    assert "Excluded" not in texts(figure)
+    assert np.array_equal(points(with_diverged.axes[0]), points(figure.axes[0]))
+
+
+def test_a_figure_of_nothing_but_excluded_runs_says_so():
+    figure = lemma_figure([analysed_run(diverged=True)], **LOOK)
+    assert inside(figure.axes[0]) == "no run is left"
+    assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
+    assert_readable(figure)
+
+
+def test_all_text_can_be_read(figure):
+    assert_readable(figure)
+    assert_readable(lemma_figure([smooth_run()], **LOOK))
+
+
+def test_equal_figures_are_equal_files(runs, tmp_path):
+    assert same_files([lemma_figure(runs, **LOOK) for _ in range(2)], tmp_path)

@@ -1,0 +1,206 @@
+"""The slack of every inequality over training."""
+
+import json
+
+import numpy as np
+import pytest
+from drawn import assert_readable, inside, legend, same_files, strong, texts, thin
+
+from flatness.figures.slack import FAMILIES, SAME_AS_DRAWN, slack_figure
+from made_up import analysed_run
+
+LOOK = {"title": "Slack of the inequalities", "sample_set": "train", "confidence": 0.95}
+NAMES = [
+    *("eq5_frobenius", "eq5_spectral", "eq11", "unshared_frobenius", "eq6_k1_input"),
+    *("eq6_k1_all", "eq6_k2_input", "eq6_k2_all", "eq7_k1_input", "eq7_k1_all", "eq7_k2_input"),
+    *("eq7_k2_all", "eq12_frobenius", "eq12_sharpness", "a_b", "b_c", "c_d", "eq13"),
+    *("unshared_a_u", "unshared_u_v", "nmls", "nmls_unshared"),
+]
+NO_LINEAR_LAYER = "the first layer is a convolution"
+ABSENT = [name for name in NAMES if name[:3] in ("eq5", "eq6", "eq7", "a_b", "b_c", "c_d")]
+ABSENT += ["eq13", "eq12_sharpness"]
+
+
+def made_up_run(seed=0, absent=(), **changes):
+    """Slacks that differ between inequalities, checkpoints, sample sets and seeds."""
+    draw = np.random.default_rng(seed)
+    slack = {name: draw.uniform(0.2, 3, (8, 3)) for name in NAMES} | changes
+    slack |= {f"eq7_k{k}_all": slack[f"eq6_k{k}_all"] for k in (1, 2)}
+    slack |= dict.fromkeys(absent, np.nan)
+    run = analysed_run(seed=seed, slack=slack)
+    run["slack"].attrs["absent"] = json.dumps(dict.fromkeys(absent, NO_LINEAR_LAYER))
+    return run
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return [made_up_run(seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def figure(runs):
+    return slack_figure(runs, **LOOK)
+
+
+@pytest.fixture(scope="module")
+def convolutional():
+    return slack_figure([made_up_run(seed, ABSENT) for seed in range(2)], **LOOK)
+
+
+def panel_of(figure, start):
+    return next(panel for panel in figure.axes if panel.get_title().startswith(start))
+
+
+def slack_of(run, name, sample_set="train"):
+    return run["slack"].sel(inequality=name, sample_set=sample_set).to_numpy()
+
+
+def test_every_inequality_has_a_place():
+    drawn = [name for labels in FAMILIES.values() for name in labels]
+    assert len(drawn) == len(set(drawn))
+    assert set(drawn) | SAME_AS_DRAWN == set(NAMES)
+
+
+def test_slacks_are_those_of_each_seed_and_their_mean(runs, figure):
+    for panel, (title, labels) in zip(figure.axes, FAMILIES.items(), strict=True):
+        expected = np.array([[slack_of(run, name) for run in runs] for name in labels])
+        assert panel.get_title() == title
+        assert np.array_equal(thin(panel), expected.reshape(-1, 8))
+        assert np.allclose(strong(panel), expected.mean(1))
+        assert legend(panel) == list(labels.values())
+        assert panel.get_ylabel() == r"$\log_{10}(\mathrm{right}/\mathrm{left})$"
+        zero = [line for line in panel.lines if list(line.get_ydata()) == [0, 0]]
+        assert len(zero) == 1
+
+
+def test_the_legend_has_the_look_of_the_curves(figure):
+    for panel in figure.axes:
+        drawn = [line for line in panel.lines if line.get_linewidth() > 1.2]
+        handles = panel.get_legend().get_lines()
+        assert [line.get_color() for line in handles] == [line.get_color() for line in drawn]
+        assert len({line.get_color() for line in drawn}) == len(drawn)
+
+
+def test_the_sample_set_is_a_choice(runs):
+    figure = slack_figure(runs, **LOOK | {"sample_set": "test"})
+    expected = [slack_of(run, "eq5_frobenius", "test") for run in runs]
+    assert np.array_equal(thin(figure.axes[0])[:3], expected)
+    assert "sample set `test`" in texts(figure)
+
+
+def test_absent_families_are_replaced_by_the_reason(convolutional):
+    for start in ("Means of powers", "Maximum local sensitivity"):
+        panel = panel_of(convolutional, start)
+        assert inside(panel) == f"absent: {NO_LINEAR_LAYER}."
+        assert len(panel.lines) == 0
+        assert panel.get_legend() is None
+
+
+def test_absent_inequalities_of_a_family_are_named(convolutional):
+    panel = panel_of(convolutional, "Per sample")
+    assert legend(panel) == ["Eq. 11, volume"]
+    assert strong(panel).shape == (1, 8)
+    for text in (
+        "In `Per sample (tightest): Eq. 5, 11` absent: Eq. 5, Frobenius norm; Eq. 5, spectral "
+        f"norm ({NO_LINEAR_LAYER}).",
+        f"In `Averaged volume: Eq. 12` absent: Frobenius norm ≤ sharpness ({NO_LINEAR_LAYER}).",
+    ):
+        assert text in texts(convolutional)
+    assert "In `Network-wide" not in texts(convolutional)
+
+
+def test_different_reasons_in_a_family_are_all_given():
+    run = made_up_run(absent=FAMILIES["Network-wide sensitivity: NMLS"])
+    run["slack"].attrs["absent"] = json.dumps({"nmls": "one reason", "nmls_unshared": "another"})
+    panel = panel_of(slack_figure([run], **LOOK), "Network-wide")
+    assert inside(panel) == (
+        "absent: bound by the sharpness (one reason). absent: bound by layers' outputs (another)."
+    )
+
+
+def test_inequalities_that_were_not_stored_are_absent(figure):
+    partial = slack_figure([analysed_run(slack={"a_b": 0.1, "b_c": 0.2})], **LOOK)
+    assert inside(panel_of(partial, "Averaged volume")) == "absent: no value is stored."
+    assert np.allclose(strong(panel_of(partial, "Maximum")), [[0.1] * 8, [0.2] * 8])
+    assert "absent" not in texts(figure)
+
+
+def test_inequalities_without_a_place_are_named(figure):
+    run = analysed_run(slack=dict.fromkeys([*NAMES, "eq6_k3_input", "eq6_k3_all"], 1))
+    assert "Not shown: eq6_k3_all, eq6_k3_input." in texts(slack_figure([run], **LOOK))
+    assert "Not shown" not in texts(figure)
+
+
+def test_infinite_slack_is_counted_and_not_drawn(figure):
+    vacuous = np.ones((8, 3))
+    vacuous[2:5] = np.inf
+    runs = [made_up_run(0, nmls=vacuous), made_up_run(1)]
+    with_gaps = slack_figure(runs, **LOOK)
+    assert "3 values are infinite, so that the inequality says nothing" in texts(with_gaps)
+    drawn = strong(panel_of(with_gaps, "Network-wide"))[0]
+    assert list(np.flatnonzero(np.isnan(drawn))) == [2, 3, 4]
+    assert "infinite" not in texts(figure)
+
+
+def test_the_smallest_slack_is_named():
+    low = np.ones((8, 3))
+    low[3, 0], low[3, 1] = 0.0123, -1
+    figure = slack_figure([made_up_run(0), made_up_run(1, b_c=low)], **LOOK)
+    text = "Smallest slack: 0.0123 (B ≤ C in `Maximum local sensitivity: Eq. 13, 28`)."
+    assert text in texts(figure)
+
+
+def test_a_right_side_of_zero_is_the_smallest_slack_and_does_not_say_nothing():
+    violated = np.ones((8, 3))
+    violated[3] = -np.inf
+    figure = slack_figure([made_up_run(0, nmls=violated)], **LOOK)
+    assert "Smallest slack: -inf (bound by the sharpness in `Network-wide" in texts(figure)
+    assert "says nothing" not in texts(figure)
+
+
+def test_all_absent_is_no_failure():
+    figure = slack_figure([made_up_run(absent=NAMES)], **LOOK)
+    assert all(inside(panel) for panel in figure.axes)
+    assert "Smallest" not in texts(figure)
+
+
+def test_bands_from_three_seeds_on(figure, convolutional):
+    assert [len(panel.collections) for panel in figure.axes] == [3, 6, 2, 4, 3, 2]
+    assert "95% confidence interval of the mean" in texts(figure)
+    assert not any(panel.collections for panel in convolutional.axes)
+    assert "no confidence band with fewer than 3 seeds" in texts(convolutional)
+
+
+def test_caption_and_provenance(figure):
+    for expected in (
+        *("Slack of the inequalities: MLP on numbers", "learning rate 0.1 and batch size 20"),
+        *("holds where its slack is at least 0", "U = ||T||_2 / n sum_i ||df_i/dz||_F"),
+        *("the second step of Eq. 7 has the slack of that of Eq. 6", "3 runs, seeds 0, 1, 2"),
+        "commit c0ffee",
+    ):
+        assert expected in texts(figure)
+
+
+def test_excluded_runs_are_named_and_not_averaged(runs, figure):
+    diverged = analysed_run(seed=9, diverged=True).isel(checkpoint=slice(3))
+    with_diverged = slack_figure([diverged, *runs], **LOOK)
+    text = "Excluded: mlp_numbers_lr0.1_bs20_seed9: the loss is not finite at iteration 7."
+    assert text in texts(with_diverged)
+    assert "Excluded" not in texts(figure)
+    for before, after in zip(figure.axes, with_diverged.axes, strict=True):
+        assert np.array_equal(strong(before), strong(after))
+
+
+def test_a_figure_of_nothing_but_excluded_runs_says_so():
+    figure = slack_figure([analysed_run(diverged=True)], **LOOK)
+    assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
+    assert_readable(figure)
+
+
+def test_all_text_can_be_read(figure, convolutional):
+    assert_readable(figure)
+    assert_readable(convolutional)
+
+
+def test_equal_figures_are_equal_files(runs, tmp_path):
+    assert same_files([slack_figure(runs, **LOOK) for _ in range(2)], tmp_path)

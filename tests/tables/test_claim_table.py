@@ -1,0 +1,201 @@
+"""The table of verdicts, as people and programs read it."""
+
+import csv
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flatness.analysis.claims import COLUMNS, judge
+from flatness.analysis.claims.verdicts import VERDICTS
+from flatness.tables.claim_table import (
+    definitions,
+    html_table,
+    write_csv,
+    write_markdown,
+    write_text,
+)
+from made_up import analysed_run
+
+
+def one_row(**changed) -> dict:
+    row = {
+        "claim": 7,
+        "part": "e",
+        "network": "VGG10",
+        "statement": "One is better than the other.",
+        "statistic": "|rho(mls, test_loss)| - |rho(log_volume, test_loss)|",
+        "value": -0.123456,
+        "low": -0.3,
+        "high": 1e-6,
+        "n": 25,
+        "threshold": 0.0,
+        "comparison": "< 0",
+        "verdict": "undecided",
+        "reason": "",
+        "figure": "figD5",
+    }
+    assert tuple(row) == COLUMNS
+    return row | changed
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    """One row of each verdict."""
+    nothing = {"value": np.nan, "low": np.nan, "high": np.nan, "n": 0}
+    return pd.DataFrame(
+        [
+            one_row(part="a", verdict="reproduced", low=-0.9, high=-0.1),
+            one_row(part="b", verdict="not reproduced", low=0.1, high=0.9),
+            one_row(part="c"),
+            one_row(part="d", verdict="not testable", reason="Too <b>few</b> | runs.", **nothing),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def judged() -> pd.DataFrame:
+    runs = [analysed_run(seed=seed) for seed in range(4)]
+    runs.append(analysed_run(seed=9, diverged=True))
+    return judge([], runs, interpolation_accuracy=0.999, confidence=0.95, resamples=50)
+
+
+def cells(markdown: str) -> list[list[str]]:
+    """The rows of a Markdown table; an escaped bar is no border."""
+    lines = [line for line in markdown.splitlines() if line.startswith("|")]
+    return [
+        [cell.strip().replace("\0", "|") for cell in line.replace(r"\|", "\0").split("|")[1:-1]]
+        for line in lines
+    ]
+
+
+def table_rows(page: str) -> list[ElementTree.Element]:
+    return ElementTree.fromstring(page).findall("tbody/tr")
+
+
+def test_csv_holds_the_frame_as_it_is(frame, judged, tmp_path):
+    for given in (frame, judged):
+        write_csv(given, tmp_path / "claims.csv")
+        read = pd.read_csv(tmp_path / "claims.csv", engine="python")  # reads all digits
+        pd.testing.assert_frame_equal(read.fillna({"reason": ""}), given, check_exact=True)
+
+
+def test_csv_leaves_empty_what_is_not_defined(frame, tmp_path):
+    write_csv(frame, tmp_path / "claims.csv")
+    with open(tmp_path / "claims.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [rows[3][name] for name in ("value", "low", "high")] == ["", "", ""]
+    assert rows[2]["value"] == "-0.123456"
+
+
+def test_markdown_is_one_table_with_every_part(judged, tmp_path):
+    write_markdown(judged, tmp_path / "claims.md")
+    text = (tmp_path / "claims.md").read_text()
+    assert text.startswith("# Claims of the paper\n\n")
+    headings, border, *rows = cells(text)
+    assert headings[:4] == ["claim", "network", "verdict", "statement"]
+    assert set(border) == {"---"}
+    assert [row[0] for row in rows] == [f"{r.claim}{r.part}" for r in judged.itertuples()]
+    assert {len(row) for row in rows} == {len(headings)}
+
+
+def test_markdown_reads_no_markup_in_what_it_is_given(frame, tmp_path):
+    write_markdown(frame, tmp_path / "claims.md")
+    *_, row = cells((tmp_path / "claims.md").read_text())
+    assert row == [
+        *("7d", "VGG10", "**not testable**", "One is better than the other.", "-", "-"),
+        *(r"\< 0", "0", "figD5", "|rho(mls, test_loss)| - |rho(log_volume, test_loss)|"),
+        r"Too \<b>few\</b> | runs.",
+    ]
+
+
+def test_numbers_have_three_digits_for_people(frame, tmp_path):
+    write_markdown(frame, tmp_path / "claims.md")
+    undecided = cells((tmp_path / "claims.md").read_text())[4]
+    assert undecided[4:8] == ["-0.123", "[-0.3, 1e-06]", r"\< 0", "25"]
+
+
+def test_text_fits_a_terminal_and_lines_up(judged, tmp_path):
+    write_text(judged, tmp_path / "claims.txt")
+    text = (tmp_path / "claims.txt").read_text()
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 100
+    (header,) = [line for line in lines if line.startswith("claim ")]
+    at = {name: header.index(name) for name in ("network", "verdict", "claimed", "figure")}
+    rows = [line for line in lines if line[:1].isdigit()]
+    assert len(rows) == len(judged)
+    for line, row in zip(rows, judged.itertuples(), strict=True):
+        assert line.split()[0] == f"{row.claim}{row.part}"
+        for name, value in (
+            ("network", row.network),
+            ("verdict", row.verdict),
+            ("claimed", row.comparison),
+            ("figure", row.figure),
+        ):
+            assert line[at[name] :].startswith(value)
+    flowing = " ".join(text.split())
+    for row in judged.itertuples():
+        for paragraph in (row.statement, row.statistic, row.reason):
+            assert " ".join(paragraph.split()) in flowing
+
+
+def test_every_verdict_has_the_same_weight(frame, tmp_path):
+    write_markdown(frame, tmp_path / "claims.md")
+    write_text(frame, tmp_path / "claims.txt")
+    summary = "1 reproduced, 1 not reproduced, 1 undecided, 1 not testable."
+    assert summary in (tmp_path / "claims.md").read_text()
+    assert summary in (tmp_path / "claims.txt").read_text()
+    page = html_table(frame)
+    assert ElementTree.fromstring(page).findtext("caption") == summary
+    markdown = cells((tmp_path / "claims.md").read_text())[2:]
+    assert [row[2] for row in markdown] == [f"**{verdict}**" for verdict in frame["verdict"]]
+    html_rows = table_rows(page)
+    assert [row.findall("td")[1].text for row in html_rows] == list(frame["verdict"])
+    assert [row.get("class") for row in html_rows] == [
+        *("reproduced", "not-reproduced", "undecided", "not-testable"),
+    ]
+
+
+def test_a_verdict_that_does_not_occur_is_counted_as_none(frame, tmp_path):
+    write_text(frame[:1], tmp_path / "claims.txt")
+    counts = "1 reproduced, 0 not reproduced, 0 undecided, 0 not testable."
+    assert counts in (tmp_path / "claims.txt").read_text()
+    assert [part.split(" ", 1)[1] for part in counts.rstrip(".").split(", ")] == list(VERDICTS)
+
+
+def test_html_escapes_what_it_is_given(frame):
+    page = html_table(frame)
+    assert "<b>" not in page
+    assert "script" not in page
+    assert "style" not in page
+    (*_, last) = table_rows(page)
+    assert last.find("th").text == "7d"
+    assert last.find("th").get("scope") == "row"
+    texts = [cell.text or "" for cell in last.findall("td")]
+    assert texts[5] == "< 0"
+    assert texts[-1] == "Too <b>few</b> | runs."
+    headings = ElementTree.fromstring(page).findall("thead/tr/th")
+    assert len(headings) == len(texts) + 1
+    assert {heading.get("scope") for heading in headings} == {"col"}
+
+
+def test_a_table_read_back_from_csv_reads_the_same(judged, tmp_path):
+    write_csv(judged, tmp_path / "claims.csv")
+    read = pd.read_csv(tmp_path / "claims.csv")
+    assert html_table(read) == html_table(judged)
+    for write in (write_markdown, write_text):
+        for name, given in (("one", judged), ("other", read)):
+            write(given, tmp_path / name)
+        assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_definitions_name_every_part_without_a_result(judged):
+    headings, _, *rows = cells(definitions())
+    assert headings == ["claim", "network", "statement", "statistic; runs", "claimed", "figure"]
+    expected = [
+        (f"{row.claim}{row.part}", row.network, row.statement, row.comparison, row.figure)
+        for row in judged.itertuples()
+    ]
+    plain = [[cell.replace("\\", "") for cell in row] for row in rows]
+    assert [(row[0], row[1], row[2], row[4], row[5]) for row in plain] == expected

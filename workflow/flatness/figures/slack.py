@@ -1,0 +1,179 @@
+"""How tight the inequalities are over training."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import matplotlib.style
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+from matplotlib.transforms import ScaledTranslation
+
+from flatness.analysis.seeds import split_excluded
+from flatness.figures import STYLE, curves
+from flatness.figures.annotation import (
+    excluded_runs,
+    headline,
+    lay_out,
+    provenance,
+    say_instead,
+    values_of,
+)
+from flatness.figures.labels import symbol
+from flatness.glossary.quantities import QUANTITIES
+
+# By the title of its panel, what the legend calls each inequality of a family.
+FAMILIES: dict[str, dict[str, str]] = {
+    "Per sample (tightest): Eq. 5, 11": {
+        "eq5_frobenius": "Eq. 5, Frobenius norm",
+        "eq5_spectral": "Eq. 5, spectral norm",
+        "eq11": "Eq. 11, volume",
+    },
+    "Means of powers $k$: Eq. 6, 7": {
+        "eq6_k1_input": r"Eq. 6, $k$ = 1, $J \leq K^W$",
+        "eq7_k1_input": r"Eq. 7, $k$ = 1, $J \leq K^W$",
+        "eq6_k1_all": r"$k$ = 1, $K^W \leq K$",
+        "eq6_k2_input": r"Eq. 6, $k$ = 2, $J \leq K^W$",
+        "eq7_k2_input": r"Eq. 7, $k$ = 2, $J \leq K^W$",
+        "eq6_k2_all": r"$k$ = 2, $K^W \leq K$",
+    },
+    "Averaged volume: Eq. 12": {
+        "eq12_frobenius": "volume ≤ Frobenius norm",
+        "eq12_sharpness": "Frobenius norm ≤ sharpness",
+    },
+    "Maximum local sensitivity: Eq. 13, 28": {
+        "a_b": "A ≤ B",
+        "b_c": "B ≤ C",
+        "c_d": "C ≤ D",
+        "eq13": "A ≤ D (Eq. 13)",
+    },
+    "First layer's output: U and V": {
+        "unshared_frobenius": "per sample (tightest)",
+        "unshared_a_u": "A ≤ U",
+        "unshared_u_v": "U ≤ V",
+    },
+    "Network-wide sensitivity: NMLS": {
+        "nmls": "bound by the sharpness",
+        "nmls_unshared": "bound by layers' outputs",
+    },
+}
+# K^W <= K has the same two factors in front in Eq. 7 as in Eq. 6, and so the same slack.
+SAME_AS_DRAWN = {"eq7_k1_all", "eq7_k2_all"}
+
+
+def slack_figure(
+    runs: Sequence[xr.Dataset], *, title: str, sample_set: str, confidence: float
+) -> Figure:
+    """Draw log10(right / left) of every inequality against the iteration.
+
+    One panel for each family; where all its inequalities are absent, it says why instead.
+
+    Args:
+        runs: analysed runs that differ in their seed only.
+        title: of the figure.
+        sample_set: "train" or "test", where the inequalities are checked.
+        confidence: level of the bands.
+    """
+    counted, excluded = split_excluded(runs)
+    slacks = _slacks(counted, sample_set)
+    reasons = {
+        name: _reason(counted[0], name) for name, each in slacks.items() if np.isnan(each).all()
+    }
+    absences = []
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(10.5, 9))
+        axes = figure.subplots(2, 3)
+        below = ScaledTranslation(0, -0.4, figure.dpi_scale_trans)  # inches, for the axis' label
+        for (family, labels), panel in zip(FAMILIES.items(), axes.flat, strict=True):
+            panel.set_title(family)
+            missing = {name: reasons[name] for name in labels if name in reasons}
+            if len(missing) == len(labels):
+                say_instead(panel, _absences(missing, labels))
+                continue
+            if missing:
+                absences.append(f"In `{family}` {_absences(missing, labels)}")
+            panel.axhline(0, color="#333333", linewidth=0.8)
+            for (name, text), look in zip(labels.items(), curves.looks(), strict=False):
+                if name in slacks and name not in reasons:
+                    iteration = counted[0]["iteration"]
+                    line = curves.draw_seeds(panel, iteration, slacks[name], look, confidence)
+                    line.set_label(text)
+            panel.set_ylabel(symbol("slack"))
+            curves.count_iterations(panel)
+            if panel.get_legend_handles_labels()[0]:
+                panel.legend(
+                    loc="upper center",
+                    bbox_to_anchor=(0.5, 0),
+                    bbox_transform=panel.transAxes + below,
+                    ncols=1 if len(labels) <= 4 else 2,
+                    fontsize=8,
+                    columnspacing=1,
+                )
+        caption = (
+            f"Training with plain SGD at {values_of(runs, 'learning_rate')} and "
+            f"{values_of(runs, 'batch_size')}; sample set `{sample_set}`. An inequality holds "
+            "where its slack is at least 0; each step of a chain is shown on its own. Eq. 6, 7: "
+            "$J$, $K^W$, $K$ stand for the sides with the input Jacobian and with the gradients "
+            "of the first layer's weight and of all parameters; the second step of Eq. 7 has the "
+            "slack of that of Eq. 6. A to D: maximum local sensitivity and its bounds in Eq. 28; "
+            f"U = {QUANTITIES['mls_bound_unshared'].formula}; V: with the root of the mean square "
+            f"over samples. {curves.meaning([len(counted)], confidence)}"
+            f"{_smallest(slacks)}{_vacuous(slacks)}{_not_drawn(counted)}"
+        )
+        lay_out(
+            figure,
+            headline(title, runs),
+            (caption, *absences, excluded_runs(excluded), provenance(runs)),
+        )
+    return figure
+
+
+def _slacks(runs: Sequence[xr.Dataset], sample_set: str) -> dict[str, np.ndarray]:
+    """Slack of every inequality that has a place, (seeds, K), NaN where the runs lack it."""
+    names = [name for labels in FAMILIES.values() for name in labels]
+    chosen = [run["slack"].sel(sample_set=sample_set).reindex(inequality=names) for run in runs]
+    return {
+        name: np.stack([slack.sel(inequality=name) for slack in chosen]) for name in names if chosen
+    }
+
+
+def _reason(run: xr.Dataset, name: str) -> str:
+    """Why an inequality is absent."""
+    return json.loads(run["slack"].attrs.get("absent", "{}")).get(name, "no value is stored")
+
+
+def _absences(reasons: Mapping[str, str], labels: Mapping[str, str]) -> str:
+    """Absent inequalities of one family; those with the same reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(labels[name])
+    if list(by_reason.values()) == [list(labels.values())]:
+        return f"absent: {next(iter(by_reason))}."
+    return " ".join(f"absent: {'; '.join(each)} ({why})." for why, each in by_reason.items())
+
+
+def _smallest(slacks: Mapping[str, np.ndarray]) -> str:
+    """The least slack of all, with its inequality."""
+    least = {name: np.nanmin(each) for name, each in slacks.items() if not np.isnan(each).all()}
+    if not least:
+        return ""
+    name = min(least, key=least.get)
+    family, labels = next((f, labels) for f, labels in FAMILIES.items() if name in labels)
+    return f" Smallest slack: {least[name]:.3g} ({labels[name]} in `{family}`)."
+
+
+def _vacuous(slacks: Mapping[str, np.ndarray]) -> str:
+    count = sum(int(np.isposinf(each).sum()) for each in slacks.values())
+    if not count:
+        return ""
+    return (
+        f" {count} values are infinite, so that the inequality says nothing (left side zero or "
+        "right side infinite), and not drawn."
+    )
+
+
+def _not_drawn(runs: Sequence[xr.Dataset]) -> str:
+    """Inequalities that have no place in the figure."""
+    drawn = SAME_AS_DRAWN.union(*FAMILIES.values())
+    others = sorted({str(name) for run in runs for name in run["inequality"].values} - drawn)
+    return f" Not shown: {', '.join(others)}." if others else ""

@@ -1,0 +1,40 @@
+"""What correlations between final quantities are stored as."""
+
+from flatness.glossary import Term
+
+CORRELATIONS: dict[str, Term] = {
+    # coordinates
+    "study": Term("", "study", "as named in the configuration"),
+    "group": Term(
+        "",
+        "runs that are correlated",
+        "pooled: all runs of the study; else those that share one learning rate or batch size",
+    ),
+    "statistic": Term("", "coefficient of correlation", "pearson, spearman or kendall (tau-b)"),
+    "quantity": Term("", "one quantity", "its value at a run's last checkpoint"),
+    "other_quantity": Term("", "the other quantity", "its value at a run's last checkpoint"),
+    # per group, method and pair of quantities
+    "coefficient": Term(
+        "",
+        "correlation coefficient over runs",
+        "sum a b / sqrt(sum a^2 sum b^2); a, b: deviations from the mean of the values (pearson) "
+        "or the ranks (spearman), signs of the differences between two runs (kendall)",
+    ),
+    "low": Term(
+        "",
+        "lower end of the confidence interval",
+        "percentile of the coefficients of bootstrap draws of runs",
+    ),
+    "high": Term(
+        "",
+        "upper end of the confidence interval",
+        "percentile of the coefficients of bootstrap draws of runs",
+    ),
+    "n": Term("$n$", "number of runs that count", "runs with finite values of both", "", "runs"),
+    "runs": Term("", "number of runs in the group", "runs that did not diverge", "", "runs"),
+    # of final quantities
+    "run": Term("", "run", "as named in the table of runs"),
+    "learning_rate": Term(r"$\eta$", "learning rate", "constant step size of SGD"),
+    "batch_size": Term("", "batch size", "samples in each mini-batch", "", "samples"),
+    "seed": Term("", "seed", "fixes initial weights and batch order"),
+}

@@ -1,0 +1,150 @@
+"""Correlations of one study for papers: LaTeX with two decimals.
+
+Each pair of quantities is shown once, below the diagonal.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from flatness.analysis.correlations import FEWEST_FOR_COEFFICIENT
+from flatness.tables.correlation_sentences import (
+    STATISTICS,
+    TERMS,
+    Markup,
+    about,
+    absent_quantities,
+    count,
+    level,
+    notes,
+    number,
+    write_blocks,
+)
+
+# More columns with intervals side by side are too small to read on an upright page.
+_COLUMNS_ACROSS = 6
+_LATEX_SPECIAL = str.maketrans(
+    {character: f"\\{character}" for character in "{}#$%&"}
+    | {
+        "_": r"\_\allowbreak{}",  # ids are long; they may break here
+        "\\": r"\textbackslash{}",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+    }
+)
+
+
+def write_latex(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
+    r"""One table per group and method, atomically.
+
+    The file is read by \input into a document that loads the packages booktabs and graphicx.
+
+    Args:
+        dataset: of one study, as `flatness.analysis.correlations.correlations` returns it.
+        path: of the file.
+        study: the study's name.
+    """
+    rests_on = " ".join([*about(dataset, _LATEX), _latex_symbols(dataset["quantity"].to_numpy())])
+    blocks = [
+        "% Needs the packages booktabs and graphicx.",
+        f"\\paragraph{{Correlations between final quantities of {_LATEX.literal(study)}.}} "
+        f"{rests_on}",
+    ]
+    for group in dataset["group"].to_numpy():
+        of_group = dataset.sel(group=group)
+        if of_group["runs"] >= FEWEST_FOR_COEFFICIENT:
+            blocks += [_latex_table(of_group, method, study) for method in STATISTICS]
+        else:
+            why = " ".join(notes(of_group, _LATEX))
+            blocks.append(f"{_LATEX.text(group)}, {count(of_group['runs'])}: {why}")
+    write_blocks(path, blocks)
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_LATEX_SPECIAL)
+
+
+def _latex_name(name: str) -> str:
+    """The symbol, or the words where there is none."""
+    return TERMS[name].symbol or _escaped(TERMS[name].long_name)
+
+
+def _latex_symbols(names: Iterable[str]) -> str:
+    """What the symbols in the tables mean."""
+    terms = [TERMS[name] for name in names if TERMS[name].symbol]
+    words = ", ".join(f"{term.symbol} {_escaped(term.long_name)}" for term in terms)
+    return f"Symbols: {words}."
+
+
+def _latex_table(of_group: xr.Dataset, method: str, study: str) -> str:
+    """One float: caption, label, and the matrix, made smaller where the page is too narrow."""
+    group = str(of_group["group"].item())
+    title = f"{STATISTICS[method]}, study {_LATEX.literal(study)}, {_LATEX.text(group)}"
+    caption = " ".join(
+        [
+            f"Correlations between final quantities: {title}, {count(of_group['runs'])}, sample "
+            f"set {_LATEX.literal(of_group.attrs['sample_set'])}.",
+            f"In brackets: {level(of_group, _LATEX)} bootstrap interval.",
+            *notes(of_group, _LATEX),
+            *absent_quantities(of_group, _LATEX),
+        ]
+    )
+    label = re.sub(r"[^A-Za-z0-9.]+", "-", f"correlations-{study}-{group}-{method}")
+    return "\n".join(
+        [
+            r"\begin{table}[p]",
+            r"\centering",
+            f"\\caption[{title}]{{{caption}}}",
+            f"\\label{{tab:{label}}}",
+            r"\medskip",
+            "",
+            r"\sbox0{\setlength{\tabcolsep}{3pt}%",
+            _latex_matrix(of_group.sel({"statistic": method})) + "}",
+            r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
+            r"\end{table}",
+        ]
+    )
+
+
+def _latex_matrix(table: xr.Dataset) -> str:
+    """Coefficients of one group and method, with intervals in smaller rows below them.
+
+    All is below the diagonal, so that columns on the right have few rows; they are set
+    under those on the left.
+    """
+    names = [_latex_name(name) for name in table["quantity"].to_numpy()]
+    values = table[["coefficient", "low", "high"]].to_dataarray().to_numpy()
+    rows = []
+    for start in range(0, len(names) - 1, _COLUMNS_ACROSS):
+        across = range(start, min(start + _COLUMNS_ACROSS, len(names) - 1))
+        rows.append([r"\midrule " if start else "", *(names[at] for at in across)])
+        for row in range(start + 1, len(names)):
+            cells = [values[:, row, at] for at in across if at < row]
+            above = (r"\midrule " if start else "") if row == start + 1 else r"\addlinespace "
+            rows.append([above + names[row], *(_latex_coefficient(cell[0]) for cell in cells)])
+            intervals = [_latex_interval(*cell[1:]) for cell in cells]
+            if any(intervals):
+                rows.append(["", *intervals])
+    header, *body = [row + [""] * (1 + _COLUMNS_ACROSS - len(row)) for row in rows]
+    style = pd.DataFrame(body, columns=header).style.hide(axis="index")
+    return style.to_latex(hrules=True, column_format="l" + "c" * _COLUMNS_ACROSS).rstrip()
+
+
+def _latex_coefficient(value: float) -> str:
+    return "--" if np.isnan(value) else f"${number(value)}$"
+
+
+def _latex_interval(low: float, high: float) -> str:
+    return "" if np.isnan(low) else rf"{{\footnotesize $[{number(low)}, {number(high)}]$}}"
+
+
+_LATEX = Markup(
+    quantity=_latex_name, literal=lambda text: rf"\texttt{{{_escaped(text)}}}", text=_escaped
+)

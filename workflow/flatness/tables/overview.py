@@ -1,0 +1,150 @@
+"""The first page of the report: claims, what was run, on what, for how long.
+
+A fragment of HTML without scripts or styles of its own beyond a few inline rules, so that
+it can stand inside the report as well as be opened by itself.
+"""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from flatness.analysis.seeds import settings_of, split_excluded
+from flatness.storage import atomic_path
+from flatness.tables.claim_table import html_table
+
+_STYLE = """<style>
+.overview table {border-collapse: collapse; margin: 0.5em 0 1.5em; font-size: 0.85em;}
+.overview th, .overview td {border: 1px solid #bbb; padding: 0.25em 0.5em; text-align: left;
+  vertical-align: top;}
+.overview caption {text-align: left; padding-bottom: 0.4em;}
+.overview h2 {font-size: 1.3em; margin: 1em 0 0.3em;}
+.overview tr.reproduced td:nth-of-type(2) {background: #cfe8d5;}
+.overview tr.not-reproduced td:nth-of-type(2) {background: #f6cfc4;}
+.overview tr.undecided td:nth-of-type(2) {background: #f7ebc3;}
+.overview tr.not-testable td:nth-of-type(2) {background: #e4e4e4;}
+</style>"""
+
+
+def write_overview(
+    path: str | Path,
+    *,
+    claims: pd.DataFrame,
+    runs: Sequence[xr.Dataset],
+    settings: Mapping[str, Any],
+    benchmarks: Mapping[str, Sequence[str]],
+) -> None:
+    """Write the page, atomically.
+
+    Args:
+        path: of the file.
+        claims: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+        runs: all analysed runs.
+        settings: the whole configuration, as a mapping.
+        benchmarks: Snakemake's benchmark files by the rule's name; those that are absent do
+            not count.
+    """
+    parts = [
+        _STYLE,
+        '<div class="overview">',
+        "<h2>Claims</h2>",
+        html_table(claims),
+        "<h2>Excluded runs</h2>",
+        _excluded(runs),
+        "<h2>What was run</h2>",
+        _table(("study", *_STUDY_KEYS, "runs"), _studies(settings, runs)),
+        "<h2>Conventions of the analysis</h2>",
+        _table(("key", "value"), [(k, _text(v)) for k, v in settings["analysis"].items()]),
+        "<h2>Hardware and versions</h2>",
+        _table(("fact", "value"), _facts(runs)),
+        "<h2>Wall time</h2>",
+        "<p>Of the last attempt of each job; memory is the largest resident set.</p>",
+        _table(
+            ("rule", "jobs", "sum in minutes", "longest in minutes", "largest memory in MiB"),
+            _times(benchmarks),
+        ),
+        "</div>",
+    ]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+_STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
+
+
+def _studies(settings: Mapping[str, Any], runs: Sequence[xr.Dataset]) -> list[tuple[str, ...]]:
+    rows = []
+    for name, study in settings["studies"].items():
+        count = sum(run.attrs["run"].startswith(f"{name}_lr") for run in runs)
+        rows.append((name, *(_text(study[key]) for key in _STUDY_KEYS), str(count)))
+    return rows
+
+
+def _facts(runs: Sequence[xr.Dataset]) -> list[tuple[str, str]]:
+    """What the runs were made with; where they differ, all values with their number of runs."""
+    rows = []
+    for fact in ("device", "machine", "threads", "dataset_checksum", "source", "commit"):
+        rows.append((fact.replace("_", " "), _counted(str(run.attrs[fact]) for run in runs)))
+    versions = [json.loads(run.attrs["versions"]) for run in runs]
+    for library in versions[0] if versions else ():
+        rows.append((library, _counted(version[library] for version in versions)))
+    losses = _counted(settings_of(run)["loss"] for run in runs)
+    return [*rows, ("training loss", losses)]
+
+
+def _counted(values) -> str:
+    counts = pd.Series(list(values)).value_counts(sort=False)
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return "; ".join(f"{value} ({count} runs)" for value, count in counts.items())
+
+
+def _excluded(runs: Sequence[xr.Dataset]) -> str:
+    _, excluded = split_excluded(runs)
+    if not excluded:
+        return f"<p>None of the {len(runs)} runs.</p>"
+    items = "".join(
+        f"<li>{html.escape(run)}: {html.escape(why)}</li>" for run, why in excluded.items()
+    )
+    return f"<p>{len(excluded)} of {len(runs)} runs:</p><ul>{items}</ul>"
+
+
+def _times(benchmarks: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
+    rows = []
+    for rule, files in benchmarks.items():
+        present = [pd.read_csv(file, sep="\t") for file in files if Path(file).exists()]
+        if not present:
+            continue
+        jobs = pd.concat(present, ignore_index=True)
+        seconds = jobs["s"].astype(float)
+        # Jobs that end within Snakemake's first sample have no reading.
+        memory = pd.to_numeric(jobs["max_rss"], errors="coerce").max()
+        rows.append(
+            (
+                *(rule, str(len(jobs)), f"{seconds.sum() / 60:.2f}", f"{seconds.max() / 60:.2f}"),
+                "-" if pd.isna(memory) else f"{memory:.0f}",
+            )
+        )
+    return rows
+
+
+def _text(value: Any) -> str:
+    """A setting as people write it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        separator = "; " if value and isinstance(value[0], Mapping) else ", "
+        return separator.join(_text(entry) for entry in value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in head)
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{top}</tr></thead>\n<tbody>{body}</tbody></table>"
