@@ -8,6 +8,11 @@ import pytest
 
 from flatness import stages
 
+STAGES = (
+    *("prepare", "train vgg", "train mlp", "measure", "analyse", "correlate", "judge"),
+    *("describe", "draw trends", "draw chain"),
+)
+
 
 @pytest.fixture
 def fingerprints(root, tmp_path):
@@ -25,14 +30,16 @@ def fingerprints(root, tmp_path):
             "from flatness import stages\n"
             "v, m = {'name': 'vgg10'}, {'name': 'mlp'}\n"
             "print(stages.preparing_code({'source': 'digits'}), stages.training_code(v),"
-            " stages.training_code(m), stages.measuring_code(v), stages.drawing_code())"
+            " stages.training_code(m), stages.measuring_code(v), stages.analysing_code(),"
+            " stages.correlating_code(), stages.judging_code(), stages.describing_code(),"
+            " stages.drawing_code('trend'), stages.drawing_code('chain'))"
         )
         run = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         )
         return dict(
             zip(
-                ("prepare", "train vgg", "train mlp", "measure", "draw"),
+                STAGES,
                 run.stdout.split(),
                 strict=True,
             )
@@ -59,9 +66,16 @@ def fingerprints(root, tmp_path):
             set(),
         ),
         ("experiment/batches.py", "0x62617463", "0x62617464", {"train vgg", "train mlp"}),
-        ("glossary/quantities.py", '"sharpness", "1/n', '"Sharpness", "1/n', {"draw"}),
-        ("analysis/quantities.py", "slice(3)", "slice(4)", {"draw"}),
-        ("figures/trends.py", "2, 3, sharex", "3, 2, sharex", {"draw"}),
+        (
+            "glossary/quantities.py",
+            '"sharpness", "1/n',
+            '"Sharpness", "1/n',
+            {"analyse", "correlate", "judge", "describe", "draw trends", "draw chain"},
+        ),
+        ("analysis/quantities.py", "slice(3)", "slice(4)", {"analyse"}),
+        ("analysis/bounds.py", "ROUNDING = 100", "ROUNDING = 99", {"analyse"}),
+        ("analysis/claims/verdicts.py", "DIRECTION = 0", "DIRECTION = 1", {"judge", "describe"}),
+        ("figures/trends.py", "2, 3, sharex", "3, 2, sharex", {"draw trends"}),
     ],
 )
 def test_an_edit_changes_the_stages_that_it_can_change(fingerprints, file, old, new, stale):
@@ -70,5 +84,5 @@ def test_an_edit_changes_the_stages_that_it_can_change(fingerprints, file, old, 
 
 
 def test_a_fingerprint_is_the_same_each_time():
-    assert stages.drawing_code() == stages.drawing_code()
-    assert len(stages.drawing_code()) == 16
+    assert stages.drawing_code("trend") == stages.drawing_code("trend")
+    assert len(stages.drawing_code("trend")) == 16

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ SMALL = {
         }
     },
     "figures": {"fig1": {"study": "mlp", "compare": "learning_rate", "fixed": 20}},
+    "claims": {"mlp": "mlp"},
 }
 
 
@@ -94,6 +96,12 @@ def source(root, tmp_path_factory) -> Path:
     for name in ("workflow", "envs"):
         shutil.copytree(root / name, copied / name, ignore=shutil.ignore_patterns("__pycache__"))
     return copied
+
+
+@pytest.fixture(scope="session")
+def make_workflow(source) -> Callable[[Path], Workflow]:
+    """The workflow in a folder of the test's choice."""
+    return lambda folder: Workflow(source, folder)
 
 
 @pytest.fixture

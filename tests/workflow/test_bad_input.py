@@ -77,7 +77,7 @@ REFUSED = {
     ),
     "unknown figure": (
         _set("figures", "fig12", {"study": "mlp", "compare": "learning_rate", "fixed": 20}),
-        r"figures\.fig12 is not a known key\. Allowed here: fig1, fig2, figE7, figE8",
+        r"figures\.fig12 is not a known key\. Allowed here: fig1, fig2, fig3, figD4, ",
     ),
     "figure of an unknown study": (
         _set("figures", "fig1", "study", "vgg"),
@@ -86,6 +86,39 @@ REFUSED = {
     "figure of a setting that is not in the sweep": (
         _set("figures", "fig1", "fixed", 8),
         r"figures\.fig1\.fixed = 8 is no batch_size of study 'mlp'\. Allowed: 20\.",
+    ),
+    "figure of a setting that was not trained": (
+        _set("figures", "figD4", {"study": "mlp", "learning_rate": 0.1, "batch_size": 8}),
+        r"figures\.figD4: learning_rate 0\.1 with batch_size 8 is no setting of study 'mlp'\. "
+        r"Allowed: 0\.1 and 20; 0\.2 and 20\. Choose one",
+    ),
+    "figure of an unknown quantity": (
+        _set("figures", "figD5", {"study": "mlp", "quantities": ["mls", "flatness"]}),
+        r"figures\.figD5\.quantities\[1\] = 'flatness' is unknown.*Allowed: 'sharpness', ",
+    ),
+    "figure of a single quantity": (
+        _set("figures", "figD5", {"study": "mlp", "quantities": ["mls"]}),
+        r"figures\.figD5\.quantities has 1 entry.*Allowed: at least 2 entries\. Add more\.",
+    ),
+    "figure of a seed that was not trained": (
+        _set("figures", "figD5", {"study": "mlp", "seeds": [0, 7]}),
+        r"figures\.figD5\.seeds = 7 is no seed of study 'mlp'\. Allowed: 0, 1\.",
+    ),
+    "figure of several studies, one unknown": (
+        _set("figures", "figS3", {"studies": ["mlp", "vgg"]}),
+        r"figures\.figS3\.studies = 'vgg' is not a study\. Allowed: mlp",
+    ),
+    "claims on an unknown study": (
+        _set("claims", {"mlp": "vgg"}),
+        r"claims\.mlp = 'vgg' is not a study\. Allowed: mlp\. Name one of these, or leave mlp ",
+    ),
+    "power below one": (
+        _set("analysis", {"bound_powers": [0.5]}),
+        r"analysis\.bound_powers\[0\] = 0\.5 is not allowed.*greater than or equal to 1",
+    ),
+    "a single probe": (
+        _set("measuring", {"hessian_probes": 1}),
+        r"measuring\.hessian_probes = 1 is not allowed.*greater than or equal to 2",
     ),
     "class label that does not exist": (
         _set(*DIGITS, "classes", [0, 10]),
@@ -209,6 +242,15 @@ def test_several_mistakes_give_a_line_each(workflow):
 def test_unknown_figure_on_the_command_line(workflow, name):
     everything = _one_line(
         workflow.run("--cores", "1", name), rf"'{name}' is no figure\. Allowed: figures, fig1\."
+    )
+    assert "Training" not in everything
+
+
+def test_a_middle_layer_that_the_network_does_not_have(workflow):
+    workflow.study["middle_layers"] = ["3", "conv1"]
+    everything = _one_line(
+        workflow.run("--cores", "1"),
+        r"studies\.mlp\.middle_layers = 'conv1' is no module of mlp\. Allowed: 0, 1, 2, 3, .*7\.",
     )
     assert "Training" not in everything
 

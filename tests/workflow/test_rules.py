@@ -24,7 +24,10 @@ def _rules(root) -> dict[str, str]:
 
 def test_every_computing_rule_has_all_directives(root):
     rules = _rules(root)
-    assert set(rules) == {"prepare_dataset", "train_run", "measure_run", "trend_figure"}
+    assert set(rules) == {
+        *("prepare_dataset", "train_run", "measure_run", "measure_layer", "analyse_run"),
+        *("correlate", "judge_claims", "draw_figure", "describe_results"),
+    }
     for name, text in rules.items():
         for directive in DIRECTIVES:
             assert f"\n    {directive}:" in text, (name, directive)
@@ -49,7 +52,7 @@ def test_the_library_does_not_know_snakemake(root):
 
 
 def test_analysis_and_figures_do_not_import_torch(root):
-    for folder in ("analysis", "figures", "glossary"):
+    for folder in ("analysis", "figures", "glossary", "tables"):
         for file in (root / "workflow/flatness" / folder).rglob("*.py"):
             assert not re.search(r"^\s*(import|from) +torch", file.read_text(), re.M), file
 
@@ -66,7 +69,10 @@ def test_dry_run_of_the_shipped_configurations(root, tmp_path, config):
     print(f"snakemake -n took {time.monotonic() - start:.1f} s")
     assert result.returncode == 0, result.stderr[-2000:]
     runs = {"config.yaml": 50, "demo.yaml": 20}[config]
-    for rule, jobs in (("train_run", runs), ("measure_run", runs), ("trend_figure", 4)):
+    for rule, jobs in (
+        *(("train_run", runs), ("measure_run", runs), ("analyse_run", runs)),
+        *(("draw_figure", 11), ("correlate", 1), ("judge_claims", 1), ("describe_results", 1)),
+    ):
         assert re.search(rf"{rule} +{jobs}\n", result.stdout), rule
     imported = set(re.findall(r"\| +(\w+)\n", result.stderr))
     assert "pydantic" in imported

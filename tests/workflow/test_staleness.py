@@ -7,6 +7,10 @@ import subprocess
 import pytest
 import xarray as xr
 
+TABLES = {"correlate", "judge_claims", "describe_results"}
+ANALYSED = {"analyse_run", "draw_figure"} | TABLES
+MEASURED = {"measure_run"} | ANALYSED
+
 
 @pytest.fixture
 def done(finished, workflow):
@@ -22,8 +26,9 @@ def test_a_finished_study_has_nothing_to_do(done):
 def test_a_new_seed_runs_only_that_seed(done):
     done.study["seeds"] = [0, 1, 2]
     planned = done.planned("--cores", "1")
-    assert planned.pop("total") == 2 + 2 + 1 + 1
-    assert planned == {"train_run": 2, "measure_run": 2, "trend_figure": 1, "all": 1}
+    assert planned.pop("total") == 3 * 2 + 1 + 3 + 1
+    by_run = dict.fromkeys(("train_run", "measure_run", "analyse_run"), 2)
+    assert planned == by_run | {"draw_figure": 1, "all": 1} | dict.fromkeys(TABLES, 1)
 
 
 def test_a_new_setting_runs_only_that_setting(done):
@@ -44,10 +49,26 @@ def test_rewriting_a_learning_rate_changes_nothing(done):
     assert "Nothing to be done" in result.stdout + result.stderr
 
 
-def test_another_confidence_level_draws_only(done):
+def test_another_confidence_level_measures_and_analyses_nothing(done):
     done.config["analysis"] = {"confidence": 0.9}
     planned = done.planned("--cores", "1")
-    assert set(planned) == {"trend_figure", "all", "total"}
+    assert set(planned) == {"draw_figure", "all", "total"} | TABLES
+
+
+def test_other_powers_analyse_and_do_not_measure(done):
+    done.config["analysis"] = {"bound_powers": [1, 2, 3]}
+    assert set(done.planned("--cores", "1")) == {"all", "total"} | ANALYSED
+
+
+def test_other_probes_measure_and_do_not_train(done):
+    done.config["measuring"] = {"hessian_probes": 5}
+    assert set(done.planned("--cores", "1")) == {"all", "total"} | MEASURED
+
+
+def test_a_middle_layer_measures_that_layer_only(done):
+    done.study["middle_layers"] = ["3"]
+    planned = done.planned("--cores", "1")
+    assert planned == {"measure_layer": 4, "all": 1, "total": 5}
 
 
 def test_another_chunk_size_measures_and_does_not_train(done):
@@ -60,12 +81,18 @@ def test_another_chunk_size_measures_and_does_not_train(done):
 @pytest.mark.parametrize(
     ("file", "addition", "stale"),
     [
-        ("measurement/layers.py", "\nEXTRA = 1\n", {"measure_run", "trend_figure"}),
+        ("measurement/layers.py", "\nEXTRA = 1\n", MEASURED),
         ("measurement/layers.py", "\n# a comment\n", set()),
-        ("experiment/training.py", "\nEXTRA = 1\n", {"train_run", "measure_run", "trend_figure"}),
-        ("figures/flatness.mplstyle", "\nlines.linewidth: 2.5\n", {"trend_figure"}),
-        ("analysis/quantities.py", "\nEXTRA = 1\n", {"trend_figure"}),
-        ("glossary/quantities.py", "\nEXTRA = 1\n", {"trend_figure"}),
+        ("experiment/training.py", "\nEXTRA = 1\n", {"train_run"} | MEASURED),
+        ("figures/flatness.mplstyle", "\nlines.linewidth: 2.5\n", {"draw_figure"}),
+        ("figures/trends.py", "\nEXTRA = 1\n", {"draw_figure"}),
+        ("figures/chain.py", "\nEXTRA = 1\n", set()),
+        ("analysis/correlations.py", "\nEXTRA = 1\n", TABLES),
+        ("tables/correlation_page.py", "\nEXTRA = 1\n", {"correlate"}),
+        ("tables/overview.py", "\nEXTRA = 1\n", {"describe_results"}),
+        ("analysis/quantities.py", "\nEXTRA = 1\n", ANALYSED),
+        ("analysis/claims/the_claims.py", "\nEXTRA = 1\n", {"judge_claims", "describe_results"}),
+        ("glossary/quantities.py", "\nEXTRA = 1\n", ANALYSED),
         ("experiment/networks/vgg10.py", "\nEXTRA = 1\n", set()),
         ("settings/model.py", "\nEXTRA = 1\n", set()),
         ("documentation.py", "\nEXTRA = 1\n", set()),
@@ -88,7 +115,8 @@ def test_a_figure_needs_only_its_own_runs(workflow):
     workflow.study["sweep"].append({"learning_rate": 0.1, "batch_size": 8})
     planned = workflow.planned("--cores", "1", "fig1")
     assert planned["train_run"] == planned["measure_run"] == 4
-    assert planned["trend_figure"] == 1
+    assert planned["draw_figure"] == 1
+    assert not set(planned) & TABLES
 
 
 def test_every_run_is_one_file_with_the_promised_layout(finished):
@@ -98,7 +126,7 @@ def test_every_run_is_one_file_with_the_promised_layout(finished):
     ]
     run = xr.load_dataset(files[0])
     assert set(run.sizes) == {
-        *("checkpoint", "sample_set", "sample", "mode", "parameter", "output", "window")
+        *("checkpoint", "sample_set", "sample", "mode", "parameter", "output", "layer", "window")
     }
     assert {"iteration", "epoch"} <= set(run.coords)
     assert list(run["iteration"].values) == [0, 1, 13, 27, 40]

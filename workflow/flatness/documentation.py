@@ -16,8 +16,9 @@ from pydantic_core import PydanticUndefined
 
 from flatness.glossary import Term
 from flatness.glossary.primitives import PRIMITIVES
-from flatness.glossary.quantities import QUANTITIES
+from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.settings.keys import tree
+from flatness.tables.claim_table import definitions
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,8 +27,9 @@ def stale() -> dict[Path, str]:
     """The files that are not in step, with what they should hold."""
     wanted = {
         ROOT / "README.md": _between(
-            ROOT / "README.md", "glossary", glossary_table(PRIMITIVES | QUANTITIES)
+            ROOT / "README.md", "glossary", glossary_table(PRIMITIVES | QUANTITIES | ANALYSIS)
         ),
+        ROOT / "docs/claims.md": _between(ROOT / "docs/claims.md", "claims", definitions()),
         ROOT / "config/README.md": _between(ROOT / "config/README.md", "keys", settings_table()),
         ROOT / "envs/environment.yaml": conda_environment(),
     }

@@ -13,9 +13,11 @@ from flatness.experiment.datasets import (
     check_at_hand,
     describe,
     from_torchvision,
+    input_shape,
     outputs_of_labels,
     selected_labels,
 )
+from flatness.experiment.networks import build
 from flatness.settings.model import Dataset, Settings
 
 _CONNECT_SECONDS = 15
@@ -69,6 +71,30 @@ def check_results_folder(settings: Settings, place: str) -> None:
             f"{existing} is not a writable folder ({error.strerror}). Allowed: a folder that you "
             "may write to. Choose another, or change its permissions."
         ) from None
+
+
+def check_middle_layers(settings: Settings, place: str) -> None:
+    """Compare the middle layers asked for with the modules of the networks.
+
+    Loads torch, but only where there are any.
+
+    Raises:
+        SettingsError: a network has no module of that name.
+    """
+    for name, study in settings.studies.items():
+        if not study.middle_layers:
+            continue
+        dataset = settings.datasets[study.dataset]
+        network = build(
+            study.network.model_dump(), input_shape(dataset.model_dump()), dataset.outputs, 0
+        )
+        modules = [module for module, _ in network.named_modules() if module]
+        for layer in study.middle_layers:
+            if layer not in modules:
+                raise SettingsError(
+                    f"{place}: studies.{name}.middle_layers = {layer!r} is no module of "
+                    f"{study.network.name}. Allowed: {', '.join(modules)}. Name some of these."
+                )
 
 
 def check_device(device: str, place: str) -> None:

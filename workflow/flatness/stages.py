@@ -53,4 +53,6 @@ def describing_code() -> str:
 
 def drawing_code(kind: str) -> str:
     """The code that draws figures of one kind."""
-    return fingerprint(figures.module_name(kind))
+    return fingerprint(
+        figures.module_name(kind), "flatness.figures.page", "flatness.figures.saving"
+    )

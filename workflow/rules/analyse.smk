@@ -43,9 +43,9 @@ rule correlate:
         latex=expand(f"{RESULTS}/tables/correlations_{{study}}.tex", study=settings.studies),
         page=[
             report(
-                f"{RESULTS}/tables/correlations_{study}.html",
+                f"{RESULTS}/report/correlations_{study}.html",
                 caption="../report/correlations.rst",
-                category="3 Correlation tables",
+                category="Correlation tables",
                 labels={"study": study},
             )
             for study in settings.studies

@@ -130,6 +130,7 @@ onstart:
     try:
         if workflow.local_exec:
             preflight.check_device(settings.device, PLACE)
+        preflight.check_middle_layers(settings, PLACE)
         for name in TO_PREPARE:
             preflight.check_network(name, settings, PLACE)
     except FlatnessError as error:

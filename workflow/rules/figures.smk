@@ -8,13 +8,14 @@ rule draw_figure:
         analyses=analyses_of_figure,
         style=STYLE,
     output:
-        png=report(
-            f"{RESULTS}/figures/{{figure}}.png",
+        png=f"{RESULTS}/figures/{{figure}}.png",
+        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
+        page=report(
+            f"{RESULTS}/report/{{figure}}.html",
             caption="../report/figure.rst",
-            category="2 Figures",
+            category="Figures",
             labels=labels_of_figure,
         ),
-        pdf=f"{RESULTS}/figures/{{figure}}.pdf",
     log:
         f"{RESULTS}/logs/draw_figure/{{figure}}.log",
     benchmark:

@@ -11,7 +11,7 @@ rule describe_results:
         claims=rules.judge_claims.output.csv,
         analyses=analyses(RUNS.values()),
     output:
-        page=f"{RESULTS}/tables/overview.html",
+        page=f"{RESULTS}/report/overview.html",
     log:
         f"{RESULTS}/logs/describe_results/all.log",
     benchmark:

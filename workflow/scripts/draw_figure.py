@@ -4,6 +4,7 @@ from flatness.joblog import job_log
 
 with job_log(snakemake.log[0]):
     from flatness.figures import drawing_function
+    from flatness.figures.page import write_page
     from flatness.figures.saving import save_figure
     from flatness.storage import read_dataset
 
@@ -12,4 +13,5 @@ with job_log(snakemake.log[0]):
         title=snakemake.params.title,
         **snakemake.params.options,
     )
-    save_figure(figure, *snakemake.output)
+    save_figure(figure, snakemake.output.png, snakemake.output.pdf)
+    write_page(snakemake.output.png, snakemake.output.page, title=snakemake.params.title)

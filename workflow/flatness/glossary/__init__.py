@@ -6,8 +6,10 @@ from that. They are apart so that a new quantity leaves measurements valid.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import xarray as xr
+if TYPE_CHECKING:  # the configuration names quantities, and is read without xarray
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Term:
     units: str = "1"
 
 
-def annotate(dataset: xr.Dataset, terms: Mapping[str, Term]) -> xr.Dataset:
+def annotate(dataset: "xr.Dataset", terms: Mapping[str, Term]) -> "xr.Dataset":
     """Give every variable and coordinate its attributes, in place.
 
     Raises:

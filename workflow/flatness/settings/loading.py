@@ -97,6 +97,12 @@ def _explain(detail: ErrorDetails) -> str:
             f"{path}{value} is no usable name. Allowed: letters, digits, - and _, beginning with "
             "a letter or digit. Rename it."
         )
+    if kind == "too_short" and given:
+        found = f"{len(given)} {'entry' if len(given) == 1 else 'entries'}"
+        return (
+            f"{path} has {found}{meaning}. Allowed: at least {context['min_length']} entries. "
+            "Add more."
+        )
     if kind == "too_short":
         return f"{path} is empty{meaning}. Allowed: at least one entry. Add one."
     if kind == "value_error":

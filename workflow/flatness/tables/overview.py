@@ -17,7 +17,12 @@ from flatness.analysis.seeds import settings_of, split_excluded
 from flatness.storage import atomic_path
 from flatness.tables.claim_table import html_table
 
+# The first rules make room for the page: the report centres what it shows, and what is higher
+# than the window then loses its upper part.
 _STYLE = """<style>
+div.h-screen.items-center:has(.overview) {align-items: flex-start;}
+div.prose:has(.overview), section:has(> .overview) {max-width: none;}
+.overview .claims td:nth-of-type(3), .overview .claims td:nth-of-type(9) {min-width: 16em;}
 .overview table {border-collapse: collapse; margin: 0.5em 0 1.5em; font-size: 0.85em;}
 .overview th, .overview td {border: 1px solid #bbb; padding: 0.25em 0.5em; text-align: left;
   vertical-align: top;}

@@ -1,7 +1,8 @@
 """Sources of labelled images.
 
-A source is a module with two functions. `describe(dataset, data_folder)`
+A source is a module with three functions. `describe(dataset, data_folder)`
 answers from names and counts alone, without loading torch or decoding an image;
+`input_shape(dataset)` gives channels, height and width without loading the images;
 `load(dataset, data_folder)` returns the images, downloading what is absent. `dataset` is
 one entry of `datasets` in the configuration, as a mapping.
 """
@@ -63,6 +64,15 @@ def describe(dataset: Mapping[str, Any], data_folder: Path) -> Description:
         DatasetError: it is absent and cannot be downloaded, or not laid out as it should be.
     """
     return _source(dataset).describe(dataset, data_folder)
+
+
+def input_shape(dataset: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Channels, height and width of the images of `dataset`.
+
+    Raises:
+        DatasetError: it is an image folder that is absent or whose first image is damaged.
+    """
+    return _source(dataset).input_shape(dataset)
 
 
 def check_at_hand(dataset: Mapping[str, Any], data_folder: Path, download: bool) -> None:

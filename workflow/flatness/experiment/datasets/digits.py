@@ -17,6 +17,11 @@ def describe(dataset, data_folder) -> Description:
     return Description(tuple("0123456789"), TRAIN_COUNTS, TEST_COUNTS)
 
 
+def input_shape(dataset) -> tuple[int, int, int]:
+    """One channel of 8x8 pixels."""
+    return 1, 8, 8
+
+
 def load(dataset, data_folder) -> Images:
     """Read the digits from the installed scikit-learn."""
     from sklearn.datasets import load_digits

@@ -20,6 +20,7 @@ class _Known:
     class_names: tuple[str, ...]
     train_per_class: int
     test_per_class: int
+    input_shape: tuple[int, int, int]
 
 
 KNOWN = {
@@ -31,6 +32,7 @@ KNOWN = {
         ),
         5000,
         1000,
+        (3, 32, 32),
     ),
     "FashionMNIST": _Known(
         tuple(
@@ -44,6 +46,7 @@ KNOWN = {
         ),
         6000,
         1000,
+        (1, 28, 28),
     ),
 }
 
@@ -59,6 +62,11 @@ def describe(dataset, data_folder) -> Description:
         (known.test_per_class,) * classes,
         absent,
     )
+
+
+def input_shape(dataset) -> tuple[int, int, int]:
+    """Channels, height and width."""
+    return KNOWN[dataset["dataset"]].input_shape
 
 
 def sources(name: str) -> dict[str, tuple[str, str]]:

@@ -27,14 +27,24 @@ def describe(dataset, data_folder) -> Description:
     )
 
 
+def input_shape(dataset) -> tuple[int, int, int]:
+    """Channels, height and width of the first image."""
+    pixels = _decode(_first(_files(dataset, "train")), None, None)
+    return (1 if pixels.ndim == 2 else 3, *pixels.shape[:2])
+
+
 def load(dataset, data_folder) -> Images:
     """Decode every image; all must have one size. The first one decides grey or colour."""
     train, test = _files(dataset, "train"), _files(dataset, "test")
-    first = _decode(next(file for files in train.values() for file in files), None, None)
+    first = _decode(_first(train), None, None)
     mode = "L" if first.ndim == 2 else "RGB"
     train_images, train_labels = _stack(train, mode, first.shape)
     test_images, test_labels = _stack(test, mode, first.shape)
     return Images(tuple(train), 255, train_images, train_labels, test_images, test_labels)
+
+
+def _first(classes: dict[str, list[Path]]) -> Path:
+    return next(file for files in classes.values() for file in files)
 
 
 def _files(dataset, split: str) -> dict[str, list[Path]]:
