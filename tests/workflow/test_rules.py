@@ -79,6 +79,23 @@ def test_dry_run_of_the_shipped_configurations(root, tmp_path, config):
     assert not imported & {"torch", "torchvision", "xarray", "matplotlib", "sklearn"}
 
 
+@pytest.mark.parametrize(
+    ("figure", "runs"), [("figD5", 10), ("figD4", 2), ("fig3", 2), ("figS3", 20), ("fig1", 6)]
+)
+def test_a_figure_of_the_demo_needs_nothing_else(root, tmp_path, figure, runs):
+    command = [
+        *(sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", figure),
+        *("--snakefile", str(root / "Snakefile"), "--directory", str(tmp_path)),
+        *("--configfile", str(root / "config/demo.yaml"), "--quiet", "rules"),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    table = result.stdout.partition("Job stats:\n")[2].partition("\n\n")[0]
+    jobs = dict(line.split() for line in table.splitlines()[2:])
+    by_run = dict.fromkeys(("train_run", "measure_run", "analyse_run"), str(runs))
+    once = dict.fromkeys(("prepare_dataset", "draw_figure", figure), "1")
+    assert jobs == by_run | once | {"total": str(3 * runs + 3)}
+
+
 def test_snakemake_runs_the_paper_without_a_configfile(root):
     result = subprocess.run(
         [sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--nolock", "fig1"],

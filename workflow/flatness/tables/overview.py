@@ -84,7 +84,8 @@ _STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "ch
 def _studies(settings: Mapping[str, Any], runs: Sequence[xr.Dataset]) -> list[tuple[str, ...]]:
     rows = []
     for name, study in settings["studies"].items():
-        count = sum(run.attrs["run"].startswith(f"{name}_lr") for run in runs)
+        ids = [run.attrs["run"].rpartition("_lr")[0] for run in runs]
+        count = ids.count(name)
         rows.append((name, *(_text(study[key]) for key in _STUDY_KEYS), str(count)))
     return rows
 
