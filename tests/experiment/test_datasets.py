@@ -62,11 +62,13 @@ def _fashion_archives(root: Path, monkeypatch) -> dict:
 
 
 def test_input_shapes_are_known_before_anything_is_loaded(tmp_path):
-    assert datasets.input_shape(DIGITS) == datasets.load(DIGITS, NOWHERE).train_images.shape[1:]
+    assert (
+        datasets.input_shape(DIGITS) == datasets.load(DIGITS, NOWHERE, False).train_images.shape[1:]
+    )
     for mode, channels in (("RGB", 3), ("L", 1)):
         folder = _folder(tmp_path / mode, mode, size=(6, 5))
         assert datasets.input_shape(folder) == (channels, 5, 6)
-        assert datasets.load(folder, NOWHERE).train_images.shape[1:] == (channels, 5, 6)
+        assert datasets.load(folder, NOWHERE, False).train_images.shape[1:] == (channels, 5, 6)
     for name, shape in (("CIFAR10", (3, 32, 32)), ("FashionMNIST", (1, 28, 28))):
         assert datasets.input_shape(DIGITS | {"source": "torchvision", "dataset": name}) == shape
 

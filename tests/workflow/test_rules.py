@@ -36,7 +36,7 @@ def test_every_computing_rule_has_all_directives(root):
         for first, following in (("input", "output"), ("output", "log")):
             block = re.search(rf"\n    {first}:\n(.*?)\n    {following}:", text, re.DOTALL)[1]
             for line in block.splitlines():
-                assert re.match(r"\s{8}\w+=|\s{9,}|\s{8}\)", line), (name, line)
+                assert re.match(r"\s{8}\w+=|\s{9,}|\s{8}[\])]", line), (name, line)
 
 
 def test_rules_and_scripts_have_the_same_names(root):

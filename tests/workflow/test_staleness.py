@@ -68,7 +68,7 @@ def test_other_probes_measure_and_do_not_train(done):
 def test_a_middle_layer_measures_that_layer_only(done):
     done.study["middle_layers"] = ["3"]
     planned = done.planned("--cores", "1")
-    assert planned == {"measure_layer": 4, "all": 1, "total": 5}
+    assert planned == {"measure_layer": 4, "describe_results": 1, "all": 1, "total": 6}
 
 
 def test_another_chunk_size_measures_and_does_not_train(done):

@@ -35,7 +35,7 @@ rule analyse_run:
 rule correlate:
     """Correlate the final quantities of the runs of each study."""
     input:
-        **{study: analyses(runs_of_study(RUNS, study)) for study in settings.studies},
+        analyses=analyses(RUNS.values()),
     output:
         netcdf=f"{RESULTS}/tables/correlations.nc",
         csv=expand(f"{RESULTS}/tables/correlations_{{study}}.csv", study=settings.studies),
@@ -61,7 +61,7 @@ rule correlate:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        studies=list(settings.studies),
+        runs={study: [run.id for run in runs_of_study(RUNS, study)] for study in settings.studies},
         sample_set=settings.analysis.sample_set,
         confidence=settings.analysis.confidence,
         draws=settings.analysis.bootstrap_draws,

@@ -36,6 +36,7 @@ config.update(settings.model_dump())
 
 TO_PREPARE = set()
 RUNS = table_of_runs(settings)
+DATASETS = sorted({run.dataset for run in RUNS.values()})
 FIGURES = settings.figures.drawn()
 MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RUNS.values()}
 RESULTS = f"{settings.folders.results}/{settings.name}"

@@ -23,8 +23,12 @@ rule describe_results:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
+        settings={
+            "studies": config["studies"],
+            "analysis": config["analysis"],
+        },
         benchmarks={
-            "prepare_dataset": expand(rules.prepare_dataset.benchmark, dataset=settings.datasets),
+            "prepare_dataset": expand(rules.prepare_dataset.benchmark, dataset=DATASETS),
             "train_run": expand(rules.train_run.benchmark, run=RUNS),
             "measure_run": expand(rules.measure_run.benchmark, run=RUNS),
             "analyse_run": expand(rules.analyse_run.benchmark, run=RUNS),

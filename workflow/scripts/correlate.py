@@ -10,14 +10,15 @@ with job_log(snakemake.log[0]):
     from flatness.tables.correlation_markdown import write_markdown
     from flatness.tables.correlation_page import write_page
 
+    runs = [read_dataset(path) for path in snakemake.input.analyses]
     found = {
         study: correlations(
-            [read_dataset(path) for path in snakemake.input[study]],
+            [run for run in runs if run.attrs["run"] in ids],
             sample_set=snakemake.params.sample_set,
             confidence=snakemake.params.confidence,
             resamples=snakemake.params.draws,
         )
-        for study in snakemake.params.studies
+        for study, ids in snakemake.params.runs.items()
     }
     for position, (study, dataset) in enumerate(found.items()):
         write_csv(dataset, snakemake.output.csv[position])

@@ -10,8 +10,8 @@ with job_log(snakemake.log[0]):
 
     write_overview(
         snakemake.output.page,
-        claims=pd.read_csv(snakemake.input.claims, keep_default_na=True),
+        claims=pd.read_csv(snakemake.input.claims),
         runs=[read_dataset(path) for path in snakemake.input.analyses],
-        settings=snakemake.config,
+        settings=snakemake.params.settings,
         benchmarks=snakemake.params.benchmarks,
     )

@@ -9,6 +9,9 @@ PRIMITIVES: dict[str, Term] = {
     "sample_set": Term("", "sample set", "train, test or misclassified"),
     "parameter": Term("", "parameter", "name of a parameter tensor, as the network names it"),
     "layer": Term("", "layer", "name of a linear layer or convolution l, z^l = T_l x^l + b_l"),
+    "image": Term(
+        "", "image", "path of the sample's image file below the folder that was measured"
+    ),
     "window_end": Term(
         "", "last iteration of a window of mini-batches", "iteration", "", "iterations"
     ),

@@ -1,0 +1,32 @@
+"""The command line: `python -m flatness measure --help`."""
+
+import sys
+from collections.abc import Sequence
+
+from flatness.command.options import parser
+from flatness.errors import FlatnessError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: words of the command line; those of this process where None.
+
+    Returns:
+        The exit code: 0, or 1 after a mistake that a user can mend, which is one line on
+        standard error.
+    """
+    options = parser().parse_args(arguments)
+    try:
+        from flatness.command.measure import measure_images
+
+        print(measure_images(options), end="")
+    except FlatnessError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

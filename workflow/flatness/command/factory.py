@@ -1,0 +1,162 @@
+"""The network that a user's own code builds.
+
+Whatever that code raises ends as one line that names it: the mistake is the user's to
+find, and a traceback through this package would not help.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from flatness.errors import MeasurementError, SettingsError
+
+_FORMS = "package.module:function or path/to/file.py:function"
+
+
+def find_factory(place: str) -> Callable[..., Any]:
+    """Import the function that builds the network.
+
+    Args:
+        place: "package.module:function" or "path/to/file.py:function". The file's folder is
+            put at the head of the import path, as Python does with a script's.
+
+    Raises:
+        SettingsError: there is no such file or function.
+        MeasurementError: its module fails when it is imported.
+    """
+    source, _, name = place.rpartition(":")
+    if not source or not name:
+        raise SettingsError(f"FACTORY {place}. Allowed: {_FORMS}. Correct it.")
+    if source.endswith(".py") and not Path(source).is_file():
+        raise SettingsError(f"FACTORY {place}: no file {source}. Allowed: {_FORMS}. Correct it.")
+    with _naming(f"FACTORY {place}", "importing it", "Import it"):
+        module = _from_file(Path(source)) if source.endswith(".py") else _from_name(source)
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        found = ", ".join(sorted(_functions(module))) or "none"
+        raise SettingsError(
+            f"FACTORY {place}: {source} has no function {name!r}. Allowed: a function that "
+            f"returns the network; defined there: {found}. Name one of its functions."
+        )
+    return factory
+
+
+def build(
+    factory: Callable[..., Any], arguments: Mapping[str, Any], place: str, seed: int
+) -> nn.Module:
+    """Call the factory.
+
+    Args:
+        factory: from `find_factory`.
+        arguments: its keyword arguments.
+        place: what the user calls it, for messages.
+        seed: of torch's generator while it runs, so that what the factory draws at random is
+            the same whenever it is called. The generator is then left as it was.
+
+    Raises:
+        MeasurementError: it fails, or returns no module.
+    """
+    with (
+        torch.random.fork_rng(devices=[]),
+        _naming(f"FACTORY {place}", "calling it", "Call it"),
+    ):
+        torch.default_generator.manual_seed(seed)
+        network = factory(**arguments)
+    if not isinstance(network, nn.Module):
+        raise MeasurementError(
+            f"FACTORY {place}: returned a {type(network).__name__}. Allowed: a torch.nn.Module. "
+            "Return the network itself."
+        )
+    return network
+
+
+def check_layer(network: nn.Module, layer: str | None) -> None:
+    """See whether the network has the module that is to be measured.
+
+    Raises:
+        SettingsError: it has not.
+    """
+    names = [name for name, _ in network.named_modules() if name]
+    if layer is not None and layer not in names:
+        raise SettingsError(
+            f"--layer {layer}: no module of the network. Allowed: {', '.join(names) or 'none'}. "
+            "Choose one of these, or leave it out."
+        )
+
+
+def try_out(network: nn.Module, inputs: Tensor, place: str) -> None:
+    """Call the network once, so that what does not fit it is known before measuring.
+
+    Args:
+        network: in eval mode.
+        inputs: (samples, ...); the first two are taken.
+        place: of its factory.
+
+    Raises:
+        MeasurementError: the network fails on them.
+    """
+    images = inputs[:2]
+    what = f"the network of FACTORY {place}"
+    with (
+        torch.random.fork_rng(),
+        torch.no_grad(),
+        _naming(what, f"calling it on inputs of shape {tuple(images.shape)}", "Call it"),
+    ):
+        network(images)
+
+
+def source_digest(factory: Callable[..., Any]) -> str:
+    """SHA-256 of the file that defines the factory, or "unknown"."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(factory))
+        return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()
+    except (OSError, TypeError, ValueError):
+        return "unknown"
+
+
+@contextmanager
+def _naming(what: str, doing: str, do: str) -> Iterator[None]:
+    """Turn any exception of the user's code into one line."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        lines = str(error).strip().splitlines()
+        raise MeasurementError(
+            f"{what}: {doing} raised {type(error).__name__}: {lines[0] if lines else ''}. "
+            f"Allowed: code that runs. {do} yourself in Python to see where it fails."
+        ) from error
+
+
+def _from_file(file: Path) -> ModuleType:
+    # A name of its own, so that a file called like a library does not take its place.
+    name = f"_factory_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(file.resolve().parent))
+    spec.loader.exec_module(module)
+    return module
+
+
+def _from_name(name: str) -> ModuleType:
+    # `python -m` puts the current folder there; a console with safe paths does not.
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    return importlib.import_module(name)
+
+
+def _functions(module: ModuleType) -> Iterator[str]:
+    for name, value in vars(module).items():
+        own = getattr(value, "__module__", None) == module.__name__
+        if own and callable(value) and not name.startswith("_"):
+            yield name

@@ -1,0 +1,145 @@
+"""`python -m flatness measure`: from a factory, weights and images to numbers."""
+
+import os
+from argparse import Namespace
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+import flatness
+from flatness.command.factory import build, check_layer, find_factory, source_digest, try_out
+from flatness.command.images import Samples, read_samples
+from flatness.command.options import check, factory_arguments
+from flatness.command.summary import summary
+from flatness.command.weights import Weights, load_weights, read_weights
+from flatness.errors import BoundError, DeviceError, MeasurementError, SettingsError, StorageError
+from flatness.experiment.device import configure, device_name
+from flatness.glossary import annotate
+from flatness.glossary.primitives import PRIMITIVES
+from flatness.provenance import provenance
+from flatness.storage import atomic_path, write_dataset
+
+
+def measure_images(options: Namespace) -> str:
+    """Measure a network on a folder of images and write a netCDF file and a page.
+
+    Everything that can be known to fail is looked at before measuring starts. The page is
+    written before the netCDF file, so that where that is, both are.
+
+    Args:
+        options: of the command line, see `flatness.command.options`.
+
+    Returns:
+        The page, in Markdown.
+
+    Raises:
+        FlatnessError: a mistake that the user can mend, as one line; BoundError after both
+            files are written.
+    """
+    check(options)
+    arguments = factory_arguments(options)
+    page = _page(options)
+    device = _device(options)
+    samples = read_samples(options)
+    weights = None if options.weights is None else read_weights(options.weights)
+    factory = find_factory(options.factory)
+    network = build(factory, arguments, options.factory, options.random_weights or 0)
+    check_layer(network, options.layer)
+    network.to(getattr(torch, options.dtype))
+    if weights is not None:
+        load_weights(network, weights, options.factory)
+    network.eval().to(device)
+    inputs = samples.inputs.to(device)
+    try_out(network, inputs, options.factory)
+
+    primitives = _measure(network, inputs, options)
+    primitives = primitives.assign_coords(image=("sample", np.array(samples.names, dtype=object)))
+    primitives.attrs |= provenance(
+        factory=options.factory,
+        factory_sha256=source_digest(factory),
+        factory_arguments=arguments,
+        weights=_origin(weights, options),
+        images=samples.facts(options),
+        normalisation={
+            "divided_by": 255,
+            "mean": options.mean or [0.0] * options.channels,
+            "std": options.std or [1.0] * options.channels,
+        },
+        device=device_name(device),
+        threads=torch.get_num_threads(),
+    )
+    annotate(primitives, PRIMITIVES)
+    text, violation = summary(primitives, options.powers)
+    _write(primitives, text, options.output, page)
+    if violation:
+        raise BoundError(violation)
+    return text
+
+
+def _page(options: Namespace) -> Path:
+    """Where the page goes, once it is clear that both files can be written."""
+    output = Path(options.output)
+    if output.suffix != ".nc":
+        raise SettingsError(
+            f"--output {output}. Allowed: a file name that ends with .nc. Correct it."
+        )
+    page = output.with_suffix(".md")
+    for file in (output, page):
+        if file.is_dir():
+            raise SettingsError(f"--output {file}: is a folder. Allowed: a file. Correct it.")
+        if os.path.lexists(file) and not options.overwrite:
+            raise SettingsError(
+                f"--output {file}: exists. Allowed: a new name. Choose one, or replace it with "
+                "--overwrite."
+            )
+    folder = output.absolute().parent
+    existing = next(parent for parent in [folder, *folder.parents] if os.path.exists(parent))
+    try:
+        TemporaryFile(dir=existing).close()  # asks the file system itself; it has no name there
+    except OSError as error:
+        raise SettingsError(
+            f"--output {output}: {existing} is not a writable folder ({error.strerror}). Allowed: "
+            "a folder that you may write to. Choose another."
+        ) from None
+    return page
+
+
+def _device(options: Namespace) -> torch.device:
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise DeviceError(
+            "--device cuda: torch finds no usable GPU. Allowed here: cpu. Leave it out, or run "
+            "where a GPU, its driver and a CUDA build of torch are present."
+        )
+    return configure(options.device, torch.get_num_threads())
+
+
+def _measure(network: nn.Module, inputs: Tensor, options: Namespace) -> xr.Dataset:
+    try:
+        return flatness.measure(network, inputs, layer=options.layer, chunk_size=options.chunk_size)
+    except torch.OutOfMemoryError:
+        raise MeasurementError(
+            f"--chunk-size {options.chunk_size}: {len(inputs)} samples need more memory than "
+            f"{options.device} has. Allowed: 1 or more. Lower it, or choose --device cpu."
+        ) from None
+
+
+def _origin(weights: Weights | None, options: Namespace) -> dict[str, object]:
+    if weights is None:
+        return {"random_seed": options.random_weights}
+    return {"file": weights.path, "sha256": weights.sha256}
+
+
+def _write(primitives: xr.Dataset, text: str, output: str, page: Path) -> None:
+    try:
+        with atomic_path(page) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        write_dataset(primitives, output)
+    except OSError as error:
+        raise StorageError(
+            f"--output {output}: cannot be written ({error.strerror or error}). Allowed: a folder "
+            "with room for it that you may write to. Make room, or choose another."
+        ) from None

@@ -1,0 +1,221 @@
+"""What the command line takes. Loads neither torch nor xarray, so that `--help` is quick."""
+
+import argparse
+import json
+import math
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from typing import Any
+
+from flatness.errors import SettingsError
+
+# How many images are measured where --samples is left out.
+DEFAULT_SAMPLES = 100
+
+_MEASURE = """\
+Measure a PyTorch network of your own on a folder of images.
+
+FACTORY is called to build the network, which is put in eval mode and left with its weights as
+they are; it must map (images, channels, height, width) to (images, N), each image on its own.
+Written are FILE.nc, with everything flatness.measure returns and the path of each image, and
+FILE.md, a page with quantities and inequalities, which is printed, too.
+
+The code of FACTORY is run, so name only code that you trust. Weights are read without running
+code in them."""
+
+_EXAMPLE = """\
+example:
+  python -m flatness measure my_network.py:build --arguments '{"classes": 10}' \\
+      --weights trained.safetensors --images photos --size 64 64 --output measured.nc
+
+A mistake ends with one line and exit code 1 (2: a word of the command line is wrong)."""
+
+
+def parser() -> ArgumentParser:
+    """The parser of the whole command line."""
+    whole = ArgumentParser("python -m flatness", description=__doc__.partition(".")[0] + ".")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    one = commands.add_parser(
+        "measure",
+        help="measure a network on a folder of images",
+        description=_MEASURE,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _network(one.add_argument_group("network"))
+    _images(one.add_argument_group("images"))
+    _measuring(one.add_argument_group("measuring"))
+    return whole
+
+
+def _network(group) -> None:
+    group.add_argument(
+        "factory",
+        metavar="FACTORY",
+        help="package.module:function or path/to/file.py:function; returns a torch.nn.Module",
+    )
+    group.add_argument(
+        "--arguments",
+        metavar="JSON",
+        default="{}",
+        help="keyword arguments of the function, such as '{\"classes\": 10}'",
+    )
+    source = group.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="state dict: .safetensors, or written by torch.save(model.state_dict(), FILE); it "
+        "must fit the network entirely",
+    )
+    source.add_argument(
+        "--random-weights",
+        metavar="SEED",
+        type=int,
+        help="instead: keep the weights that FACTORY gives, torch's generator seeded with SEED",
+    )
+
+
+def _images(group) -> None:
+    group.add_argument(
+        "--images",
+        metavar="FOLDER",
+        required=True,
+        help="PNG, JPEG, BMP, PPM, TIFF and WebP files in it and its sub-folders, 8 bits per "
+        "channel; names that begin with a dot are passed over",
+    )
+    group.add_argument(
+        "--samples",
+        metavar="N",
+        type=int,
+        help="measure the first N images in the order of their relative paths (default: "
+        f"{DEFAULT_SAMPLES}, or all where there are fewer)",
+    )
+    group.add_argument(
+        "--channels",
+        type=int,
+        choices=(1, 3),
+        default=3,
+        help="1: grey images, 3: colour images; nothing is converted (default: 3)",
+    )
+    group.add_argument(
+        "--size",
+        metavar=("HEIGHT", "WIDTH"),
+        nargs=2,
+        type=int,
+        help="resize every image to this many pixels, bilinear with antialiasing; without it all "
+        "images must have one size",
+    )
+    group.add_argument(
+        "--mean",
+        nargs="+",
+        type=float,
+        help="subtracted from pixels / 255, one number per channel (default: 0)",
+    )
+    group.add_argument(
+        "--std",
+        nargs="+",
+        type=float,
+        help="what is left is divided by it, one number per channel (default: 1)",
+    )
+
+
+def _measuring(group) -> None:
+    group.add_argument(
+        "--layer",
+        metavar="NAME",
+        help="measure the map from the images to the output of this module, as named_modules() "
+        "calls it, in the place of the network's output",
+    )
+    group.add_argument(
+        "--dtype",
+        choices=("float32", "float64"),
+        default="float32",
+        help="what network and images are converted to (default: float32)",
+    )
+    group.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: cpu)")
+    group.add_argument(
+        "--chunk-size",
+        metavar="N",
+        type=int,
+        default=100,
+        help="images differentiated together, at most; bounds memory (default: 100)",
+    )
+    group.add_argument(
+        "--powers",
+        metavar="K",
+        nargs="+",
+        type=float,
+        default=[1, 2],
+        help="the powers k of Eq. 6 and 7 on the page, each at least 1 (default: 1 2)",
+    )
+    group.add_argument(
+        "--output",
+        metavar="FILE.nc",
+        required=True,
+        help="netCDF file; the page has its name with the ending .md",
+    )
+    group.add_argument(
+        "--overwrite", action="store_true", help="replace both files where they exist"
+    )
+
+
+def check(options: Namespace) -> None:
+    """Refuse values that no measurement can use.
+
+    Raises:
+        SettingsError: the first of them.
+    """
+    problem = next(_problems(options), None)
+    if problem is not None:
+        raise SettingsError(problem)
+
+
+def factory_arguments(options: Namespace) -> dict[str, Any]:
+    """The keyword arguments of the factory.
+
+    Raises:
+        SettingsError: they are no JSON object.
+    """
+    try:
+        found = json.loads(options.arguments)
+    except ValueError as error:
+        raise SettingsError(
+            f"--arguments {options.arguments}: is no JSON ({error}). Allowed: an object, such as "
+            "'{\"classes\": 10}'. Correct it; keys and texts stand in double quotes."
+        ) from None
+    if not isinstance(found, dict):
+        raise SettingsError(
+            f"--arguments {options.arguments}: is no object. Allowed: keyword arguments in "
+            "braces, such as '{\"classes\": 10}'. Correct it."
+        )
+    return found
+
+
+def _problems(options: Namespace) -> Iterator[str]:
+    counts = {"--samples": options.samples, "--chunk-size": options.chunk_size}
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            yield f"{name} {value}. Allowed: 1 or more. Raise it."
+    if options.size and min(options.size) < 1:
+        height, width = options.size
+        yield f"--size {height} {width}. Allowed: a height and a width of 1 or more. Raise them."
+    seed = options.random_weights
+    if seed is not None and not 0 <= seed < 2**63:
+        yield f"--random-weights {seed}. Allowed: 0 or more, below 2^63. Choose another seed."
+    for name, values in (("--mean", options.mean), ("--std", options.std)):
+        if values is None:
+            continue
+        given = f"{name} {' '.join(f'{value:g}' for value in values)}"
+        if len(values) != options.channels:
+            yield (
+                f"{given}: {len(values)} for {options.channels} channels. Allowed: one number "
+                "per channel. Give as many, or correct --channels."
+            )
+        if not all(math.isfinite(value) for value in values):
+            yield f"{given}. Allowed: finite numbers. Correct it."
+        if name == "--std" and min(values) <= 0:
+            yield f"{given}. Allowed: numbers above 0. Correct it."
+    for power in options.powers:
+        if not 1 <= power < math.inf:
+            yield f"--powers {power:g}. Allowed: finite numbers of 1 or more. Correct it."

@@ -1,0 +1,209 @@
+"""What was measured, on one page: Markdown that a terminal shows well, too."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import xarray as xr
+
+from flatness.analysis.bounds import bounds, check
+from flatness.analysis.quantities import quantities
+from flatness.errors import BoundError
+
+
+def summary(primitives: xr.Dataset, powers: Sequence[float]) -> tuple[str, str | None]:
+    """The page of one measurement.
+
+    Args:
+        primitives: from `flatness.measure`, with the coordinate `image` and the attributes
+            that `flatness.command.measure` gives them.
+        powers: the k of Eq. 6 and 7.
+
+    Returns:
+        The page, and the sentence of `flatness.analysis.bounds.check` where an inequality is
+        violated.
+    """
+    values, found = quantities(primitives), bounds(primitives, powers)
+    attributes = {name: _decoded(value) for name, value in primitives.attrs.items()}
+    notes = _Notes()
+    measured = [*_network_rows(attributes, primitives), *_image_rows(attributes, primitives)]
+    violation = None
+    try:
+        check(found, attributes["factory"])
+    except BoundError as error:
+        violation = str(error)
+    blocks = [
+        f"# {attributes['factory']}",
+        _table(("measured", ""), measured),
+        "## Quantities",
+        f"Means over the {primitives.sizes['sample']} samples; six significant digits.",
+        _table(("name", "in words", "value", "paper"), _quantity_rows(values, notes)),
+        "## Inequalities",
+        "Left at most right; slack = log10(right / left). Of an inequality that holds for every "
+        "sample, the sample with the least slack is given. What each of them says stands at the "
+        "head of `flatness/analysis/bounds.py`.",
+        _table(
+            ("name", "log10 left", "log10 right", "slack", "sample"),
+            _inequality_rows(found, primitives, notes),
+        ),
+        violation or _outcome(found),
+        *(["Absent:", notes.text()] if notes.text() else []),
+        "## Warnings",
+        "\n".join(f"- {warning}" for warning in _warnings(primitives, values)) or "None.",
+        "## Versions",
+        _versions(attributes),
+    ]
+    return "\n\n".join(blocks) + "\n", violation
+
+
+class _Notes:
+    """Reasons for what is absent, each with a number of its own."""
+
+    def __init__(self):
+        self._reasons: list[str] = []
+
+    def reference(self, reason: str) -> str:
+        if reason not in self._reasons:
+            self._reasons.append(reason)
+        return f"absent ({self._reasons.index(reason) + 1})"
+
+    def text(self) -> str:
+        return "\n".join(f"{k}. {reason}" for k, reason in enumerate(self._reasons, 1))
+
+
+def _network_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str]]:
+    weights = attributes["weights"]
+    arguments = json.dumps(attributes["factory_arguments"], sort_keys=True)
+    if "file" in weights:
+        origin = f"{weights['file']}, SHA-256 {weights['sha256']}"
+    else:
+        origin = f"as the factory gives them, seed {weights['random_seed']}"
+    sizes = primitives.sizes
+    rows = [("network", f"{attributes['factory']}, arguments {arguments}, eval mode")]
+    if "layer" in attributes:
+        rows.append(("layer", f"{attributes['layer']}, in the place of the network's output"))
+    return [
+        *rows,
+        ("weights", origin),
+        ("outputs N", f"{sizes['output']}"),
+        ("parameters", f"{sizes['parameter']} tensors, all of them differentiated"),
+        ("layers", f"{sizes['layer']} linear layers and convolutions with terms of their own"),
+        ("dtype, device", f"{attributes['dtype']}, {attributes['device']}"),
+    ]
+
+
+def _image_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str]]:
+    images, normalisation = attributes["images"], attributes["normalisation"]
+    names = primitives["image"].values
+    size = f"{images['channels']} x {images['height']} x {images['width']}"
+    mean, std = (
+        ", ".join(f"{value:g}" for value in normalisation[name]) for name in ("mean", "std")
+    )
+    return [
+        (
+            "images",
+            f"the first {images['measured']} of {images['found']} in {images['folder']} "
+            f"({names[0]} to {names[-1]}), SHA-256 of their list {images['sha256']}",
+        ),
+        ("inputs", f"{size}{' (resized)' if images['resized'] else ''}"),
+        ("normalisation", f"(pixels / 255 - mean) / std, mean {mean}, std {std}"),
+    ]
+
+
+def _quantity_rows(values: xr.Dataset, notes: _Notes) -> list[tuple[str, ...]]:
+    rows = []
+    for name, value in values.items():
+        about = (value.attrs["long_name"], value.attrs.get("equation", ""))
+        if "absent" in value.attrs:
+            rows.append((name, about[0], notes.reference(value.attrs["absent"]), about[1]))
+        elif "layer" in value.dims:
+            rows += [
+                (f"{name}[{layer}]", about[0], _number(value.sel(layer=layer)), about[1])
+                for layer in value["layer"].values
+            ]
+        else:
+            rows.append((name, about[0], _number(value), about[1]))
+    return [tuple(str(cell) for cell in row) for row in rows]
+
+
+def _inequality_rows(
+    found: xr.Dataset, primitives: xr.Dataset, notes: _Notes
+) -> list[tuple[str, ...]]:
+    absent = json.loads(found["slack"].attrs["absent"])
+    rows = []
+    for name in found["inequality"].values:
+        one = found.sel(inequality=name)
+        if name in absent:
+            rows.append((name, "", "", notes.reference(absent[name]), ""))
+            continue
+        position = int(one["tightest_sample"])
+        sample = str(primitives["image"].values[position]) if position >= 0 else ""
+        sides = (_number(one[side]) for side in ("log10_left", "log10_right", "slack"))
+        rows.append((name, *sides, sample))
+    return rows
+
+
+def _outcome(found: xr.Dataset) -> str:
+    """How the check went that raised nothing."""
+    slack = found["slack"].dropna("inequality")
+    smallest = slack.isel(inequality=int(slack.argmin()))
+    return (
+        f"All {slack.size} inequalities that apply hold, to rounding. The smallest slack is "
+        f"{_number(smallest)} (`{smallest['inequality'].item()}`)."
+    )
+
+
+def _warnings(primitives: xr.Dataset, values: xr.Dataset) -> Iterable[str]:
+    total = primitives["singular_value"].size
+    dtype = primitives.attrs["dtype"]
+    if zero := int(values["zero_singular_values"]):
+        yield (
+            f"{zero} of {total} singular values are exactly zero, so the log volume is minus "
+            "infinity. That is so where outputs do not depend on the input, as behind a ReLU "
+            "that is off, or depend on each other."
+        )
+    if unresolved := int(values["unresolved_singular_values"]):
+        advice = "Measure with --dtype float64." if dtype == "float32" else "Do not rely on it."
+        yield (
+            f"{unresolved} of {total} singular values are smaller than {dtype} resolves: they are "
+            f"rounding, and the log volume rests on them. {advice}"
+        )
+    if without := int((primitives["input_norm"] == 0).sum()):
+        yield f"{without} inputs have norm 0; for these, bounds that divide by it say nothing."
+    undefined = [
+        name
+        for name, value in values.items()
+        if "absent" not in value.attrs and np.isnan(value.values).any()
+    ]
+    if undefined:
+        yield f"Not defined, because the Jacobian of a sample is zero: {', '.join(undefined)}."
+
+
+def _versions(attributes: dict) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in attributes["versions"].items())
+    return (
+        f"{attributes['source']}, commit {attributes['commit']}; {versions}, "
+        f"{attributes['images']['decoder']}; {attributes['machine']}, {attributes['threads']} "
+        "threads."
+    )
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table whose columns are aligned, so that it can be read as it is."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in [headings, *rows]]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    cells.insert(1, ["-" * width for width in widths])
+    lines = (
+        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in cells
+    )
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _number(value: xr.DataArray) -> str:
+    return f"{float(value):.6g}"
+
+
+def _decoded(value):
+    """An attribute as it was before provenance made it text."""
+    return json.loads(value) if isinstance(value, str) and value.startswith(("{", "[")) else value
