@@ -36,11 +36,13 @@ def test_real_images_to_figures(workflow):
         "figures": {
             "fig1": {"study": "vgg10_cifar10", "compare": "learning_rate", "fixed": 20},
             "figE8": {"study": "mlp_fashionmnist", "compare": "learning_rate", "fixed": 20},
+            "figS3": {"studies": ["mlp_fashionmnist", "vgg10_cifar10"]},
         },
+        "claims": {"vgg10": "vgg10_cifar10", "mlp": "mlp_fashionmnist"},
     }
     workflow.succeed("--cores", "2")
     results = workflow.folder / "results/small"
-    for figure in ("fig1", "figE8"):
+    for figure in ("fig1", "figE8", "figS3"):
         assert (results / f"figures/{figure}.png").stat().st_size > 50_000
         assert (results / f"figures/{figure}.pdf").stat().st_size > 10_000
     mlp = xr.load_dataset(results / "measurements/mlp_fashionmnist_lr0.1_bs20_seed0.nc")
@@ -49,3 +51,8 @@ def test_real_images_to_figures(workflow):
     assert vgg["train_loss"][-1] < vgg["train_loss"][0]
     assert dict(vgg.sizes)["parameter"] == 14
     assert (vgg["sample_count"].sel(sample_set=["train", "test"]) == 100).all()
+    analysed = xr.load_dataset(results / "analysis/mlp_fashionmnist_lr0.1_bs20_seed0.nc")
+    assert (analysed["slack"] > 0).all()
+    analysed = xr.load_dataset(results / "analysis/vgg10_cifar10_lr0.1_bs20_seed0.nc")
+    assert (analysed["slack"].sel(inequality=["unshared_a_u", "unshared_u_v", "eq11"]) > 0).all()
+    assert (analysed["hessian_gap"] == 0).all()
