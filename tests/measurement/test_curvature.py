@@ -55,8 +55,54 @@ def test_a_tanh_network_has_curvature_and_a_relu_network_has_none():
 def test_piecewise_linear_networks_need_no_estimate(name):
     model, inputs = network(name, torch.float32)
     found = curvature(model, inputs, _targets(model, inputs))
-    assert found.attrs["curvature_method"] == "exact"
+    assert found["residual_curvature"].attrs["method"] == "exact"
     assert (found["residual_curvature"] == 0).all()
+
+
+class Product(nn.Module):
+    """tanh(x W), without a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(6, 4).double())
+
+    def forward(self, x):
+        return torch.tanh(x @ self.w)
+
+
+def test_networks_without_layers():
+    model, inputs = Product().eval(), torch.randn(5, 6).double()
+    targets = _targets(model, inputs)
+    expected = dense_hessian_trace(model, inputs, lambda f: _quadratic(f, targets))
+    assert float(_trace(model, inputs, targets)["hessian_trace"]) == pytest.approx(expected)
+
+
+def test_modules_without_curvature_need_no_estimate():
+    """Batch normalisation in eval mode is linear in its parameters."""
+    layers = [nn.Conv2d(2, 40, 3), nn.BatchNorm2d(40), nn.ReLU(), nn.Flatten(), nn.Linear(640, 3)]
+    model = nn.Sequential(*layers).double().eval()
+    inputs = torch.randn(4, 2, 6, 6).double()
+    found = curvature(model, inputs, _targets(model, inputs), exact_products=0)
+    assert (found["residual_curvature"] == 0).all()
+    assert (found["residual_curvature_standard_error"] == 0).all()
+
+
+def test_a_layer_that_is_dead_for_some_samples_changes_no_probe():
+    """The second chunk has curvature in fewer layers than the first."""
+    torch.manual_seed(0)
+    layers = [nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 5), nn.Tanh()]
+    model = nn.Sequential(*layers, nn.Linear(5, 3)).double().eval()
+    inputs = torch.randn(6, 4).double()
+    with torch.no_grad():
+        model[0].weight[:, 0] = 100.0
+        model[2].weight.abs_()
+        inputs[:3, 0], inputs[3:, 0] = -10.0, 0.01
+    targets = _targets(model, inputs)
+    whole, halves = (
+        curvature(model, inputs, targets, exact_products=0, chunk_size=size) for size in (6, 3)
+    )
+    assert (whole["residual_curvature"] != 0).any()
+    xr.testing.assert_allclose(whole, halves, rtol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +115,10 @@ def test_the_interval_of_the_estimate_covers_the_trace(architecture):
     covered = 0
     for seed in range(100):
         found = curvature(model, inputs, targets, exact_products=0, probes=30, seed=seed)
-        assert found.attrs["curvature_method"] == f"30 random probes for each sample, seed {seed}"
+        assert (
+            found["residual_curvature"].attrs["method"]
+            == f"30 random probes for each sample, seed {seed}"
+        )
         errors = found["residual_curvature_standard_error"]
         error = float(np.sqrt((errors**2).sum())) / SAMPLES
         assert error > 0
@@ -144,6 +193,25 @@ def test_refused(targets, options, message):
     model, inputs = network("mlp-tanh", torch.float32)
     with pytest.raises(MeasurementError, match=message):
         curvature(model, inputs, targets, **options)
+
+
+class Gate(nn.Module):
+    """The root of a parameter times zero has no derivative."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.p = nn.Linear(3, 2), nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return torch.tanh(self.layer(x)) + torch.sqrt((x[:, :1] > 0) * self.p)
+
+
+def test_derivatives_that_are_not_finite_are_refused():
+    inputs = torch.tensor([[1.0, 2, 3], [-1, 2, 3]])
+    with pytest.raises(MeasurementError, match=r"parameter Jacobian holds values that are not"):
+        flatness.measure(Gate().eval(), inputs)
+    with pytest.raises(MeasurementError, match=r"second derivatives hold values that are not"):
+        curvature(Gate().eval(), inputs, torch.ones(2, 2))
 
 
 def test_a_network_that_has_one_derivative_only_is_refused():

@@ -9,7 +9,9 @@ from torch import nn
 
 import flatness
 from architectures import ARCHITECTURES, network
-from flatness.measurement.operator_norm import operator_norm
+from flatness.analysis.bounds import bounds, check
+from flatness.measurement.operator_norm import _block_norms, operator_norm
+from reference import dense_jacobians
 
 SEQUENTIAL = [
     *("mlp-tanh", "mlp-relu-in-place", "vgg10-8x8", "strided-convolution", "grouped-convolution"),
@@ -82,10 +84,17 @@ def test_a_layers_term_is_that_through_the_layer_alone():
 @pytest.mark.parametrize(
     ("architecture", "layers", "others"),
     [
-        ("shared-weights", ["tied", "head"], ["inner"]),
+        ("shared-weights", ["tied", "head"], ["inner", "tied.weight"]),
         ("transposed-convolution", ["2"], ["0"]),
         ("weight-normalised", None, ["0"]),
         ("hooked", None, ["0"]),
+        ("tied-modules", ["one", "two", "head"], []),
+        ("lstm", ["1.head"], ["0.weight_hh_l0", "0.weight_ih_l0"]),
+        (
+            "attention",
+            ["embed", "mix", "head"],
+            ["attention.in_proj_weight", "attention.out_proj.weight", "position"],
+        ),
         ("mlp-tanh", ["0", "2", "4"], []),
     ],
 )
@@ -94,6 +103,81 @@ def test_layers_without_terms_are_named(architecture, layers, others):
     assert json.loads(measured["layer_operator_norm"].attrs["left_out"]) == others
     if layers is not None:
         assert list(measured["layer"].values) == layers
+
+
+def test_weights_used_by_functions_are_left_out():
+    """Also beside a call of their own layer, with positional arguments or without."""
+
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = (nn.Linear(4, 4) for _ in range(3))
+
+        def forward(self, x):
+            x = torch.tanh(nn.functional.linear(x, self.a.weight, self.a.bias))
+            x = torch.tanh(self.b(x) + self.b(input=2 * x))
+            return self.c(x)
+
+    measured = flatness.measure(Functional().eval(), torch.randn(3, 4))
+    others = json.loads(measured["layer_operator_norm"].attrs["left_out"])
+    assert others == ["a.weight", "b.weight"]
+    assert np.isnan(flatness.quantities(measured)["nmls"])
+
+
+def test_layers_that_return_no_tensor_can_be_measured():
+    class Pair(nn.Linear):
+        def forward(self, x):
+            return super().forward(x), x
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pair, self.head = Pair(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.head(self.pair(x)[0])
+
+    measured = flatness.measure(Model().eval(), torch.randn(3, 4))
+    assert json.loads(measured["layer_operator_norm"].attrs["left_out"]) == ["pair.weight"]
+
+
+def test_hooks_on_every_module_leave_no_layer_plain():
+    """Such a hook may change what the layers return."""
+    model, inputs = network("mlp-tanh", torch.float64)
+
+    def double(module, _arguments, output):
+        return 2 * output if isinstance(module, nn.Linear) else None
+
+    handle = nn.modules.module.register_module_forward_hook(double)
+    try:
+        measured = flatness.measure(model, inputs)
+        _, K = dense_jacobians(model, inputs)
+    finally:
+        handle.remove()
+    assert measured.sizes["layer"] == 0
+    expected = torch.stack([k.square().sum((1, 2)) for k in K.values()], 1)
+    assert np.allclose(measured["parameter_gradient_sq_norm"], expected, rtol=1e-10)
+
+
+def test_tiny_derivatives_are_not_lost_in_float32():
+    """Their squares are no float32 numbers."""
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2)).eval()
+    with torch.no_grad():
+        model[2].weight *= 1e-25
+    inputs = torch.randn(3, 1, 4, 4)
+    single = flatness.measure(model, inputs)
+    double = flatness.measure(model.double(), inputs.double())
+    for name in ("layer_output_gradient_sq_norm", "parameter_gradient_sq_norm"):
+        assert np.allclose(single[name], double[name], rtol=1e-4, atol=0), name
+    check(bounds(single), "tiny")
+
+
+def test_operator_norm_takes_little_memory():
+    """A layer with many channels on a large image: all blocks at once would take 200 MiB."""
+    module = nn.Conv2d(96, 96, 3, padding=1, bias=False)
+    blocks = list(_block_norms(module, module.weight.detach().double(), [48, 48]))
+    assert len(blocks) > 5
+    assert max(len(norms.flatten()) for norms in blocks) * 96**2 * 16 <= 2**25
 
 
 def test_eq_4_holds_where_it_is_said_to_and_only_there():

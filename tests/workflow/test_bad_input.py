@@ -104,6 +104,10 @@ REFUSED = {
         _set("figures", "figD5", {"study": "mlp", "seeds": [0, 7]}),
         r"figures\.figD5\.seeds = 7 is no seed of study 'mlp'\. Allowed: 0, 1\.",
     ),
+    "figure of no seed": (
+        _set("figures", "figD5", {"study": "mlp", "seeds": []}),
+        r"figures\.figD5\.seeds is empty .*Allowed: at least one entry",
+    ),
     "figure of several studies, one unknown": (
         _set("figures", "figS3", {"studies": ["mlp", "vgg"]}),
         r"figures\.figS3\.studies = 'vgg' is not a study\. Allowed: mlp",

@@ -65,6 +65,13 @@ def test_other_probes_measure_and_do_not_train(done):
     assert set(done.planned("--cores", "1")) == {"all", "total"} | MEASURED
 
 
+def test_claims_on_the_other_network_are_judged_anew(done):
+    """The same files as before, but in another role."""
+    done.config["claims"] = {"vgg10": "mlp"}
+    planned = done.planned("--cores", "1")
+    assert planned == {"judge_claims": 1, "describe_results": 1, "all": 1, "total": 3}
+
+
 def test_a_middle_layer_measures_that_layer_only(done):
     done.study["middle_layers"] = ["3"]
     planned = done.planned("--cores", "1")

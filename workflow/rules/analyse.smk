@@ -92,6 +92,7 @@ rule judge_claims:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
+        studies=settings.claims.model_dump(),
         interpolation_accuracy=settings.analysis.interpolation_accuracy,
         confidence=settings.analysis.confidence,
         draws=settings.analysis.bootstrap_draws,

@@ -31,6 +31,11 @@ rule describe_results:
             "prepare_dataset": expand(rules.prepare_dataset.benchmark, dataset=DATASETS),
             "train_run": expand(rules.train_run.benchmark, run=RUNS),
             "measure_run": expand(rules.measure_run.benchmark, run=RUNS),
+            "measure_layer": [
+                rules.measure_layer.benchmark.format(run=run, layer=layer)
+                for run, layers in MIDDLE_LAYERS.items()
+                for layer in layers
+            ],
             "analyse_run": expand(rules.analyse_run.benchmark, run=RUNS),
         },
         code=stages.describing_code(),

@@ -16,8 +16,8 @@ because the Frobenius norm of a product is at most the spectral norm of one fact
 the Frobenius norm of the other. The mean over samples gives MLS <= U, and the mean of
 squares U <= V = ||T||_2 sqrt(1/n sum ||df_i/dz||_F^2). df/dz is the gradient with respect
 to a bias of its own at every entry of z, so ||df/dz||_F^2 is the share in the sharpness of
-a network whose first layer does not share its bias between positions. For a linear first
-layer U is B, since there ||df/dz||_F = ||K^W||_F / ||x||_2.
+a network whose first layer does not share its bias between positions. For a first layer of
+which Eq. 4 holds U is B, since there ||df/dz||_F = ||K^W||_F / ||x||_2 (unless x = 0).
 
 **NMLS** is the sum over all linear layers and convolutions l of the mean of
 ||df/dx^l||_2 (see the bound in `flatness.analysis.bounds`).

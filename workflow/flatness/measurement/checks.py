@@ -9,6 +9,12 @@ from torch import Tensor, nn
 from flatness.errors import MeasurementError
 from flatness.measurement.tracing import Trace
 
+# What the forward or backward of somebody's network may raise.
+_RAISED = (
+    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError),
+    ArithmeticError,
+)
+
 
 @contextmanager
 def refusing_failures(verb: str) -> Iterator[None]:
@@ -24,7 +30,7 @@ def refusing_failures(verb: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, ValueError, TypeError) as error:
+    except _RAISED as error:
         reason = str(error).strip().splitlines()
         raise MeasurementError(
             f"model: cannot be called or {verb} on these inputs "

@@ -5,7 +5,7 @@ For L = 1/(2n) sum_i ||f(x_i) - y_i||^2 (Eq. 2) and residuals r_i = f(x_i) - y_i
     Tr d^2L/dtheta^2 = S + 1/n sum_i rho_i,   rho_i = sum_j r_ij Tr d^2f_j(x_i)/dtheta^2.
 
 S is exact (see `sweep`); here are the rho_i. Parameters are taken in blocks, one for each
-layer, since only diagonal blocks enter a trace. Within layer l, which computes
+module, since only diagonal blocks enter a trace. Within layer l, which computes
 z_t = W a_t + b at positions t, a change U of W and u of b changes z_t by U a_t + u, so
 that with g_i = r_i . f(x_i), r_i held fixed,
 
@@ -37,7 +37,14 @@ from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.checks import check_network_and_inputs, check_output, refusing_failures
 from flatness.measurement.layers import by_position
-from flatness.measurement.tracing import FrozenNetwork, Layer, graph_nodes, layers_of, twin_of
+from flatness.measurement.tracing import (
+    FrozenNetwork,
+    Layer,
+    graph_nodes,
+    layers_of,
+    leaf_edges,
+    twin_of,
+)
 from flatness.measurement.unchanged import exact_arithmetic
 
 
@@ -64,8 +71,7 @@ def curvature(
         probes: random probes of each sample where the exact way is too long, at least 2.
         exact_products: the exact way is taken up to this number of products of a Hessian and
             a vector: one for each unit of a linear layer, and one for each entry of the
-            parameters of convolutions and all other layers. Layers whose products vanish
-            need none.
+            parameters of convolutions and all other modules.
         seed: of the probes; torch's generators are left as they were.
         chunk_size: as for `measure`; estimates do not depend on it.
 
@@ -77,7 +83,7 @@ def curvature(
           error of the mean over samples is the root of the sum of squares over n.
         - residual_norm: ||f(x) - y||_2.
 
-        The attribute `curvature_method` of the Dataset says how they were found.
+        The attribute `method` of residual_curvature says how it was found.
 
     Raises:
         MeasurementError: as for `measure`; targets of another shape, dtype or device, or not
@@ -103,23 +109,26 @@ def curvature(
         for start in range(0, len(inputs), chunk_size):
             here = slice(start, start + chunk_size)
             chunk = _Chunk(network, inputs[here], targets[here], start)
-            products = chunk.products()
-            exact = products <= exact_products
+            exact = chunk.is_flat() or chunk.products() <= exact_products
             how = "exact" if exact else f"{probes} random probes for each sample, seed {seed}"
             estimates = chunk.exact() if exact else chunk.estimates(probes, seed)
             parts.append((estimates, chunk.residual.detach().double().norm(dim=1), how))
+    if not all(estimates.isfinite().all() for estimates, _, _ in parts):
+        raise MeasurementError(
+            "model: its second derivatives hold values that are not finite. Allowed: a network "
+            "that is twice differentiable at the samples. Look for overflow, or for roots and "
+            "quotients at 0."
+        )
     per_sample = {
         "residual_curvature": torch.cat([e.mean(1) for e, _, _ in parts]),
         "residual_curvature_standard_error": torch.cat([_standard_error(e) for e, _, _ in parts]),
         "residual_norm": torch.cat([norm for _, norm, _ in parts]),
     }
-    return annotate(
-        xr.Dataset(
-            {name: ("sample", values.cpu().numpy()) for name, values in per_sample.items()},
-            attrs={"curvature_method": "; ".join(sorted({how for _, _, how in parts}))},
-        ),
-        PRIMITIVES,
+    dataset = xr.Dataset(
+        {name: ("sample", values.cpu().numpy()) for name, values in per_sample.items()}
     )
+    dataset["residual_curvature"].attrs["method"] = "; ".join(sorted({how for *_, how in parts}))
+    return annotate(dataset, PRIMITIVES)
 
 
 def _check_targets(inputs: Tensor, targets: Tensor) -> None:
@@ -194,55 +203,68 @@ class _Chunk:
         # Differentiable, or functions with one derivative only would leave no trace.
         self.residual = (trace.output - targets).detach().requires_grad_()
         owners = [layer for layer in layers if layer.names]
-        gradients = torch.autograd.grad(
+        gradients = owners and torch.autograd.grad(
             (trace.output * self.residual).sum(),
             [layer.call.edge for layer in owners],
             create_graph=True,
             allow_unused=True,
         )
-        blocks = [
+        self.blocks = [
             _Block(layer, gradient)
             for layer, gradient in zip(owners, gradients, strict=True)
             if gradient is not None
         ]
-        _refuse_single_derivatives([block.gradient for block in blocks])
-        self.blocks = [block for block in blocks if self._is_curved(block)]
+        _refuse_single_derivatives([block.gradient for block in self.blocks])
+        self.curved = [block for block in self.blocks if self._is_curved(block)]
         closed = {name for layer in owners for name in layer.names.values()}
-        self.rest = [leaf for name, leaf in network.leaves.items() if name not in closed]
+        on_the_way = {id(leaf) for leaf in leaf_edges(trace.output)}
+        # The parameters of one module are a block, as those of a layer are.
+        self.rest: dict[str, list[Tensor]] = {}
+        for name, leaf in network.leaves.items():
+            if name not in closed and id(leaf) in on_the_way:
+                self.rest.setdefault(name.rpartition(".")[0], []).append(leaf)
 
     def products(self) -> int:
-        """How many products the exact way takes."""
-        of_rest = sum(leaf.numel() for leaf in self.rest)
+        """How many products the exact way takes, at most."""
+        of_rest = sum(leaf.numel() for leaves in self.rest.values() for leaf in leaves)
         return of_rest + sum(
             _units(block) if _at_one_position(block) else _entries(block.layer)
             for block in self.blocks
         )
 
+    def is_flat(self) -> bool:
+        """Whether nothing is left to be computed."""
+        return not (self.curved or self.rest)
+
     def exact(self) -> Tensor:
         """(n, 1) float64: the curvature of each sample."""
         total = torch.zeros(len(self.inputs), dtype=torch.float64, device=self.inputs.device)
-        for block in self.blocks:
+        for block in self.curved:
             for change, factor in _unit_changes(block):
                 total += factor * block.quadratic(change)
-        if self.rest:
-            total += self._rest(lambda _, count: torch.eye(count)).sum(1)
+        for leaves in self.rest.values():
+            directions = torch.eye(sum(leaf.numel() for leaf in leaves))
+            for i in range(len(total)):
+                total[i] += self._quadratic_of_rest(i, leaves, directions).sum()
         return total[:, None]
 
     def estimates(self, probes: int, seed: int) -> Tensor:
         """(n, probes) float64: one estimate of the curvature of each sample from each probe."""
         n = len(self.inputs)
         total = torch.zeros(n, probes, dtype=torch.float64, device=self.inputs.device)
-        for number, block in enumerate(self.blocks):
+        for block in self.curved:
             count = _units(block) if _at_one_position(block) else _entries(block.layer)
-            generators = [_generator(seed, self.first + i, number) for i in range(n)]
+            generators = [_generator(seed, self.first + i, block.layer.name) for i in range(n)]
             for k in range(probes):
                 signs = torch.stack([_signs(generator, count) for generator in generators])
                 change, factor = _random_change(block, signs.to(block.gradient))
                 total[:, k] += factor * block.quadratic(change)
-        if self.rest:
-            total += self._rest(
-                lambda i, count: _signs(_generator(seed, i, -1), probes * count).reshape(probes, -1)
-            )
+        for module, leaves in self.rest.items():
+            count = sum(leaf.numel() for leaf in leaves)
+            for i in range(n):
+                generator = _generator(seed, self.first + i, module)
+                signs = _signs(generator, probes * count).reshape(probes, count)
+                total[i] += self._quadratic_of_rest(i, leaves, signs)
         return total
 
     def _is_curved(self, block: _Block) -> bool:
@@ -250,39 +272,40 @@ class _Chunk:
         change = torch.randn(block.gradient.shape, generator=generator, dtype=torch.float64)
         return bool(block.product(change.to(block.gradient)).any())
 
-    def _rest(self, directions) -> Tensor:
-        """(n, directions): quadratic forms in the parameters without a closed form.
+    def _quadratic_of_rest(self, i: int, leaves: list[Tensor], directions: Tensor) -> Tensor:
+        """(directions,) float64: quadratic forms of one sample in parameters of one module.
 
         Args:
-            directions: from a sample's position and the number of entries of these
-                parameters to (directions, entries).
+            i: the sample.
+            leaves: the parameters.
+            directions: (directions, entries of all of them).
         """
-        rows = []
-        sizes = [leaf.numel() for leaf in self.rest]
-        for i, residual in enumerate(self.residual):
-            output = self.network(self.inputs[i : i + 1].clone().requires_grad_())[0]
-            gradients = torch.autograd.grad(
-                output @ residual,
-                self.rest,
-                create_graph=True,
+        output = self.network(self.inputs[i : i + 1].clone().requires_grad_())[0]
+        gradients = torch.autograd.grad(
+            output @ self.residual[i],
+            leaves,
+            create_graph=True,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        _refuse_single_derivatives([flat])
+
+        def product(direction: Tensor) -> Tensor:
+            products = torch.autograd.grad(
+                flat @ direction,
+                leaves,
+                retain_graph=True,
                 allow_unused=True,
                 materialize_grads=True,
             )
-            flat = torch.cat([gradient.flatten() for gradient in gradients])
-            _refuse_single_derivatives([flat])
-            row = []
-            for direction in directions(self.first + i, sum(sizes)).to(flat):
-                products = torch.autograd.grad(
-                    flat @ direction,
-                    self.rest,
-                    retain_graph=True,
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
-                product = torch.cat([p.flatten() for p in products])
-                row.append(direction.double() @ product.double())
-            rows.append(torch.stack(row))
-        return torch.stack(rows)
+            return torch.cat([p.flatten() for p in products])
+
+        generator = torch.Generator().manual_seed(0)
+        anywhere = torch.randn(flat.shape, generator=generator, dtype=torch.float64).to(flat)
+        if not product(anywhere).any():
+            return torch.zeros(len(directions), dtype=torch.float64, device=flat.device)
+        return torch.stack([d.double() @ product(d).double() for d in directions.to(flat)])
 
 
 def _refuse_single_derivatives(gradients: list[Tensor]) -> None:
@@ -357,9 +380,9 @@ def _change_of_parameters(block: _Block, entries: Tensor) -> Tensor:
     return change.transpose(2, 3).reshape(gradient.shape)
 
 
-def _generator(seed: int, sample: int, block: int) -> torch.Generator:
-    """One for each sample and block, so that estimates do not depend on the chunk size."""
-    digest = hashlib.sha256(f"{seed} {sample} {block}".encode()).digest()
+def _generator(seed: int, sample: int, module: str) -> torch.Generator:
+    """One for each sample and module, so that estimates do not depend on the chunk size."""
+    digest = hashlib.sha256(f"{seed} {sample} {module}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
 
 

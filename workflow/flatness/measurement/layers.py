@@ -83,7 +83,13 @@ def by_position(module: nn.Module, layer_input: Tensor) -> Tensor:
 
 def sum_of_squares(values: Tensor) -> Tensor:
     """(n,) float64: the sum of squares of everything that belongs to each sample."""
-    return torch.linalg.vector_norm(values.flatten(1), dim=1).double().square()
+    values = values.flatten(1)
+    norms = torch.linalg.vector_norm(values, dim=1).double()
+    # Outside of this range squares may leave that of float32; the conversion of all would be slow.
+    unsafe = (norms < 1e-15) | (norms > 1e15)
+    if unsafe.any():
+        norms[unsafe] = torch.linalg.vector_norm(values[unsafe].double(), dim=1)
+    return norms.square()
 
 
 def _rows(tensor: Tensor) -> Tensor:

@@ -77,8 +77,9 @@ def measure(
           gradient with respect to a bias of its own at every entry of the layer's output.
         - layer_operator_norm (layer): spectral norm of x^l -> z^l, float64; an upper bound of
           it for convolutions. Its attribute `input_layer` names the layer that reads the
-          inputs, `absent` says why there is none, and `left_out` lists linear layers and
-          convolutions that have no terms (as JSON).
+          inputs, `absent` says why there is none, and `left_out` lists linear maps on the way
+          to the output that have no terms: layers that are called several times or otherwise,
+          and weights used in other ways (as JSON).
         - layer_eq4_holds (layer): 1 where ||df/dW^l||_F = ||df/dz^l||_F ||x^l||_2: a linear
           layer at one position whose weight is used nowhere else.
 

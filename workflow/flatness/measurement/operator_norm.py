@@ -12,11 +12,15 @@ Padding that repeats entries of the input multiplies the norm by at most the roo
 how often an entry is repeated.
 """
 
-from math import prod, sqrt
+from collections.abc import Iterator
+from math import pi, sqrt
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+# Bounds the blocks that are held together, in bytes.
+_BLOCK_BYTES = 2**25
 
 
 def operator_norm(module: nn.Module, weight: Tensor, input_shape: tuple[int, ...]) -> float:
@@ -45,14 +49,39 @@ def operator_norm(module: nn.Module, weight: Tensor, input_shape: tuple[int, ...
             )
             spatial[-1 - axis] = entries.numel()
             repeated *= int(entries.long().flatten().bincount().max())
-    # Kernel entries stand apart by the dilation, then zeros up to the torus.
+    largest = max(float(norms.max()) for norms in _block_norms(module, W, spatial))
+    return largest * sqrt(repeated)
+
+
+def _block_norms(module: nn.Module, weight: Tensor, spatial: list[int]) -> Iterator[Tensor]:
+    """Spectral norms of the Fourier blocks, for a bounded number of frequencies at a time.
+
+    Args:
+        module: the convolution.
+        weight: (channels out, channels in / groups, *kernel), float64.
+        spatial: the input's extents.
+    """
     spans = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]
     torus = [extent + span for extent, span in zip(spatial, spans, strict=True)]
-    spread = W.new_zeros(*W.shape[:2], *torus)
-    where = [slice(0, span + 1, d) for span, d in zip(spans, module.dilation, strict=True)]
-    spread[(..., *where)] = W
-    blocks = torch.fft.rfftn(spread, dim=list(range(2, spread.ndim)))
-    blocks = blocks.reshape(module.groups, -1, W.shape[1], prod(blocks.shape[2:]))
-    blocks = blocks.permute(0, 3, 1, 2)
-    gram = blocks.mH @ blocks if blocks.shape[2] > blocks.shape[3] else blocks @ blocks.mH
-    return sqrt(float(torch.linalg.eigvalsh(gram)[..., -1].max().clamp_min(0)) * repeated)
+    # (kernel entries, axes), in steps of the torus.
+    places = torch.cartesian_prod(
+        *(d * torch.arange(k) for d, k in zip(module.dilation, module.kernel_size, strict=True))
+    ).reshape(-1, len(spatial))
+    # Blocks at opposite frequencies are complex conjugates: half of one axis is enough.
+    halves = [*torus[:-1], torus[-1] // 2 + 1]
+    frequencies = (
+        torch.cartesian_prod(
+            *(
+                2 * pi * torch.arange(half) / extent
+                for half, extent in zip(halves, torus, strict=True)
+            )
+        )
+        .reshape(-1, len(spatial))
+        .double()
+    )
+    kernel = weight.reshape(module.groups, -1, weight.shape[1], len(places)).to(torch.complex128)
+    for some in frequencies.split(max(1, _BLOCK_BYTES // (16 * weight.shape[0] * weight.shape[1]))):
+        waves = torch.exp(-1j * (places.double() @ some.T))
+        blocks = (kernel @ waves).permute(0, 3, 1, 2)
+        gram = blocks.mH @ blocks if blocks.shape[2] > blocks.shape[3] else blocks @ blocks.mH
+        yield torch.linalg.eigvalsh(gram)[..., -1].clamp_min(0).sqrt()

@@ -93,7 +93,7 @@ def measure_run(
         coords="minimal",
         compat="equals",
         join="exact",
-        combine_attrs="override",
+        combine_attrs=_united,
     ).assign(_training_curve(run, len(measured), minibatch_window))
     dataset_of_run = dataset_of_run.assign_coords(
         iteration=("checkpoint", iterations),
@@ -175,9 +175,19 @@ def _measure_checkpoint(
         coords="minimal",
         compat="equals",
         join="exact",
-        combine_attrs="override",
+        combine_attrs=_united,
     )
     return together.assign(misclassified_total=((), len(wrong)))
+
+
+def _united(attributes: list[dict], context: Any = None) -> dict:
+    """The attributes of the parts: those they share, and all that is said where they differ."""
+    names = dict.fromkeys(name for each in attributes for name in each)
+    return {
+        name: values[0] if len(values) == 1 else "; ".join(map(str, values))
+        for name in names
+        for values in [list(dict.fromkeys(each[name] for each in attributes if name in each))]
+    }
 
 
 def _training_curve(

@@ -50,7 +50,7 @@ class Sweep:
         singular_values: (n, N) float64 on the CPU, of the input Jacobian, decreasing.
         sq_norms: (n,) float64 by name of the parameter, summed over outputs.
         layers: the terms of each linear layer and convolution, by its name.
-        left_out: linear layers and convolutions that have no terms.
+        left_out: linear maps on the way to the output that have no terms.
         input_layer: name of the layer that reads the inputs, or None.
     """
 
@@ -133,12 +133,19 @@ def sweep(network: FrozenNetwork, trace: Trace, twin: Trace) -> Sweep:
     rest = [name for name in parameters if name not in closed]
     if rest:
         sq_norms |= per_sample_sq_norms(network, trace.inputs.detach(), rest)
+    for what in (*sq_norms.values(), output_gradients):
+        if not what.isfinite().all():
+            raise MeasurementError(
+                "model: its parameter Jacobian holds values that are not finite. Allowed: a "
+                "network that is differentiable at the samples. Look for overflow, or for roots "
+                "and quotients at 0."
+            )
     return Sweep(
         output.detach(),
         values,
         sq_norms,
         terms,
-        left_out(trace, layers),
+        left_out(network, trace, layers),
         first.name if first else None,
     )
 

@@ -130,8 +130,9 @@ class FrozenNetwork:
         calls: dict[str, list[Call]] = {}
         linear_maps: dict[str, list[Node]] = {}
         handles = []
+        plain = not _hooks_on_every_module()
         for name, module in self.model.named_modules():
-            if _is_plain(module):
+            if plain and _is_plain(module):
                 handles.append(module.register_forward_pre_hook(_own_view_of_input))
                 handles.append(module.register_forward_hook(_recorder(calls.setdefault(name, []))))
             if isinstance(module, LINEAR_MAPS):
@@ -228,19 +229,30 @@ def layers_of(network: FrozenNetwork, trace: Trace, twin: Trace) -> list[Layer]:
     return layers
 
 
-def left_out(trace: Trace, layers: list[Layer]) -> list[str]:
-    """Linear layers and convolutions on the way to the output that are not among `layers`.
+def left_out(network: FrozenNetwork, trace: Trace, layers: list[Layer]) -> list[str]:
+    """Linear maps on the way to the output that are not among `layers`.
 
-    They are called several times, hooked, of another class, or do not read samples along
-    the first axis.
+    Named are layers that are called several times, hooked, of another class, or do not read
+    samples along the first axis, and weights (parameters with two axes or more) that enter the
+    output outside of `layers`, as in recurrent layers, attention and functional calls.
     """
     found = {layer.name for layer in layers}
     on_the_way = set(graph_nodes(trace.output))
-    return [
+    modules = [
         name
         for name, nodes in trace.linear_maps.items()
         if name not in found and not on_the_way.isdisjoint(nodes)
     ]
+    uses = Counter(id(leaf) for leaf in leaf_edges(trace.output))
+    uses.subtract(id(layer.weight) for layer in layers)
+    weights = [
+        name
+        for name, leaf in network.leaves.items()
+        if leaf.ndim >= 2
+        and uses[id(leaf)] > 0
+        and not any(name.startswith(f"{module}.") for module in modules)
+    ]
+    return modules + weights
 
 
 def input_layer(trace: Trace, layers: list[Layer]) -> Layer | None:
@@ -281,6 +293,12 @@ def _is_plain(module: nn.Module) -> bool:
     return type(module) in KINDS and "forward" not in vars(module) and not any(hooks)
 
 
+def _hooks_on_every_module() -> bool:
+    """Whether hooks are registered that torch calls for all modules."""
+    kinds = ("forward_hooks", "forward_pre_hooks", "backward_hooks", "backward_pre_hooks")
+    return any(getattr(torch.nn.modules.module, f"_global_{kind}") for kind in kinds)
+
+
 def _own_view_of_input(_module: nn.Module, arguments: tuple) -> tuple | None:
     """Give a layer a view of its input that nothing else reads, differentiable in any case."""
     if len(arguments) != 1 or not arguments[0].is_floating_point():
@@ -290,8 +308,8 @@ def _own_view_of_input(_module: nn.Module, arguments: tuple) -> tuple | None:
 
 
 def _node_recorder(nodes: list[Node]):
-    def record(_module: nn.Module, _arguments: tuple, output: Tensor) -> None:
-        if output.requires_grad:
+    def record(_module: nn.Module, _arguments: tuple, output: Any) -> None:
+        if isinstance(output, Tensor) and output.requires_grad:
             nodes.append(get_gradient_edge(output).node)
 
     return record

@@ -154,7 +154,9 @@ class PairFigure(StudyFigure):
         default=PAIRED,
         min_length=2,
     )
-    seeds: tuple[int, ...] | None = key("Seeds of the runs shown; all, if left out.", default=None)
+    seeds: tuple[int, ...] | None = key(
+        "Seeds of the runs shown; all, if left out.", default=None, min_length=1
+    )
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
 
     def shows(self, run: "Run") -> bool:
