@@ -8,10 +8,28 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_addoption(parser):
+    """Refresh what a test compares with, where that is drawn."""
+    parser.addoption(
+        "--write-pictures", action="store_true", help="draw the pictures of docs/tutorial.md anew"
+    )
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
     return ROOT
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """One thread of torch, which many small operations need least time with on shared cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

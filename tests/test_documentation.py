@@ -41,5 +41,8 @@ def test_torch_and_torchvision_fit_together():
     assert kept.tolist() == [0]
 
 
-def test_the_readmes_example_of_an_own_network_runs(run_readme_section):
-    assert run_readme_section("A network of your own") == 5
+def test_the_readmes_example_of_an_own_network_runs(
+    run_readme_section, one_thread, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert run_readme_section("A network of your own") == 21

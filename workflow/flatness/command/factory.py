@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from flatness.errors import MeasurementError, SettingsError
+from flatness.errors import FlatnessError, MeasurementError, SettingsError
 
 _FORMS = "package.module:function or path/to/file.py:function"
 
@@ -39,7 +39,7 @@ def find_factory(place: str) -> Callable[..., Any]:
         raise SettingsError(f"FACTORY {place}. Allowed: {_FORMS}. Correct it.")
     if source.endswith(".py") and not Path(source).is_file():
         raise SettingsError(f"FACTORY {place}: no file {source}. Allowed: {_FORMS}. Correct it.")
-    with _naming(f"FACTORY {place}", "importing it", "Import it"):
+    with naming_failures(f"FACTORY {place}", "importing it", "Import it"):
         module = _from_file(Path(source)) if source.endswith(".py") else _from_name(source)
     factory = getattr(module, name, None)
     if not callable(factory):
@@ -68,16 +68,41 @@ def build(
     """
     with (
         torch.random.fork_rng(devices=[]),
-        _naming(f"FACTORY {place}", "calling it", "Call it"),
+        naming_failures(f"FACTORY {place}", "calling it", "Call it"),
     ):
         torch.default_generator.manual_seed(seed)
         network = factory(**arguments)
     if not isinstance(network, nn.Module):
         raise MeasurementError(
-            f"FACTORY {place}: returned a {type(network).__name__}. Allowed: a torch.nn.Module. "
-            "Return the network itself."
+            f"FACTORY {place}: returned an object of type {type(network).__name__}. Allowed: a "
+            "torch.nn.Module. Return the network itself."
         )
     return network
+
+
+@contextmanager
+def naming_failures(what: str, doing: str, advice: str) -> Iterator[None]:
+    """Turn what a user's code raises into one line.
+
+    Args:
+        what: whose code it is.
+        doing: what is done with it, before "raised".
+        advice: what the user can do to see where it fails.
+
+    Raises:
+        MeasurementError: in the place of any exception but those that have a line of their own;
+            running out of memory stays what it is.
+    """
+    try:
+        yield
+    except (FlatnessError, torch.OutOfMemoryError):
+        raise
+    except (Exception, SystemExit) as error:
+        lines = str(error).strip().splitlines()
+        raise MeasurementError(
+            f"{what}: {doing} raised {type(error).__name__}: {lines[0] if lines else ''}. "
+            f"Allowed: code that runs. {advice} yourself in Python to see where it fails."
+        ) from error
 
 
 def check_layer(network: nn.Module, layer: str | None) -> None:
@@ -108,9 +133,9 @@ def try_out(network: nn.Module, inputs: Tensor, place: str) -> None:
     images = inputs[:2]
     what = f"the network of FACTORY {place}"
     with (
-        torch.random.fork_rng(),
+        torch.random.fork_rng([images.device] if images.is_cuda else []),
         torch.no_grad(),
-        _naming(what, f"calling it on inputs of shape {tuple(images.shape)}", "Call it"),
+        naming_failures(what, f"calling it on inputs of shape {tuple(images.shape)}", "Call it"),
     ):
         network(images)
 
@@ -122,19 +147,6 @@ def source_digest(factory: Callable[..., Any]) -> str:
         return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()
     except (OSError, TypeError, ValueError):
         return "unknown"
-
-
-@contextmanager
-def _naming(what: str, doing: str, do: str) -> Iterator[None]:
-    """Turn any exception of the user's code into one line."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        lines = str(error).strip().splitlines()
-        raise MeasurementError(
-            f"{what}: {doing} raised {type(error).__name__}: {lines[0] if lines else ''}. "
-            f"Allowed: code that runs. {do} yourself in Python to see where it fails."
-        ) from error
 
 
 def _from_file(file: Path) -> ModuleType:

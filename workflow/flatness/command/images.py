@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import PIL
@@ -106,11 +107,18 @@ def _chosen(folder: str, samples: int | None) -> tuple[tuple[str, ...], int]:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
             if name.lower().endswith(ENDINGS) and not name.startswith("."):
                 yield Path(parent, name).relative_to(folder).as_posix()
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DatasetError(
+        f"{error.filename}: cannot be read ({error.strerror}). Allowed: folders that you may read. "
+        "Change its permissions, or remove it."
+    ) from None
 
 
 def _content(file: Path) -> bytes:
@@ -138,8 +146,8 @@ def _decode(file: Path, content: bytes, channels: int, size: Sequence[int] | Non
                 raise ValueError(f"mode {mode} is not read")
             if _CHANNELS[mode] != channels:
                 raise DatasetError(
-                    f"{file}: has {_CHANNELS[mode]} channels (mode {mode}). Allowed: {channels}, "
-                    "as --channels says. Convert it, or change --channels."
+                    f"{file}: its number of channels is {_CHANNELS[mode]} (mode {mode}). Allowed: "
+                    f"{channels}, as --channels says. Convert it, or change --channels."
                 )
             image = image.convert(_MODES[channels])
             if size is not None:

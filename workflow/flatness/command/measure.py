@@ -11,8 +11,15 @@ import xarray as xr
 from torch import Tensor, nn
 
 import flatness
-from flatness.command.factory import build, check_layer, find_factory, source_digest, try_out
-from flatness.command.images import Samples, read_samples
+from flatness.command.factory import (
+    build,
+    check_layer,
+    find_factory,
+    naming_failures,
+    source_digest,
+    try_out,
+)
+from flatness.command.images import read_samples
 from flatness.command.options import check, factory_arguments
 from flatness.command.summary import summary
 from flatness.command.weights import Weights, load_weights, read_weights
@@ -27,8 +34,8 @@ from flatness.storage import atomic_path, write_dataset
 def measure_images(options: Namespace) -> str:
     """Measure a network on a folder of images and write a netCDF file and a page.
 
-    Everything that can be known to fail is looked at before measuring starts. The page is
-    written before the netCDF file, so that where that is, both are.
+    Everything that can be known to fail is looked at before measuring starts. The page takes
+    its name last, so that where it is, both are.
 
     Args:
         options: of the command line, see `flatness.command.options`.
@@ -52,11 +59,7 @@ def measure_images(options: Namespace) -> str:
     network.to(getattr(torch, options.dtype))
     if weights is not None:
         load_weights(network, weights, options.factory)
-    network.eval().to(device)
-    inputs = samples.inputs.to(device)
-    try_out(network, inputs, options.factory)
-
-    primitives = _measure(network, inputs, options)
+    primitives = _measure(network.eval(), samples.inputs, device, options)
     primitives = primitives.assign_coords(image=("sample", np.array(samples.names, dtype=object)))
     primitives.attrs |= provenance(
         factory=options.factory,
@@ -114,12 +117,23 @@ def _device(options: Namespace) -> torch.device:
             "--device cuda: torch finds no usable GPU. Allowed here: cpu. Leave it out, or run "
             "where a GPU, its driver and a CUDA build of torch are present."
         )
-    return configure(options.device, torch.get_num_threads())
+    return configure(options.device, options.threads or torch.get_num_threads())
 
 
-def _measure(network: nn.Module, inputs: Tensor, options: Namespace) -> xr.Dataset:
+def _measure(
+    network: nn.Module, inputs: Tensor, device: torch.device, options: Namespace
+) -> xr.Dataset:
     try:
-        return flatness.measure(network, inputs, layer=options.layer, chunk_size=options.chunk_size)
+        network, inputs = network.to(device), inputs.to(device)
+        try_out(network, inputs, options.factory)
+        with naming_failures(
+            f"the network of FACTORY {options.factory}",
+            "measuring it",
+            "Call it and run backward()",
+        ):
+            return flatness.measure(
+                network, inputs, layer=options.layer, chunk_size=options.chunk_size
+            )
     except torch.OutOfMemoryError:
         raise MeasurementError(
             f"--chunk-size {options.chunk_size}: {len(inputs)} samples need more memory than "
@@ -137,7 +151,7 @@ def _write(primitives: xr.Dataset, text: str, output: str, page: Path) -> None:
     try:
         with atomic_path(page) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        write_dataset(primitives, output)
+            write_dataset(primitives, output)
     except OSError as error:
         raise StorageError(
             f"--output {output}: cannot be written ({error.strerror or error}). Allowed: a folder "

@@ -135,6 +135,12 @@ def _measuring(group) -> None:
     )
     group.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(default: cpu)")
     group.add_argument(
+        "--threads",
+        metavar="N",
+        type=int,
+        help="CPU threads of one operation; changes the last digits (default: torch's choice)",
+    )
+    group.add_argument(
         "--chunk-size",
         metavar="N",
         type=int,
@@ -193,7 +199,11 @@ def factory_arguments(options: Namespace) -> dict[str, Any]:
 
 
 def _problems(options: Namespace) -> Iterator[str]:
-    counts = {"--samples": options.samples, "--chunk-size": options.chunk_size}
+    counts = {
+        "--samples": options.samples,
+        "--threads": options.threads,
+        "--chunk-size": options.chunk_size,
+    }
     for name, value in counts.items():
         if value is not None and value < 1:
             yield f"{name} {value}. Allowed: 1 or more. Raise it."

@@ -1,6 +1,7 @@
 """What was measured, on one page: Markdown that a terminal shows well, too."""
 
 import json
+import textwrap
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -9,6 +10,9 @@ import xarray as xr
 from flatness.analysis.bounds import bounds, check
 from flatness.analysis.quantities import quantities
 from flatness.errors import BoundError
+
+# Characters in a line of prose; tables are as wide as they need to be.
+_WIDTH = 100
 
 
 def summary(primitives: xr.Dataset, powers: Sequence[float]) -> tuple[str, str | None]:
@@ -38,18 +42,21 @@ def summary(primitives: xr.Dataset, powers: Sequence[float]) -> tuple[str, str |
         "## Quantities",
         f"Means over the {primitives.sizes['sample']} samples; six significant digits.",
         _table(("name", "in words", "value", "paper"), _quantity_rows(values, notes)),
+        *_layers(primitives, values),
         "## Inequalities",
-        "Left at most right; slack = log10(right / left). Of an inequality that holds for every "
-        "sample, the sample with the least slack is given. What each of them says stands at the "
-        "head of `flatness/analysis/bounds.py`.",
+        _wrapped(
+            "Left at most right; slack = log10(right / left). Of an inequality that holds for "
+            "every sample, the sample with the least slack is given. What each of them says stands "
+            "at the head of `flatness/analysis/bounds.py`."
+        ),
         _table(
             ("name", "log10 left", "log10 right", "slack", "sample"),
             _inequality_rows(found, primitives, notes),
         ),
-        violation or _outcome(found),
+        _wrapped(violation or _outcome(found)),
         *(["Absent:", notes.text()] if notes.text() else []),
         "## Warnings",
-        "\n".join(f"- {warning}" for warning in _warnings(primitives, values)) or "None.",
+        "\n".join(_wrapped(text, "- ") for text in _warnings(primitives, values)) or "None.",
         "## Versions",
         _versions(attributes),
     ]
@@ -68,14 +75,14 @@ class _Notes:
         return f"absent ({self._reasons.index(reason) + 1})"
 
     def text(self) -> str:
-        return "\n".join(f"{k}. {reason}" for k, reason in enumerate(self._reasons, 1))
+        return "\n".join(_wrapped(why, f"{k}. ") for k, why in enumerate(self._reasons, 1))
 
 
 def _network_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str]]:
     weights = attributes["weights"]
     arguments = json.dumps(attributes["factory_arguments"], sort_keys=True)
     if "file" in weights:
-        origin = f"{weights['file']}, SHA-256 {weights['sha256']}"
+        origin = f"{weights['file']}, SHA-256 {weights['sha256'][:12]}"
     else:
         origin = f"as the factory gives them, seed {weights['random_seed']}"
     sizes = primitives.sizes
@@ -87,7 +94,6 @@ def _network_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, s
         ("weights", origin),
         ("outputs N", f"{sizes['output']}"),
         ("parameters", f"{sizes['parameter']} tensors, all of them differentiated"),
-        ("layers", f"{sizes['layer']} linear layers and convolutions with terms of their own"),
         ("dtype, device", f"{attributes['dtype']}, {attributes['device']}"),
     ]
 
@@ -103,7 +109,7 @@ def _image_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str
         (
             "images",
             f"the first {images['measured']} of {images['found']} in {images['folder']} "
-            f"({names[0]} to {names[-1]}), SHA-256 of their list {images['sha256']}",
+            f"({names[0]} to {names[-1]}), SHA-256 of their list {images['sha256'][:12]}",
         ),
         ("inputs", f"{size}{' (resized)' if images['resized'] else ''}"),
         ("normalisation", f"(pixels / 255 - mean) / std, mean {mean}, std {std}"),
@@ -113,17 +119,34 @@ def _image_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str
 def _quantity_rows(values: xr.Dataset, notes: _Notes) -> list[tuple[str, ...]]:
     rows = []
     for name, value in values.items():
-        about = (value.attrs["long_name"], value.attrs.get("equation", ""))
-        if "absent" in value.attrs:
-            rows.append((name, about[0], notes.reference(value.attrs["absent"]), about[1]))
-        elif "layer" in value.dims:
-            rows += [
-                (f"{name}[{layer}]", about[0], _number(value.sel(layer=layer)), about[1])
-                for layer in value["layer"].values
-            ]
-        else:
-            rows.append((name, about[0], _number(value), about[1]))
-    return [tuple(str(cell) for cell in row) for row in rows]
+        if "layer" not in value.dims:
+            absent = value.attrs.get("absent")
+            cell = notes.reference(absent) if absent else _number(value)
+            rows.append((name, value.attrs["long_name"], cell, value.attrs.get("equation", "")))
+    return rows
+
+
+def _layers(primitives: xr.Dataset, values: xr.Dataset) -> list[str]:
+    """A section with one row for each layer, where there is one."""
+    if primitives.sizes["layer"] == 0:
+        return []
+    norms, holds = primitives["layer_operator_norm"], primitives["layer_eq4_holds"]
+    rows = [
+        (
+            str(layer),
+            _number(values["layer_mls"].sel(layer=layer)),
+            _number(norms.sel(layer=layer)),
+            "yes" if holds.sel(layer=layer) else "no",
+        )
+        for layer in primitives["layer"].values
+    ]
+    headings = ("layer", values["layer_mls"].attrs["long_name"], "spectral norm", "Eq. 4 holds")
+    reader = norms.attrs.get("input_layer")
+    if reader:
+        sentence = f"The images are read by `{reader}`, their only way to the output."
+    else:
+        sentence = f"No layer reads the images: {norms.attrs['absent']}."
+    return ["## Layers", _wrapped(sentence), _table(headings, rows)]
 
 
 def _inequality_rows(
@@ -137,7 +160,8 @@ def _inequality_rows(
             rows.append((name, "", "", notes.reference(absent[name]), ""))
             continue
         position = int(one["tightest_sample"])
-        sample = str(primitives["image"].values[position]) if position >= 0 else ""
+        tightest = position >= 0 and np.isfinite(one["slack"])
+        sample = str(primitives["image"].values[position]) if tightest else ""
         sides = (_number(one[side]) for side in ("log10_left", "log10_right", "slack"))
         rows.append((name, *sides, sample))
     return rows
@@ -146,7 +170,7 @@ def _inequality_rows(
 def _outcome(found: xr.Dataset) -> str:
     """How the check went that raised nothing."""
     slack = found["slack"].dropna("inequality")
-    smallest = slack.isel(inequality=int(slack.argmin()))
+    smallest = slack.isel(inequality=int(np.argmin(slack.values)))
     return (
         f"All {slack.size} inequalities that apply hold, to rounding. The smallest slack is "
         f"{_number(smallest)} (`{smallest['inequality'].item()}`)."
@@ -169,22 +193,25 @@ def _warnings(primitives: xr.Dataset, values: xr.Dataset) -> Iterable[str]:
             f"rounding, and the log volume rests on them. {advice}"
         )
     if without := int((primitives["input_norm"] == 0).sum()):
-        yield f"{without} inputs have norm 0; for these, bounds that divide by it say nothing."
+        yield (
+            f"The input's norm is 0 for {without} of {primitives.sizes['sample']} samples; bounds "
+            "that divide by it say nothing."
+        )
     undefined = [
         name
         for name, value in values.items()
         if "absent" not in value.attrs and np.isnan(value.values).any()
     ]
     if undefined:
-        yield f"Not defined, because the Jacobian of a sample is zero: {', '.join(undefined)}."
+        yield f"Not a number, as where the Jacobian of a sample is zero: {', '.join(undefined)}."
 
 
 def _versions(attributes: dict) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in attributes["versions"].items())
-    return (
+    return _wrapped(
         f"{attributes['source']}, commit {attributes['commit']}; {versions}, "
-        f"{attributes['images']['decoder']}; {attributes['machine']}, {attributes['threads']} "
-        "threads."
+        f"{attributes['images']['decoder']}; {attributes['machine']}, threads: "
+        f"{attributes['threads']}."
     )
 
 
@@ -198,6 +225,18 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
         for row in cells
     )
     return "\n".join(f"| {line} |" for line in lines)
+
+
+def _wrapped(text: str, bullet: str = "") -> str:
+    """Prose in lines that a terminal holds, as an entry of a list where there is a bullet."""
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent=bullet,
+        subsequent_indent=" " * len(bullet),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _number(value: xr.DataArray) -> str:

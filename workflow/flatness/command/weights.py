@@ -135,7 +135,7 @@ def _differences(network: nn.Module, state: Mapping[str, Tensor]) -> Iterator[st
     """What names and shapes differ, the first few of each kind."""
     expected = network.state_dict()
     missing = [name for name in expected if name not in state]
-    unexpected = [name for name in state if name not in expected]
+    unexpected = sorted(name for name in state if name not in expected)
     shapes = [
         f"{name} {tuple(state[name].shape)} for {tuple(wanted.shape)}"
         for name, wanted in expected.items()

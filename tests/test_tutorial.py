@@ -1,0 +1,133 @@
+"""The tutorial runs from top to bottom, prints what it shows, and draws its pictures."""
+
+import doctest
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from matplotlib.testing.compare import compare_images
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+PICTURE = re.compile(r"!\[[^]]+\]\(([^)]+)\)")
+
+# Bytes of a picture in the repository, at most.
+LARGEST = 100_000
+
+
+@dataclass
+class Ran:
+    """What the page left behind: its folder, the statements shown with output, and differences."""
+
+    folder: Path
+    statements: int
+    differences: str
+
+
+@pytest.fixture(scope="module")
+def page(root):
+    return (root / "docs/tutorial.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def ran(page, root, one_thread, tmp_path_factory, request):
+    """Run the page once, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    (folder / "tutorial").mkdir()
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        matplotlib.rc_context(),
+        torch.random.fork_rng(),
+    ):
+        patched.chdir(folder)
+        patched.syspath_prepend(folder)
+        patched.setenv("OMP_NUM_THREADS", "1")
+        plt.switch_backend("Agg")
+        statements, differences = _run(page)
+        plt.close("all")
+    del sys.modules["my_network"]
+    if request.config.getoption("write_pictures"):
+        shutil.copytree(folder / "tutorial", root / "docs/tutorial", dirs_exist_ok=True)
+    return Ran(folder, statements, differences)
+
+
+def _run(page: str) -> tuple[int, str]:
+    """Statements with output, and where that differs from what is printed."""
+    names = {}
+    statements, differences = 0, io.StringIO()
+    for block in BLOCK.finditer(page):
+        language, text = block.groups()
+        line = page.count("\n", 0, block.start()) + 1
+        if language == "console":
+            _run_command(text)
+        elif file := re.match(r"# (\w+\.py)\n", text):
+            Path(file[1]).write_text(text, encoding="utf-8")
+        elif text.startswith(">>> "):
+            example = doctest.DocTestParser().get_doctest(text, names, "tutorial", None, line)
+            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+            statements += runner.run(example, out=differences.write, clear_globs=False).attempted
+            names = example.globs
+        else:
+            # Line numbers of a traceback are those of the page.
+            exec(compile("\n" * line + text, "docs/tutorial.md", "exec"), names)
+    return statements, differences.getvalue()
+
+
+def _run_command(text: str) -> None:
+    prompt, python, *arguments = shlex.split(text.replace("\\\n", ""))
+    assert (prompt, python) == ("$", "python")
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, timeout=100)
+
+
+def test_what_it_shows_is_printed(ran):
+    assert ran.differences == ""
+    assert ran.statements > 40
+
+
+def test_its_code_can_be_run_and_nothing_else_is_shown_as_code(page):
+    languages = [block[1] for block in BLOCK.finditer(page)]
+    assert set(languages) == {"python", "console"}
+    assert page.count("```") == 2 * len(languages)
+
+
+def test_its_pictures_are_drawn_by_it(ran, page):
+    embedded = PICTURE.findall(page)
+    assert 2 <= len(embedded) <= 4
+    drawn = [f"tutorial/{file.name}" for file in (ran.folder / "tutorial").iterdir()]
+    assert sorted(embedded) == sorted(drawn)
+
+
+def test_the_pictures_in_the_repository_are_those(ran, root):
+    kept = sorted((root / "docs/tutorial").iterdir())
+    assert [file.name for file in kept] == sorted(
+        file.name for file in (ran.folder / "tutorial").iterdir()
+    )
+    for file in kept:
+        assert file.stat().st_size <= LARGEST, file
+        different = compare_images(str(file), str(ran.folder / "tutorial" / file.name), tol=5)
+        assert different is None, (
+            f"python -m pytest tests/test_tutorial.py --write-pictures: {different}"
+        )
+
+
+def test_its_links_lead_somewhere(page, root):
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", page) if "://" not in link]
+    assert len(links) > 4
+    for link in links:
+        assert (root / "docs" / link.partition("#")[0]).exists(), link
+
+
+def test_a_wrong_number_is_seen(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = "```python\nx = 2\n```\n\n```python\n>>> x + 1\n4\n\n```\n"
+    statements, differences = _run(page)
+    assert statements == 1
+    assert "Expected:\n    4\nGot:\n    3\n" in differences
