@@ -168,6 +168,19 @@ def test_float32_agrees_with_float64():
     assert np.allclose(single, double, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("architecture", ["mlp-tanh", "layer-norm", "strided-convolution"])
+@pytest.mark.parametrize("exact_products", [0, 10**9])
+def test_a_gpu_gives_the_same_numbers(architecture, exact_products):
+    model, inputs = network(architecture, torch.float64)
+    targets = _targets(model, inputs)
+    expected = curvature(model, inputs, targets, exact_products=exact_products)
+    found = curvature(
+        *(model.to("cuda"), inputs.to("cuda"), targets.to("cuda")), exact_products=exact_products
+    )
+    xr.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
 def test_nothing_is_changed():
     model, inputs = network("layer-norm", torch.float64)
     before = {name: value.clone() for name, value in model.state_dict().items()}

@@ -144,6 +144,14 @@ def test_every_figure_is_displayed_with_caption_and_labels(page):
         assert len(caption) > 60, path
 
 
+def test_the_overview_is_a_page_of_its_own_too(page):
+    assert len(_rows(page, "Overview")) == 1
+    _shown(page, "Overview", 0)
+    claims = WebDriverWait(page, 10).until(lambda d: d.find_element(By.CLASS_NAME, "claims"))
+    assert claims.is_displayed()
+    page.switch_to.default_content()
+
+
 def test_correlation_tables_are_displayed(page):
     assert len(_rows(page, "Correlation tables")) == 1
     _shown(page, "Correlation tables", 0)

@@ -18,7 +18,8 @@ from flatness.experiment.datasets import (
     selected_labels,
 )
 from flatness.experiment.networks import build
-from flatness.settings.model import Dataset, Settings
+from flatness.settings.datasets import Dataset
+from flatness.settings.model import Settings
 
 _CONNECT_SECONDS = 15
 

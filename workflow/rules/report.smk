@@ -11,7 +11,12 @@ rule describe_results:
         claims=rules.judge_claims.output.csv,
         analyses=analyses(RUNS.values()),
     output:
-        page=f"{RESULTS}/report/overview.html",
+        page=report(
+            f"{RESULTS}/report/overview.html",
+            caption="../report/overview.rst",
+            category="Overview",
+            labels={"page": "claims, settings, hardware, wall time"},
+        ),
     log:
         f"{RESULTS}/logs/describe_results/all.log",
     benchmark:

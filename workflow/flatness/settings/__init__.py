@@ -2,8 +2,8 @@
 
 from flatness.settings.loading import load_settings
 from flatness.settings.model import Settings
+from flatness.settings.run import Run
 from flatness.settings.runs import (
-    Run,
     runs_of_figure,
     runs_of_study,
     table_of_runs,

@@ -5,14 +5,13 @@ functions are named in `flatness.figures`.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from flatness.glossary.quantities import QUANTITIES
+from flatness.settings.conventions import Analysis
+from flatness.settings.run import Run
 from flatness.settings.section import Section, key
-
-if TYPE_CHECKING:
-    from flatness.settings.model import Analysis, Study
-    from flatness.settings.runs import Run
+from flatness.settings.studies import Study
 
 SampleSet = Literal["train", "test"]
 _SAMPLE_SET = "Samples on which the quantities are measured."
@@ -31,15 +30,15 @@ class Figure(Section):
 
     kind: ClassVar[str]
 
-    def shows(self, run: "Run") -> bool:
+    def shows(self, run: Run) -> bool:
         """Whether the figure needs a run."""
         raise NotImplementedError
 
-    def options(self, analysis: "Analysis") -> dict[str, Any]:
+    def options(self, analysis: Analysis) -> dict[str, Any]:
         """Keyword arguments of the drawing function, besides the title."""
         raise NotImplementedError
 
-    def check(self, path: str, studies: "Mapping[str, Study]") -> None:
+    def check(self, path: str, studies: Mapping[str, Study]) -> None:
         """Refuse names and values that the studies do not have.
 
         Raises:
@@ -53,10 +52,10 @@ class StudyFigure(Figure):
 
     study: str = key("Name of an entry of `studies`.")
 
-    def shows(self, run: "Run") -> bool:
+    def shows(self, run: Run) -> bool:
         return run.study == self.study
 
-    def check(self, path: str, studies: "Mapping[str, Study]") -> None:
+    def check(self, path: str, studies: Mapping[str, Study]) -> None:
         _known(f"{path}.study", self.study, studies)
 
 
@@ -73,10 +72,10 @@ class TrendFigure(StudyFigure):
         """What does not differ between the curves."""
         return "batch_size" if self.compare == "learning_rate" else "learning_rate"
 
-    def shows(self, run: "Run") -> bool:
+    def shows(self, run: Run) -> bool:
         return super().shows(run) and getattr(run, self.fixed_key) == self.fixed
 
-    def options(self, analysis: "Analysis") -> dict[str, Any]:
+    def options(self, analysis: Analysis) -> dict[str, Any]:
         return {
             "compare": self.compare,
             "sample_set": self.sample_set,
@@ -84,7 +83,7 @@ class TrendFigure(StudyFigure):
             "interpolation_accuracy": analysis.interpolation_accuracy,
         }
 
-    def check(self, path: str, studies: "Mapping[str, Study]") -> None:
+    def check(self, path: str, studies: Mapping[str, Study]) -> None:
         super().check(path, studies)
         values = {getattr(setting, self.fixed_key) for setting in studies[self.study].sweep}
         if self.fixed not in values:
@@ -101,11 +100,11 @@ class SettingFigure(StudyFigure):
     learning_rate: float = key("Learning rate of the runs shown.", gt=0)
     batch_size: int = key("Batch size of the runs shown.", unit="samples", ge=1)
 
-    def shows(self, run: "Run") -> bool:
+    def shows(self, run: Run) -> bool:
         pair = (run.learning_rate, run.batch_size)
         return super().shows(run) and pair == (self.learning_rate, self.batch_size)
 
-    def check(self, path: str, studies: "Mapping[str, Study]") -> None:
+    def check(self, path: str, studies: Mapping[str, Study]) -> None:
         super().check(path, studies)
         pairs = [(s.learning_rate, s.batch_size) for s in studies[self.study].sweep]
         if (self.learning_rate, self.batch_size) not in pairs:
@@ -122,7 +121,7 @@ class TestSampleFigure(SettingFigure):
 
     kind = "test_samples"
 
-    def options(self, analysis: "Analysis") -> dict[str, Any]:
+    def options(self, analysis: Analysis) -> dict[str, Any]:
         return {
             "confidence": analysis.confidence,
             "interpolation_accuracy": analysis.interpolation_accuracy,
@@ -135,7 +134,7 @@ class ChainFigure(SettingFigure):
     kind = "chain"
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
 
-    def options(self, analysis: "Analysis") -> dict[str, Any]:
+    def options(self, analysis: Analysis) -> dict[str, Any]:
         return {"sample_set": self.sample_set, "confidence": analysis.confidence}
 
 
@@ -159,13 +158,13 @@ class PairFigure(StudyFigure):
     )
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
 
-    def shows(self, run: "Run") -> bool:
+    def shows(self, run: Run) -> bool:
         return super().shows(run) and (self.seeds is None or run.seed in self.seeds)
 
-    def options(self, analysis: "Analysis") -> dict[str, Any]:
+    def options(self, analysis: Analysis) -> dict[str, Any]:
         return {"quantities": list(self.quantities), "sample_set": self.sample_set}
 
-    def check(self, path: str, studies: "Mapping[str, Study]") -> None:
+    def check(self, path: str, studies: Mapping[str, Study]) -> None:
         super().check(path, studies)
         seeds = studies[self.study].seeds
         for seed in self.seeds or ():
@@ -183,13 +182,13 @@ class LemmaFigure(Figure):
     studies: tuple[str, ...] = key("Names of entries of `studies`.", min_length=1)
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
 
-    def shows(self, run: "Run") -> bool:
+    def shows(self, run: Run) -> bool:
         return run.study in self.studies
 
-    def options(self, analysis: "Analysis") -> dict[str, Any]:
+    def options(self, analysis: Analysis) -> dict[str, Any]:
         return {"sample_set": self.sample_set}
 
-    def check(self, path: str, studies: "Mapping[str, Study]") -> None:
+    def check(self, path: str, studies: Mapping[str, Study]) -> None:
         for name in self.studies:
             _known(f"{path}.studies", name, studies)
 
@@ -227,7 +226,7 @@ class Figures(Section):
         return cls.model_fields[name].description.split(": ")[1].rstrip(".")
 
 
-def _known(path: str, study: str, studies: "Mapping[str, Study]") -> None:
+def _known(path: str, study: str, studies: Mapping[str, Study]) -> None:
     if study not in studies:
         raise ValueError(
             f"{path} = {study!r} is not a study. Allowed: {_listed(studies)}. "

@@ -1,26 +1,10 @@
 """The table of runs: one row per study, learning rate, batch size and seed."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from flatness.settings.figures import Figure
 from flatness.settings.model import Settings
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run.
-
-    `id` is stable: it depends only on the study's name and the values that set
-    the run apart within it, written in their shortest form (0.10 is 0.1).
-    """
-
-    id: str
-    study: str
-    dataset: str
-    learning_rate: float
-    batch_size: int
-    seed: int
+from flatness.settings.run import Run
 
 
 def number(value: float) -> str:

@@ -1,0 +1,82 @@
+"""Where images come from, and what is taken of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from flatness.settings.section import MAX_SEED, Section, key
+
+
+class Dataset(Section):
+    """Keys that every source of images shares."""
+
+    classes: Literal["all"] | tuple[Annotated[int, Field(ge=0)], ...] = key(
+        'Labels of the classes to keep, or "all".', default="all"
+    )
+    outputs: int = key(
+        "Number of outputs N of the network; targets are one-hot over them. With at least "
+        "(largest label + 1) outputs a class keeps its label as its output, with exactly as many "
+        "outputs as classes it takes its position among the selected labels, in increasing order.",
+        unit="outputs",
+        ge=1,
+    )
+    normalisation: Literal["none", "standardise"] = key(
+        "`none` divides pixel values by their maximum; `standardise` then subtracts the mean and "
+        "divides by the standard deviation of each channel over the training images.",
+        default="none",
+    )
+    samples: int = key(
+        "Size of the fixed sample sets `train` and `test`, and the largest size of "
+        "`misclassified`, on which quantities are measured.",
+        unit="samples",
+        default=100,
+        ge=1,
+    )
+    sample_seed: int = key(
+        "Seed that draws the sample sets; the same for every run and checkpoint.",
+        default=0,
+        ge=0,
+        le=MAX_SEED,
+    )
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_differ(cls, classes):
+        if classes != "all":
+            if not classes:
+                raise ValueError(
+                    'needs at least one label. Name the labels to keep, or write "all"'
+                )
+            repeated = sorted({label for label in classes if classes.count(label) > 1})
+            if repeated:
+                raise ValueError(f"has label {repeated[0]} twice. Name each label once")
+        return classes
+
+
+class TorchvisionDataset(Dataset):
+    """A dataset that torchvision knows, found below the data folder or downloaded into it."""
+
+    source: Literal["torchvision"] = key("Where the images come from.")
+    dataset: Literal["CIFAR10", "FashionMNIST"] = key("Which of torchvision's datasets.")
+
+
+class ImageFolderDataset(Dataset):
+    """Image files in class folders: PATH/train/CLASS/*.png and PATH/test/CLASS/*.png."""
+
+    source: Literal["image_folder"] = key("Where the images come from.")
+    path: str = key(
+        "Folder that holds `train` and `test`; labels number the class folders in "
+        "alphabetical order, from 0.",
+        min_length=1,
+    )
+
+
+class DigitsDataset(Dataset):
+    """The 1,797 handwritten digits of 8x8 pixels that ship inside scikit-learn."""
+
+    source: Literal["digits"] = key("Where the images come from.")
+
+
+AnyDataset = Annotated[
+    TorchvisionDataset | ImageFolderDataset | DigitsDataset, Field(discriminator="source")
+]

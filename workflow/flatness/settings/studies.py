@@ -1,0 +1,89 @@
+"""Networks, and the studies that train them."""
+
+import operator
+from functools import reduce
+from typing import Annotated, Literal
+
+from pydantic import Field, create_model, field_validator
+
+from flatness.experiment import networks
+from flatness.experiment.loss_names import LossName
+from flatness.settings.section import MAX_SEED, Section, key
+
+
+def _network_section(name: str) -> type[Section]:
+    """The options of one registered network, read off its function's signature."""
+    fields = {
+        option: (parameter.annotation, parameter.default)
+        for option, parameter in networks.options(name).items()
+    }
+    return create_model(
+        f"{name}_network",
+        __base__=Section,
+        __doc__=(networks.constructor(name).__doc__ or name).strip().splitlines()[0],
+        name=(Literal[name], key("Which registered network.")),
+        **fields,
+    )
+
+
+AnyNetwork = Annotated[
+    reduce(operator.or_, [_network_section(name) for name in networks.names()]),
+    Field(discriminator="name"),
+]
+
+
+class Setting(Section):
+    """One pair of learning rate and batch size."""
+
+    learning_rate: float = key("Constant step size of plain SGD.", gt=0)
+    batch_size: int = key("Samples in each mini-batch.", unit="samples", ge=1)
+
+
+class Checkpoints(Section):
+    """When a run is checkpointed: iteration 0, log-spaced early, evenly spaced late."""
+
+    early: int = key("Log-spaced checkpoints, from iteration 1 on.", unit="checkpoints", ge=1)
+    late: int = key(
+        "Evenly spaced checkpoints, the last at the last iteration.", unit="checkpoints", ge=1
+    )
+
+
+class Study(Section):
+    """One network on one dataset, over settings and seeds."""
+
+    network: AnyNetwork = key("The network and its options.")
+    dataset: str = key("Name of an entry of `datasets`.")
+    loss: LossName = key(
+        "Training loss: `mse` is the mean over batch and outputs, `half_squared_error` half the "
+        "squared norm averaged over the batch only, `cross_entropy` the softmax cross entropy."
+    )
+    sweep: tuple[Setting, ...] = key("The pairs of learning rate and batch size.", min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...] = key(
+        "One run per seed and pair; a seed fixes initial weights and batch order.", min_length=1
+    )
+    middle_layers: tuple[str, ...] = key(
+        "Modules, by their names in the network, whose outputs are measured as well, each into "
+        "files of its own.",
+        default=(),
+    )
+    iterations: int = key("Length of every run.", unit="iterations", ge=1)
+    checkpoints: Checkpoints = key("Checkpoint schedule.")
+
+    @field_validator("sweep")
+    @classmethod
+    def _settings_differ(cls, sweep):
+        for setting in sweep:
+            if sweep.count(setting) > 1:
+                raise ValueError(
+                    f"has learning_rate {setting.learning_rate!r} with batch_size "
+                    f"{setting.batch_size} twice. Remove one of the two"
+                )
+        return sweep
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, seeds):
+        for seed in seeds:
+            if seeds.count(seed) > 1:
+                raise ValueError(f"has seed {seed} twice. Remove one of the two")
+        return seeds
