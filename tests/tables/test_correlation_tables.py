@@ -174,7 +174,7 @@ def test_markdown_says_what_the_tables_rest_on(tmp_path):
     for sentence in (
         "\n10 runs, each at its last checkpoint. Test loss, test accuracy and generalisation gap "
         "are those of all images, the other quantities those on the fixed sample set `train`. "
-        "`mls` is A of Eq. 28.\n",
+        "A of Eq. 28 is `mls`.\n",
         "\nIn brackets: 95% percentile interval of the bootstrap over runs (150 draws, seed 0); "
         "draws for which a coefficient is not defined do not count. A dash: no coefficient.\n",
         "\nExcluded: `vgg10_cifar10_lr0.1_bs20_seed9` (the loss is not finite at iteration 7).\n",
@@ -303,7 +303,7 @@ def test_latex_says_what_the_tables_rest_on(tmp_path):
     for sentence in (
         r"\paragraph{Correlations between final quantities of \texttt{vgg10\_cifar10}.} 10 runs, "
         "each at its last checkpoint.",
-        r"the other quantities those on the fixed sample set \texttt{train}. MLS is A of Eq. 28. "
+        r"the other quantities those on the fixed sample set \texttt{train}. A of Eq. 28 is MLS. "
         r"In brackets: 95\% percentile interval of the bootstrap over runs (150 draws, seed 0); ",
         r"Excluded: \texttt{vgg10\_cifar10\_lr0.1\_bs20\_seed9} (the loss is not finite at "
         "iteration 7). Not counted where a value is not finite: "

@@ -1,5 +1,5 @@
 rule measure_run:
-    """Measure every checkpoint of one run into one netCDF file."""
+    """Measure every checkpoint of one run, or one of its layers, into one netCDF file."""
     input:
         checkpoints=rules.train_run.output.checkpoints,
         dataset=dataset_of_run,
@@ -20,6 +20,7 @@ rule measure_run:
         chunk_size=settings.measuring.chunk_size,
         minibatch_window=settings.measuring.minibatch_window,
         curvature_options=curvature_options,
+        layer=None,
         code=lambda wildcards: stages.measuring_code(study_of(wildcards).network.model_dump()),
     message:
         "Measuring {wildcards.run}"
@@ -27,33 +28,22 @@ rule measure_run:
         "../scripts/measure_run.py"
 
 
-rule measure_layer:
-    """Measure the output of one middle layer at every checkpoint of one run."""
-    input:
-        checkpoints=rules.train_run.output.checkpoints,
-        dataset=dataset_of_run,
+use rule measure_run as measure_layer with:
     output:
         measurements=f"{RESULTS}/middle_layers/{{run}}/{{layer}}.nc",
     log:
         f"{RESULTS}/logs/measure_layer/{{run}}/{{layer}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/measure_layer/{{run}}/{{layer}}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: settings.training.threads
-    resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
     params:
         dataset_name=lambda wildcards: RUNS[wildcards.run].dataset,
-        layer=lambda wildcards: wildcards.layer,
         chunk_size=settings.measuring.chunk_size,
         minibatch_window=settings.measuring.minibatch_window,
+        curvature_options=None,
+        layer=lambda wildcards: wildcards.layer,
         code=lambda wildcards: stages.measuring_code(study_of(wildcards).network.model_dump()),
     message:
         "Measuring layer {wildcards.layer} of {wildcards.run}"
-    script:
-        "../scripts/measure_layer.py"
 
 
 rule measurements:

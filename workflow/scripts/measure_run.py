@@ -13,5 +13,6 @@ with job_log(snakemake.log[0]):
         chunk_size=snakemake.params.chunk_size,
         minibatch_window=snakemake.params.minibatch_window,
         curvature_options=snakemake.params.curvature_options,
+        layer=snakemake.params.layer,
         code=snakemake.params.code,
     )

@@ -42,8 +42,8 @@ def about(dataset: xr.Dataset, markup: Markup) -> list[str]:
     sentences = [
         f"{count(len(counted))}, each at its last checkpoint. Test loss, test accuracy and "
         "generalisation gap are those of all images, the other quantities those on the fixed "
-        f"sample set {markup.literal(given['sample_set'])}. {markup.quantity('mls')} is A of "
-        "Eq. 28.",
+        f"sample set {markup.literal(given['sample_set'])}. A of Eq. 28 is "
+        f"{markup.quantity('mls')}.",
         f"In brackets: {level(dataset, markup)} percentile interval of the bootstrap over runs "
         f"({given['resamples']} draws, seed {given['bootstrap_seed']}); draws for which a "
         "coefficient is not defined do not count. A dash: no coefficient.",
