@@ -13,7 +13,7 @@ import flatness
 from architectures import ARCHITECTURES, network
 from flatness.analysis.analyse import analyse
 from flatness.analysis.bounds import bounds, check, sample_bounds
-from flatness.errors import BoundError
+from flatness.errors import BoundError, MeasurementError
 from flatness.storage import read_dataset, write_dataset
 from reference import dense_jacobians
 
@@ -244,6 +244,22 @@ def test_what_is_infinite_or_zero_is_no_violation():
     assert np.isinf(by_sample["slack"].sel(inequality="eq11").isel(sample=1))
     for name in ("eq6_k1_input", "eq12_sharpness", "a_b"):
         assert found["slack"].sel(inequality=name) == np.inf, name
+
+
+@pytest.mark.parametrize("power", [0.5, -1, np.inf, np.nan])
+def test_powers_below_one_are_refused(power):
+    *_, primitives = _measured("mlp-tanh")
+    with pytest.raises(MeasurementError, match=r"powers: .*Allowed: finite numbers of 1 or more"):
+        bounds(primitives, powers=(1, power))
+
+
+def test_results_are_not_taken_for_primitives():
+    model, inputs, primitives = _measured("mlp-tanh")
+    curved = flatness.curvature(model, inputs, torch.zeros(len(inputs), 4).double())
+    for wrong in (flatness.quantities(primitives), bounds(primitives), curved):
+        for function in (flatness.quantities, bounds):
+            with pytest.raises(MeasurementError, match=r"primitives: '\w+' is missing\. Allowed"):
+                function(wrong)
 
 
 def test_a_set_without_samples_has_no_slack():

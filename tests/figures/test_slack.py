@@ -174,7 +174,7 @@ def test_bands_from_three_seeds_on(figure, convolutional):
 def test_caption_and_provenance(figure):
     for expected in (
         *("Slack of the inequalities: MLP on numbers", "learning rate 0.1 and batch size 20"),
-        *("holds where its slack is at least 0", "U = ||T||_2 / n sum_i ||df_i/dz||_F"),
+        *("holds where its slack is at least 0", "U = t / n sum_i ||df_i/dz||_F"),
         *("the second step of Eq. 7 has the slack of that of Eq. 6", "3 runs, seeds 0, 1, 2"),
         "commit c0ffee",
     ):

@@ -242,10 +242,11 @@ def test_several_mistakes_give_a_line_each(workflow):
     assert len(result.stderr.strip().splitlines()) == 2
 
 
-@pytest.mark.parametrize("name", ["fig9", "Fig1", "fig-1"])
-def test_unknown_figure_on_the_command_line(workflow, name):
+@pytest.mark.parametrize("name", ["fig9", "Fig1", "fig-1", "tabels"])
+def test_unknown_target_on_the_command_line(workflow, name):
     everything = _one_line(
-        workflow.run("--cores", "1", name), rf"'{name}' is no figure\. Allowed: figures, fig1\."
+        workflow.run("--cores", "1", name),
+        rf"'{name}' is no target\. Allowed: all, measurements, tables, claims, figures, fig1, and",
     )
     assert "Training" not in everything
 

@@ -111,11 +111,14 @@ def test_snakemake_runs_the_paper_without_a_configfile(root):
 
 def test_the_readmes_netcdf_example_runs(finished, tmp_path, monkeypatch, run_readme_section):
     """On a run of the small study in the place of the demo's."""
-    measurements = tmp_path / "results/demo/measurements"
-    measurements.mkdir(parents=True)
-    shutil.copy(
-        finished / "results/small/measurements/mlp_lr0.1_bs20_seed0.nc",
-        measurements / "mlp_digits_lr0.1_bs20_seed0.nc",
-    )
+    small, demo = finished / "results/small", tmp_path / "results/demo"
+    for folder in ("measurements", "analysis"):
+        (demo / folder).mkdir(parents=True)
+        shutil.copy(
+            small / folder / "mlp_lr0.1_bs20_seed0.nc",
+            demo / folder / "mlp_digits_lr0.1_bs20_seed0.nc",
+        )
+    (demo / "tables").mkdir()
+    shutil.copy(small / "tables/correlations.nc", demo / "tables")
     monkeypatch.chdir(tmp_path)
-    assert run_readme_section("What is in a netCDF file") == 7
+    assert run_readme_section("What is in a netCDF file") == 13

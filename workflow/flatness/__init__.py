@@ -1,9 +1,11 @@
 """Loss flatness and compressed representations of trained networks.
 
-`flatness.measure(model, inputs)` returns the primitives of one network, and
-`flatness.quantities(primitives)` what the paper plots of them. Both names are
-looked up on first use, so that importing the package stays cheap: drawing a
-figure or reading a configuration never loads torch.
+`flatness.measure(model, inputs)` returns the primitives of one network,
+`flatness.quantities(primitives)` what the paper plots of them, `flatness.bounds(primitives)`
+both sides of its inequalities, and `flatness.curvature(model, inputs, targets)` what the
+trace of the loss Hessian adds to the sharpness. These names are looked up on first use, so
+that importing the package stays cheap: drawing a figure or reading a configuration never
+loads torch.
 """
 
 import importlib

@@ -52,15 +52,15 @@ for name in FIGURES:
             expand(rules.draw_figure.output, figure=name),
 
 
-rule unknown_figure:
-    """Catch a misspelt figure on the command line; it is refused while the graph is built."""
+rule unknown_target:
+    """Catch a misspelt target on the command line; it is refused while the graph is built."""
     output:
-        "{unknown_figure}",
+        "{unknown_target}",
     wildcard_constraints:
-        unknown_figure=r"[Ff][Ii][Gg][^/]*",
+        unknown_target=r"[^/.]+",
     params:
         refusal=lambda wildcards: refuse(
-            f"{PLACE}: {wildcards.unknown_figure!r} is no figure. "
-            f"Allowed: {', '.join(['figures', *FIGURES])}. "
-            "Ask for one of these, or add it to `figures` in the configuration."
+            f"{PLACE}: {wildcards.unknown_target!r} is no target. Allowed: all, measurements, "
+            f"tables, claims, {', '.join(['figures', *FIGURES])}, and files below {RESULTS}. "
+            "Ask for one of these; for another figure, add it to `figures` in the configuration."
         ),

@@ -32,7 +32,8 @@ Equations 5, 6, 7 and 13 and the second step of 12 rest on Eq. 4, and so need a 
 that is linear; `nmls` needs that of every layer. `nmls` and `nmls_unshared` follow from
 ||df/dx^l||_2 <= ||T_l||_2 ||df/dz^l||_F in each layer, with ||df/dz^l||_F =
 ||df/dW_l||_F / ||x^l|| by Eq. 4 for the first of them, and the inequality of Cauchy and
-Schwarz over layers and samples together. What does not apply is NaN, with the reason.
+Schwarz over layers and samples together. For convolutions an upper bound stands for
+||T||_2, so that what holds with it holds a fortiori. What does not apply is NaN, with the reason.
 """
 
 import json
@@ -46,7 +47,7 @@ import xarray as xr
 from flatness.analysis.means import log_mean_exp, mean
 from flatness.analysis.quantities import quantities
 from flatness.analysis.sensitivity import input_weight_gradient_sq_norm
-from flatness.errors import BoundError
+from flatness.errors import BoundError, MeasurementError
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS
@@ -87,6 +88,9 @@ def bounds(primitives: xr.Dataset, powers: Sequence[float] = (1, 2)) -> xr.Datas
         primitives: from `flatness.measure` or a run's netCDF file.
         powers: the k of Eq. 6 and 7, each at least 1.
 
+    Raises:
+        MeasurementError: a power below 1.
+
     Returns:
         log10_left, log10_right, slack = log10(right / left) and tightest_sample, with the
         dimension inequality and those of the primitives but for sample. The slack is NaN
@@ -94,6 +98,11 @@ def bounds(primitives: xr.Dataset, powers: Sequence[float] = (1, 2)) -> xr.Datas
         reasons, as JSON), and infinite where the left side is zero or the right side
         infinite.
     """
+    for power in powers:
+        if not 1 <= power < np.inf:
+            raise MeasurementError(
+                f"powers: {power:g}. Allowed: finite numbers of 1 or more. Correct it."
+            )
     logarithms = _Logarithms(primitives)
     tightest = {name: _tightest(one) for name, one in _of_samples(logarithms).items()}
     inequalities = {name: one for name, (one, _) in tightest.items()}

@@ -25,6 +25,7 @@ from flatness.analysis.sensitivity import (
     mls_bound_unshared,
     nmls,
 )
+from flatness.errors import MeasurementError
 from flatness.glossary import annotate
 from flatness.glossary.quantities import QUANTITIES
 
@@ -141,6 +142,7 @@ _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
 )
 
 _OF_CURVATURE = (hessian_trace, hessian_trace_standard_error, hessian_gap, mean_residual_norm)
+_NEEDED = ("singular_value", "parameter_gradient_sq_norm", "input_norm", "layer_operator_norm")
 NO_CURVATURE = "curvature was not measured; see flatness.curvature"
 
 
@@ -151,7 +153,16 @@ def quantities(primitives: xr.Dataset) -> xr.Dataset:
         primitives: from `flatness.measure` or a run's netCDF file. Merged with the result of
             `flatness.curvature` (a run's file holds both), it also gives the trace of the
             loss Hessian.
+
+    Raises:
+        MeasurementError: the Dataset holds no primitives.
     """
+    absent = [name for name in _NEEDED if name not in primitives]
+    if absent:
+        raise MeasurementError(
+            f"primitives: {absent[0]!r} is missing. Allowed: what flatness.measure returns, or "
+            "results/NAME/measurements/RUN.nc. Quantities and analyses are results already."
+        )
     values = {function.__name__: function(primitives) for function in _FUNCTIONS}
     if "residual_curvature" not in primitives:
         for function in _OF_CURVATURE:

@@ -19,6 +19,9 @@ to a bias of its own at every entry of z, so ||df/dz||_F^2 is the share in the s
 a network whose first layer does not share its bias between positions. For a first layer of
 which Eq. 4 holds U is B, since there ||df/dz||_F = ||K^W||_F / ||x||_2 (unless x = 0).
 
+In all of this ||T||_2 may be replaced by an upper bound of it, and is: for convolutions
+`layer_operator_norm` is one.
+
 **NMLS** is the sum over all linear layers and convolutions l of the mean of
 ||df/dx^l||_2 (see the bound in `flatness.analysis.bounds`).
 """

@@ -140,7 +140,12 @@ def _layers(primitives: xr.Dataset, values: xr.Dataset) -> list[str]:
         )
         for layer in primitives["layer"].values
     ]
-    headings = ("layer", values["layer_mls"].attrs["long_name"], "spectral norm", "Eq. 4 holds")
+    headings = (
+        "layer",
+        values["layer_mls"].attrs["long_name"],
+        "spectral norm (convolutions: bound)",
+        "Eq. 4 holds",
+    )
     reader = norms.attrs.get("input_layer")
     if reader:
         sentence = f"The images are read by `{reader}`, their only way to the output."

@@ -72,7 +72,7 @@ def lemma_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
             f"fixed sample set `{sample_set}`. One point for each checkpoint; grey lines join "
             "those of one run. Bars: two standard errors, where the trace is estimated. Dashed: "
             "slope 1 through the geometric mean of the points, what Lemma A.1 says of small "
-            "distances."
+            "distances. The loss is that of Eq. 2, whatever the network was trained with."
         )
         sources = [f"{study}: {provenance(members)}" for study, members in studies.items()]
         lay_out(figure, title, (caption, *notes, excluded_runs(excluded), *sources))

@@ -67,7 +67,7 @@ PRIMITIVES: dict[str, Term] = {
     # per checkpoint
     "layer_operator_norm": Term(
         r"$\|T_l\|_2$",
-        "spectral norm of a layer as a linear map",
+        "spectral norm of a layer as a linear map, or an upper bound",
         "||W_l||_2 for a linear layer; an upper bound of ||T_l||_2 for a convolution",
     ),
     "layer_eq4_holds": Term(

@@ -56,8 +56,8 @@ QUANTITIES: dict[str, Term] = {
     "mls_bound_unshared": Term(
         "$U$",
         "unshared bound of the maximum local sensitivity",
-        "||T||_2 / n sum_i ||df_i/dz||_F, z = T x + b the output of the first layer, a linear one "
-        "or a convolution",
+        "t / n sum_i ||df_i/dz||_F, z = T x + b the output of the first layer, a linear one or a "
+        "convolution, t its layer_operator_norm, at least ||T||_2",
     ),
     "layer_mls": Term(
         r"$\mathrm{MLS}_l$",
