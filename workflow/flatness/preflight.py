@@ -1,10 +1,8 @@
 """What can be known to fail before any job starts, without loading torch."""
 
 import ctypes
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryFile
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -20,6 +18,7 @@ from flatness.experiment.datasets import (
 from flatness.experiment.networks import build
 from flatness.settings.datasets import Dataset
 from flatness.settings.model import Settings
+from flatness.writable import obstacle
 
 _CONNECT_SECONDS = 15
 
@@ -62,16 +61,13 @@ def check_results_folder(settings: Settings, place: str) -> None:
     Raises:
         SettingsError: it cannot.
     """
-    folder = Path(settings.folders.results, settings.name).absolute()
-    existing = next(parent for parent in [folder, *folder.parents] if os.path.exists(parent))
-    try:
-        TemporaryFile(dir=existing).close()  # asks the file system itself; it has no name there
-    except OSError as error:
+    problem = obstacle(Path(settings.folders.results, settings.name))
+    if problem:
         raise SettingsError(
             f"{place}: folders.results = {settings.folders.results!r} cannot be written to: "
-            f"{existing} is not a writable folder ({error.strerror}). Allowed: a folder that you "
-            "may write to. Choose another, or change its permissions."
-        ) from None
+            f"{problem}. Allowed: a folder that you may write to. Choose another, or change its "
+            "permissions."
+        )
 
 
 def check_middle_layers(settings: Settings, place: str) -> None:

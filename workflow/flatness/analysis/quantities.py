@@ -99,23 +99,23 @@ def unresolved_singular_values(primitives: xr.Dataset) -> xr.DataArray:
 
 def hessian_trace(primitives: xr.Dataset) -> xr.DataArray:
     """Trace of the loss Hessian: S + mean of the weighted curvature (Eq. 2, Lemma A.1)."""
-    return sharpness(primitives) + mean(_of_curvature(primitives, "residual_curvature"))
+    return sharpness(primitives) + mean(_measured_curvature(primitives, "residual_curvature"))
 
 
 def hessian_trace_standard_error(primitives: xr.Dataset) -> xr.DataArray:
     """Standard error of `hessian_trace`: samples have probes of their own, S has no error."""
-    errors = _of_curvature(primitives, "residual_curvature_standard_error")
+    errors = _measured_curvature(primitives, "residual_curvature_standard_error")
     return np.sqrt(mean(np.square(errors)) / errors.notnull().sum("sample"))
 
 
 def hessian_gap(primitives: xr.Dataset) -> xr.DataArray:
     """|Tr - S|, of the order of the residuals (Lemma A.1)."""
-    return np.abs(mean(_of_curvature(primitives, "residual_curvature")))
+    return np.abs(mean(_measured_curvature(primitives, "residual_curvature")))
 
 
 def mean_residual_norm(primitives: xr.Dataset) -> xr.DataArray:
     """Mean over samples of ||f(x) - y||_2 (Lemma A.1)."""
-    return mean(_of_curvature(primitives, "residual_norm"))
+    return mean(_measured_curvature(primitives, "residual_norm"))
 
 
 _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
@@ -188,7 +188,7 @@ def _logarithm(values: xr.DataArray) -> xr.DataArray:
         return np.log(values)
 
 
-def _of_curvature(primitives: xr.Dataset, name: str) -> xr.DataArray:
+def _measured_curvature(primitives: xr.Dataset, name: str) -> xr.DataArray:
     """What `flatness.curvature` measures, or NaN where it was not called."""
     if name in primitives:
         return primitives[name]

@@ -3,7 +3,6 @@
 import os
 from argparse import Namespace
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.provenance import provenance
 from flatness.storage import atomic_path, write_dataset
+from flatness.writable import obstacle
 
 
 def measure_images(options: Namespace) -> str:
@@ -99,15 +99,12 @@ def _page(options: Namespace) -> Path:
                 f"--output {file}: exists. Allowed: a new name. Choose one, or replace it with "
                 "--overwrite."
             )
-    folder = output.absolute().parent
-    existing = next(parent for parent in [folder, *folder.parents] if os.path.exists(parent))
-    try:
-        TemporaryFile(dir=existing).close()  # asks the file system itself; it has no name there
-    except OSError as error:
+    problem = obstacle(output.parent)
+    if problem:
         raise SettingsError(
-            f"--output {output}: {existing} is not a writable folder ({error.strerror}). Allowed: "
-            "a folder that you may write to. Choose another."
-        ) from None
+            f"--output {output}: {problem}. Allowed: a folder that you may write to. Choose "
+            "another."
+        )
     return page
 
 

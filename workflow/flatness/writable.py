@@ -1,0 +1,20 @@
+"""Whether a file or folder that need not exist yet can be written."""
+
+import os
+from pathlib import Path
+from tempfile import TemporaryFile
+
+
+def obstacle(path: str | Path) -> str | None:
+    """What keeps files from being written below a folder, or None; nothing is left there.
+
+    Args:
+        path: of the folder; where it does not exist, the nearest one above it counts.
+    """
+    folder = Path(path).absolute()
+    existing = next(parent for parent in [folder, *folder.parents] if os.path.exists(parent))
+    try:
+        TemporaryFile(dir=existing).close()  # asks the file system itself; it has no name there
+    except OSError as error:
+        return f"{existing} is not a writable folder ({error.strerror})"
+    return None
