@@ -36,7 +36,7 @@ from flatness.errors import MeasurementError
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.checks import check_network_and_inputs, check_output, refusing_failures
-from flatness.measurement.layers import by_position
+from flatness.measurement.layers import by_position, weight_by_position
 from flatness.measurement.tracing import (
     FrozenNetwork,
     Layer,
@@ -372,7 +372,7 @@ def _change_of_parameters(block: _Block, entries: Tensor) -> Tensor:
     change = gradient.new_zeros(n, groups, positions, channels // groups)
     if "weight" in layer.names:
         weights = entries[:, : layer.weight.numel()]
-        change = change + inputs @ weights.reshape(n, groups, channels // groups, -1).mT
+        change = change + inputs @ weight_by_position(module, weights).mT
     if "bias" in layer.names:
         change = change + entries[:, -channels:].reshape(n, groups, 1, -1)
     if isinstance(module, nn.Linear):

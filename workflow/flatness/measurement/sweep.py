@@ -1,12 +1,13 @@
 """The sweep: one forward and N backward passes of a chunk give every primitive."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from flatness.errors import MeasurementError
-from flatness.measurement.layers import ClosedForm, sum_of_squares
+from flatness.measurement.backward import differentiate
+from flatness.measurement.decompositions import singular_values, spectral_norms
 from flatness.measurement.persample import per_sample_sq_norms
 from flatness.measurement.tracing import (
     FrozenNetwork,
@@ -16,10 +17,11 @@ from flatness.measurement.tracing import (
     input_layer,
     layers_of,
     left_out,
+    twin_of,
 )
 
-# Bounds the float64 copies that decompositions work on, in bytes.
-_BLOCK_BYTES = 2**27
+# Sums of squares outside of this range may lack terms that float32 cannot hold.
+_SAFE_IN_FLOAT32 = (1e-30, 1e30)
 
 
 @dataclass(frozen=True)
@@ -65,83 +67,65 @@ class Sweep:
 def sweep(network: FrozenNetwork, trace: Trace, twin: Trace) -> Sweep:
     """Differentiate every output of a traced chunk with respect to inputs and parameters.
 
+    Squares are formed in the network's dtype. Samples whose squares may leave the range of
+    float32 are taken once more, with squares in float64.
+
     Args:
         network: what was traced.
         trace: of n samples; its output is (n, N). Its graph is used up.
         twin: of its samples at `twin_positions`.
 
     Raises:
-        MeasurementError: the input Jacobian is not finite.
+        MeasurementError: the input Jacobian or the parameter Jacobian is not finite.
     """
-    output = trace.output
-    n, outputs = output.shape
-    layers = layers_of(network, trace, twin)
-    forms = [ClosedForm(layer.call.module, layer.call.input) for layer in layers]
-    first = input_layer(trace, layers)
-
+    found = _sweep(network, trace, twin, trace.output.dtype)
+    if trace.output.dtype == torch.float32:
+        again = _outside(found, *_SAFE_IN_FLOAT32).nonzero()[:, 0]
+        if len(again):
+            part = network.trace(trace.inputs.detach()[again.to(trace.inputs.device)])
+            wide = _sweep(network, part, twin_of(network, part), torch.float64)
+            _overwrite(found, again, wide)
+    closed = {name for terms in found.layers.values() for name in terms.layer.names.values()}
     parameters = network.parameters(trace)
-    sq_norms = {
-        name: torch.zeros(n, dtype=torch.float64, device=output.device) for name in parameters
-    }
-    output_gradients = torch.zeros(len(layers), n, dtype=torch.float64, device=output.device)
-    jacobian = output.new_zeros(n, outputs, trace.inputs[0].numel())
-    by_layer = [output.new_zeros(n, outputs, layer.call.input[0].numel()) for layer in layers]
-    for j in range(outputs):
-        pick = torch.zeros_like(output)
-        pick[:, j] = 1
-        gradient, *gradients = torch.autograd.grad(
-            output,
-            [
-                trace.inputs,
-                *(layer.call.input_edge for layer in layers),
-                *(layer.call.edge for layer in layers),
-            ],
-            pick,
-            retain_graph=j + 1 < outputs,
-            allow_unused=True,
-        )
-        if gradient is not None:
-            jacobian[:, j] = gradient.flatten(1)
-        into, out_of = gradients[: len(layers)], gradients[len(layers) :]
-        for k, (layer, form) in enumerate(zip(layers, forms, strict=True)):
-            if out_of[k] is None:
-                continue
-            by_layer[k][:, j] = into[k].flatten(1)
-            output_gradients[k] += sum_of_squares(out_of[k])
-            for role, name in layer.names.items():
-                sq_norms[name] += getattr(form, role)(out_of[k])
-    if not jacobian.isfinite().all():
+    rest = [name for name in parameters if name not in closed]
+    sq_norms = found.sq_norms
+    if rest:
+        sq_norms = sq_norms | per_sample_sq_norms(network, trace.inputs.detach(), rest)
+    sums = [terms.output_gradient_sq_norm for terms in found.layers.values()]
+    if not all(what.isfinite().all() for what in (*sq_norms.values(), *sums)):
         raise MeasurementError(
-            "model: its input Jacobian holds values that are not finite. Allowed: a network that "
-            "is differentiable at the samples. Look for overflow, or for roots and quotients at 0."
+            "model: its parameter Jacobian holds values that are not finite. Allowed: a network "
+            "that is differentiable at the samples. Look for overflow, or for roots and quotients "
+            "at 0."
         )
-    values = singular_values(jacobian)
-    # Only where the derivatives are those of the inputs was the layer given the inputs.
-    if first is not None and not agree(by_layer[layers.index(first)], jacobian):
-        first = None
+    return replace(found, sq_norms={name: sq_norms[name] for name in parameters})
 
+
+def _sweep(network: FrozenNetwork, trace: Trace, twin: Trace, dtype: torch.dtype) -> Sweep:
+    """What the closed forms give, with squares formed in `dtype`."""
+    layers = layers_of(network, trace, twin)
+    first = input_layer(trace, layers)
+    derivatives = differentiate(trace, layers, first, dtype)
+    values = singular_values(derivatives.jacobian)
+    sq_norms: dict[str, Tensor] = {}
     terms = {}
-    for layer, form, J, sq_norm in zip(layers, forms, by_layer, output_gradients, strict=True):
+    for layer, J, form in zip(layers, derivatives.by_layer, derivatives.forms, strict=True):
+        # Only where the derivatives are those of the inputs was the layer given the inputs.
+        if layer is first and J is not None and not agree(J, derivatives.jacobian):
+            first = None
+        sensitivity = values[:, 0] if layer is first else spectral_norms(J)
+        seen = layer.call.input.flatten(1)
         terms[layer.name] = LayerTerms(
             layer,
             form.positions,
-            torch.linalg.vector_norm(layer.call.input.double().flatten(1), dim=1).cpu(),
-            values[:, 0] if layer is first else spectral_norms(J),
-            sq_norm.cpu(),
+            torch.linalg.vector_norm(seen, dim=1, dtype=torch.float64).cpu(),
+            sensitivity,
+            form.output.cpu(),
         )
-    closed = {name for layer in layers for name in layer.names.values()}
-    rest = [name for name in parameters if name not in closed]
-    if rest:
-        sq_norms |= per_sample_sq_norms(network, trace.inputs.detach(), rest)
-    for what in (*sq_norms.values(), output_gradients):
-        if not what.isfinite().all():
-            raise MeasurementError(
-                "model: its parameter Jacobian holds values that are not finite. Allowed: a "
-                "network that is differentiable at the samples. Look for overflow, or for roots "
-                "and quotients at 0."
-            )
+        for role, name in layer.names.items():
+            sq_norms[name] = getattr(form, role).cpu()
     return Sweep(
-        output.detach(),
+        trace.output.detach(),
         values,
         sq_norms,
         terms,
@@ -150,44 +134,23 @@ def sweep(network: FrozenNetwork, trace: Trace, twin: Trace) -> Sweep:
     )
 
 
-def singular_values(jacobian: Tensor) -> Tensor:
-    """Singular values of each sample's input Jacobian.
-
-    A QR factorisation of J^T leaves an N x N triangle with the same singular values,
-    without squaring the condition number as the Gram matrix J J^T would; both steps
-    are done in float64 on the CPU, where small decompositions are fastest.
-
-    Args:
-        jacobian: (n, N, M).
-
-    Returns:
-        (n, N) float64 on the CPU, decreasing; the square roots of the N eigenvalues of
-        J J^T, so the last N - M are zero where N > M.
-    """
-    _, outputs, inputs = jacobian.shape
-    values = []
-    for J in _blocks(jacobian):
-        J = J.to("cpu", torch.float64)
-        if outputs <= inputs:
-            _, J = torch.linalg.qr(J.transpose(1, 2), mode="r")
-        values.append(torch.linalg.svdvals(J))
-    together = torch.cat(values)
-    return torch.nn.functional.pad(together, (0, outputs - together.shape[1]))
+def _outside(found: Sweep, least: float, most: float) -> Tensor:
+    """(n,): the samples with a squared norm that is not between two values."""
+    squares = [
+        *found.sq_norms.values(),
+        *(terms.output_gradient_sq_norm for terms in found.layers.values()),
+        *(terms.sensitivity.square() for terms in found.layers.values()),
+    ]
+    outside = torch.zeros(len(found.output), dtype=torch.bool)
+    for square in squares:
+        outside |= ~((square >= least) & (square <= most))
+    return outside
 
 
-def spectral_norms(jacobian: Tensor) -> Tensor:
-    """The largest singular value of each sample's Jacobian (n, N, M), (n,) float64 on the CPU.
-
-    From the smaller Gram matrix in float64, which keeps the largest value to full precision.
-    """
-    values = []
-    for J in _blocks(jacobian):
-        J = J.to("cpu", torch.float64)
-        gram = J @ J.mT if J.shape[1] <= J.shape[2] else J.mT @ J
-        values.append(torch.linalg.eigvalsh(gram)[:, -1].clamp_min(0).sqrt())
-    return torch.cat(values)
-
-
-def _blocks(jacobian: Tensor) -> tuple[Tensor, ...]:
-    """The samples in groups whose float64 copies stay small."""
-    return jacobian.split(max(1, _BLOCK_BYTES // (8 * jacobian[0].numel())))
+def _overwrite(found: Sweep, rows: Tensor, other: Sweep) -> None:
+    """Put the norms of `other` into some rows of `found`."""
+    for name, sq_norms in found.sq_norms.items():
+        sq_norms[rows] = other.sq_norms[name]
+    for name, terms in found.layers.items():
+        terms.sensitivity[rows] = other.layers[name].sensitivity
+        terms.output_gradient_sq_norm[rows] = other.layers[name].output_gradient_sq_norm
