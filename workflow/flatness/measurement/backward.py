@@ -72,13 +72,10 @@ def differentiate(
                 if layer is first:
                     of_layers[k].jacobian[:, :j] = of_inputs.jacobian[:, :j]
             of_layers[k].put(j, into)
-    return Derivatives(
-        of_inputs.jacobian, [stack and stack.jacobian for stack in of_layers], forms
-    )
+        del gradient, gradients  # or they would stay while the next ones are made
+    return Derivatives(of_inputs.jacobian, [stack and stack.jacobian for stack in of_layers], forms)
 
 
 def _same(one: Tensor, other: Tensor | None) -> bool:
     """Whether two gradients are one piece of memory."""
-    return (
-        other is not None and one.data_ptr() == other.data_ptr() and one.numel() == other.numel()
-    )
+    return other is not None and one.data_ptr() == other.data_ptr() and one.numel() == other.numel()

@@ -60,14 +60,17 @@ def spectral_norms(jacobian: Tensor) -> Tensor:
     return largest.where(finite, torch.nan)
 
 
-def _by_orthogonalising(J: Tensor) -> Tensor:
-    if J.shape[1] <= J.shape[2]:
-        _, J = torch.linalg.qr(J.mT, mode="r")
-    return torch.linalg.svdvals(J)
+def _by_orthogonalising(jacobian: Tensor) -> Tensor:
+    if jacobian.shape[1] <= jacobian.shape[2]:
+        _, jacobian = torch.linalg.qr(jacobian.mT, mode="r")
+    return torch.linalg.svdvals(jacobian)
 
 
-def _gram(J: Tensor) -> Tensor:
-    return J @ J.mT if J.shape[1] <= J.shape[2] else J.mT @ J
+def _gram(jacobian: Tensor) -> Tensor:
+    """The smaller of the two."""
+    if jacobian.shape[1] <= jacobian.shape[2]:
+        return jacobian @ jacobian.mT
+    return jacobian.mT @ jacobian
 
 
 def _blocks(jacobian: Tensor) -> tuple[Tensor, ...]:

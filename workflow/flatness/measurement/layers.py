@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from flatness.measurement.products import products
+
 _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 KINDS = (nn.Linear, *_CONVOLUTIONS)
 
@@ -45,75 +47,122 @@ class ClosedForm:
     """
 
     def __init__(self, module: nn.Module, layer_input: Tensor, dtype: torch.dtype):
-        self.linear, self.dtype = isinstance(module, nn.Linear), dtype
-        self.groups = 1 if self.linear else module.groups
-        inputs = by_position(module, layer_input).to(dtype)
-        n, groups, self.positions, features = inputs.shape
-        zeros = torch.zeros(n, dtype=torch.float64, device=inputs.device)
-        self.output, self._weight, self._bias = zeros, zeros.clone(), zeros.clone()
-        self._input_sq_norm = self._products = self._inputs = None
-        if self.positions == 1:
-            self._input_sq_norm = sum_of_squares(inputs)
-        elif 2 * self.positions < features and layer_input.dtype == torch.float32:
-            inputs = inputs.double()
-            self._products = (inputs @ inputs.mT).flatten(0, 1)
-            self._cotangent_products = torch.zeros_like(self._products)
-        else:
-            # A feature that is 1 everywhere gives the gradient of the bias.
-            self._inputs = functional.pad(inputs, (0, 1), value=1).flatten(0, 1)
+        self._dtype = dtype
+        self._groups = None if isinstance(module, nn.Linear) else module.groups
+        self.output = torch.zeros(len(layer_input), dtype=torch.float64, device=layer_input.device)
+        if isinstance(module, nn.Linear) and prod(layer_input.shape[1:-1]) == 1:
+            self.positions, self._way = 1, _OnePosition(layer_input, self)
+            return
+        inputs = by_position(module, layer_input.to(dtype), ones=1).flatten(0, 1)
+        _, self.positions, features = inputs.shape
+        cheaper = 2 * self.positions < features and layer_input.dtype == torch.float32
+        self._way = _Products(inputs[..., :-1]) if cheaper else _Gradients(inputs)
 
     def add(self, cotangent: Tensor) -> None:
         """Take in one output's cotangents, shaped like the layer's output."""
-        d = self._by_position(cotangent.to(self.dtype))
-        self.output = self.output + sum_of_squares(cotangent.to(self.dtype))
-        if self._input_sq_norm is not None:
-            return
-        if self._products is not None:
-            wide = d.double()
-            self._cotangent_products.baddbmm_(wide, wide.mT)
-            self._bias += self._of_samples(sum_of_squares(d.sum(1)))
-            return
-        sq_norms = torch.linalg.vector_norm(self._inputs.mT @ d, dim=2).double().square()
-        self._weight += self._of_samples(sq_norms[:, :-1].sum(1))
-        self._bias += self._of_samples(sq_norms[:, -1])
+        cotangent = cotangent.to(self._dtype)
+        self.output = self.output + sum_of_squares(cotangent)
+        self._way.add(self._by_position(cotangent))
 
     @property
     def weight(self) -> Tensor:
         """Of the weight."""
-        if self._input_sq_norm is not None:
-            return self._input_sq_norm * self.output
-        if self._products is not None:
-            terms = self._products * self._cotangent_products
-            return self._of_samples(terms.flatten(1).sum(1)).clamp_min(0)
-        return self._weight
+        return self._of_samples(self._way.weight())
 
     @property
     def bias(self) -> Tensor:
         """Of the bias."""
-        return self.output if self._input_sq_norm is not None else self._bias
+        return self._of_samples(self._way.bias())
 
     def _of_samples(self, values: Tensor) -> Tensor:
         """(n groups,) as (n,)."""
-        return values.reshape(-1, self.groups).sum(1)
+        return values.reshape(len(self.output), -1).sum(1)
 
     def _by_position(self, cotangent: Tensor) -> Tensor:
         """(n groups, T, C)."""
-        if self.linear:
+        if self._groups is None:
             return _rows(cotangent)
         n, channels = cotangent.shape[:2]
         positions = cotangent.flatten(2).mT
-        grouped = positions.reshape(n, -1, self.groups, channels // self.groups)
+        grouped = positions.reshape(n, -1, self._groups, channels // self._groups)
         return grouped.transpose(1, 2).flatten(0, 1)
 
 
-def by_position(module: nn.Module, layer_input: Tensor) -> Tensor:
+class _OnePosition:
+    """A linear layer at one position: norms of its input and of its cotangents are enough."""
+
+    def __init__(self, layer_input: Tensor, form: ClosedForm):
+        self._input_sq_norm, self._form = sum_of_squares(layer_input.double()), form
+
+    def add(self, d: Tensor) -> None:
+        """Nothing more."""
+
+    def weight(self) -> Tensor:
+        return self._input_sq_norm * self._form.output
+
+    def bias(self) -> Tensor:
+        return self._form.output
+
+
+class _Products:
+    """From the products of the a_t, (b, T, F), and those of the d_t, (b, T, C)."""
+
+    def __init__(self, inputs: Tensor):
+        inputs = inputs.double()
+        self._of_inputs = inputs @ inputs.mT
+        self._of_cotangents = torch.zeros_like(self._of_inputs)
+        self._bias = inputs.new_zeros(len(inputs))
+
+    def add(self, d: Tensor) -> None:
+        self._bias = self._bias + sum_of_squares(d.sum(1))
+        d = d.double()
+        self._of_cotangents.baddbmm_(d, d.mT)
+
+    def weight(self) -> Tensor:
+        return (self._of_inputs * self._of_cotangents).flatten(1).sum(1).clamp_min(0)
+
+    def bias(self) -> Tensor:
+        return self._bias
+
+
+class _Gradients:
+    """From the gradients, with a last feature that is 1 everywhere for the bias."""
+
+    def __init__(self, inputs: Tensor):
+        self._inputs = inputs.mT
+        self._sq_norms = inputs.new_zeros(self._inputs.shape[:2], dtype=torch.float64)
+
+    def add(self, d: Tensor) -> None:
+        by_feature = products(self._inputs, d)
+        sq_norms = sum_of_squares(by_feature.flatten(0, 1))
+        self._sq_norms = self._sq_norms + sq_norms.reshape(by_feature.shape[:2])
+
+    def weight(self) -> Tensor:
+        return self._sq_norms[:, :-1].sum(1)
+
+    def bias(self) -> Tensor:
+        return self._sq_norms[:, -1]
+
+
+def by_position(module: nn.Module, layer_input: Tensor, ones: int = 0) -> Tensor:
     """What the layer's weight is applied to: (n, groups, T, F), the a_t.
 
     Features of a convolution are ordered (*kernel, channels); see `weight_by_position`.
+
+    Args:
+        module: the layer.
+        layer_input: its input.
+        ones: features more, at the end, that are 1 everywhere, as if they multiplied a bias.
     """
     if isinstance(module, nn.Linear):
-        return _rows(layer_input)[:, None]
-    return _windows(module, layer_input)
+        return functional.pad(_rows(layer_input)[:, None], (0, ones), value=1)
+    windows = _windows(module, layer_input)
+    axes = len(module.kernel_size)
+    positions, features = windows.shape[2 : 2 + axes], windows.shape[2 + axes :]
+    inputs = windows.new_empty(*windows.shape[:2], prod(positions), prod(features) + ones)
+    inputs[..., prod(features) :] = 1
+    inputs[..., : prod(features)].unflatten(3, features).unflatten(2, positions).copy_(windows)
+    return inputs
 
 
 def weight_by_position(module: nn.Module, entries: Tensor) -> Tensor:
@@ -142,7 +191,7 @@ def _rows(tensor: Tensor) -> Tensor:
 
 
 def _windows(module, layer_input: Tensor) -> Tensor:
-    """What each position of a convolution sees: (n, groups, T, kernel * channels / groups)."""
+    """A view of what a convolution sees: (n, groups, *positions, *kernel, channels / groups)."""
     mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
     # The layer keeps its padding, of every mode, in the order that `pad` takes.
     padded = functional.pad(layer_input, module._reversed_padding_repeated_twice, mode=mode)
@@ -154,5 +203,5 @@ def _windows(module, layer_input: Tensor) -> Tensor:
     ):
         span = dilation * (size - 1) + 1
         windows = windows.unfold(axis, span, stride)[..., ::dilation]
-    windows = windows.movedim(1 + axes, -1).unflatten(-1, (module.groups, -1)).movedim(-2, 1)
-    return windows.flatten(2 + axes).flatten(2, 1 + axes)
+    channels = windows.movedim(1 + axes, -1).unflatten(-1, (module.groups, -1))
+    return channels.movedim(-2, 1)

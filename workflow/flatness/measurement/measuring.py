@@ -96,7 +96,8 @@ def measure(
     check_network_and_inputs(model, inputs, chunk_size)
     with exact_arithmetic(inputs.device), refusing_failures("differentiated"):
         sweeps = _sweep_chunks(FrozenNetwork(model, layer), inputs, chunk_size)
-    dataset = _per_sample(inputs, sweeps).merge(_per_layer(sweeps), join="exact")
+        of_layers = _per_layer(sweeps)
+    dataset = _per_sample(inputs, sweeps).merge(of_layers, join="exact")
     dataset.attrs = {"dtype": str(inputs.dtype).removeprefix("torch.")}
     if layer is not None:
         dataset.attrs["layer"] = layer
@@ -170,10 +171,15 @@ def _per_layer(sweeps: list[Sweep]) -> xr.Dataset:
     ]
     about_layer = {"input_layer": first} if first else {"absent": NO_INPUT_LAYER}
     others = sorted({name for s in sweeps for name in [*s.left_out, *s.layers]} - set(names))
+    operator_norms = [
+        operator_norm(layer.call.module, layer.weight, layer.call.input.shape) for layer in layers
+    ]
     norms, about_weight = (np.nan, np.nan), {"absent": NO_INPUT_WEIGHT}
     if first is not None and eq4_holds[names.index(first)]:
         weight = layers[names.index(first)]
-        norms, about_weight = _norms(weight.weight), {"input_weight": weight.names["weight"]}
+        frobenius = torch.linalg.vector_norm(weight.weight.detach(), dtype=torch.float64)
+        norms = operator_norms[names.index(first)], float(frobenius)
+        about_weight = {"input_weight": weight.names["weight"]}
 
     def stacked(term: str) -> tuple[tuple[str, str], np.ndarray]:
         columns = [torch.cat([getattr(s.layers[name], term) for s in sweeps]) for name in names]
@@ -190,18 +196,10 @@ def _per_layer(sweeps: list[Sweep]) -> xr.Dataset:
             "layer_output_gradient_sq_norm": stacked("output_gradient_sq_norm"),
             "layer_operator_norm": (
                 "layer",
-                np.array(
-                    [operator_norm(la.call.module, la.weight, la.call.input.shape) for la in layers]
-                ),
+                np.array(operator_norms),
                 about_layer | {"left_out": json.dumps(others)},
             ),
             "layer_eq4_holds": ("layer", np.array(eq4_holds, dtype=np.int8)),
         },
         coords={"layer": np.array(names, dtype=object)},
     )
-
-
-def _norms(weight: Tensor) -> tuple[float, float]:
-    """Spectral and Frobenius norm in float64."""
-    W = weight.detach().to("cpu", torch.float64)
-    return float(torch.linalg.matrix_norm(W, 2)), float(torch.linalg.matrix_norm(W))

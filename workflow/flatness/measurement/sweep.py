@@ -113,7 +113,12 @@ def _sweep(network: FrozenNetwork, trace: Trace, twin: Trace, dtype: torch.dtype
         # Only where the derivatives are those of the inputs was the layer given the inputs.
         if layer is first and J is not None and not agree(J, derivatives.jacobian):
             first = None
-        sensitivity = values[:, 0] if layer is first else spectral_norms(J)
+        if layer is first:
+            sensitivity = values[:, 0]
+        elif J is not None:
+            sensitivity = spectral_norms(J)
+        else:
+            sensitivity = torch.zeros(len(values), dtype=torch.float64)
         seen = layer.call.input.flatten(1)
         terms[layer.name] = LayerTerms(
             layer,
