@@ -23,4 +23,5 @@ PLAN = TrainingPlan(
     late_checkpoints=4,
     device="cpu",
     threads=1,
+    iterations_per_graph=0,
 )

@@ -1,6 +1,8 @@
 """Where a job computes, and with how many threads."""
 
+import ctypes
 import os
+import sys
 
 import torch
 from torch import nn
@@ -28,6 +30,7 @@ def configure(device: str, threads: int) -> torch.device:
             "to one of these, or run where a GPU, its driver and a CUDA build of torch are present."
         )
     torch.set_num_threads(threads)
+    _keep_freed_memory()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda":
@@ -38,6 +41,19 @@ def configure(device: str, threads: int) -> torch.device:
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
     return torch.device(device)
+
+
+def _keep_freed_memory() -> None:
+    """Make this process use freed memory again in the place of giving it back.
+
+    Every iteration and every sweep needs the same tensors. Otherwise Linux hands out their
+    pages anew each time, which takes a tenth of the time of a sweep.
+    """
+    mallopt = sys.platform == "linux" and getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:  # absent from C libraries other than glibc
+        largest_from_heap, given_back_above = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+        mallopt(largest_from_heap, 2**30)
+        mallopt(given_back_above, 2**31 - 1)
 
 
 def memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:

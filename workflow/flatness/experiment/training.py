@@ -11,26 +11,29 @@ import json
 import logging
 import time
 from dataclasses import asdict, dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from flatness.experiment.batches import epoch_order, iterations_per_epoch
+from flatness.experiment.batches import iterations_per_epoch, mini_batches
 from flatness.experiment.checkpoints import Checkpoint, StateFolder, write_run
 from flatness.experiment.device import configure, device_name, memory_format
+from flatness.experiment.graphs import GraphedSgd
 from flatness.experiment.losses import loss_function, targets
 from flatness.experiment.networks import build
 from flatness.experiment.prepared import load_prepared
 from flatness.experiment.schedule import checkpoint_iterations
+from flatness.experiment.sgd import Sgd
 
 log = logging.getLogger(__name__)
 
-# Iterations between two looks at whether the loss is still finite; on a GPU each
-# look waits for all work that was queued.
+# Iterations between two looks at whether the loss is still finite, rounded up to whole
+# graphs; on a GPU each look waits for all work that was queued.
 _LOOK_EVERY = 100
 _EVALUATION_BATCH = 1000
 
@@ -50,6 +53,8 @@ class TrainingPlan:
         early_checkpoints, late_checkpoints: see `schedule`.
         device: "auto", "cpu" or "cuda".
         threads: CPU threads.
+        iterations_per_graph: iterations in one CUDA graph, see `graphs`; 0 for none. Other
+            devices ignore it.
     """
 
     run: str
@@ -63,6 +68,7 @@ class TrainingPlan:
     late_checkpoints: int
     device: str
     threads: int
+    iterations_per_graph: int
 
     @property
     def schedule(self) -> tuple[int, ...]:
@@ -93,7 +99,7 @@ def train(
         code: fingerprint of the code, for provenance; a state of other code is not resumed.
 
     Raises:
-        DeviceError: the device asked for is absent.
+        DeviceError: the device asked for is absent, or cannot replay the network.
         StorageError: the prepared dataset is damaged.
     """
     device = configure(plan.device, plan.threads)
@@ -145,11 +151,10 @@ class _Loop:
     def __init__(self, plan: TrainingPlan, data, device: torch.device):
         self.plan, self.device = plan, device
         shape = data.train_inputs.shape[1:]
-        self.network: nn.Module = build(plan.network, shape, data.outputs, plan.seed).to(device)
+        self.network = build(plan.network, shape, data.outputs, plan.seed).to(device)
         layout = memory_format(self.network, device)
         self.network.to(memory_format=layout).train()
         self.loss = loss_function(plan.loss)
-        self.optimiser = torch.optim.SGD(self.network.parameters(), lr=plan.learning_rate)
         self.inputs, self.labels, self.targets = {}, {}, {}
         for split in ("train", "test"):
             inputs = torch.from_numpy(getattr(data, f"{split}_inputs"))
@@ -158,6 +163,17 @@ class _Loop:
             self.targets[split] = targets(
                 plan.loss, self.labels[split], data.outputs, self.inputs[split].dtype
             )
+        self.iterate = Sgd(
+            self.network,
+            self.loss,
+            plan.learning_rate,
+            self.inputs["train"],
+            self.targets["train"],
+        )
+        self.block = _LOOK_EVERY
+        if device.type == "cuda" and plan.iterations_per_graph:
+            self.iterate = GraphedSgd(self.iterate, plan.iterations_per_graph)
+            self.block = plan.iterations_per_graph * ceil(_LOOK_EVERY / plan.iterations_per_graph)
 
     def start(self) -> Checkpoint:
         """The checkpoint of iteration 0."""
@@ -173,26 +189,18 @@ class _Loop:
         Returns:
             (iterations done,) float32 on the CPU, the loss of each mini-batch.
         """
-        samples = len(self.labels["train"])
-        per_epoch = iterations_per_epoch(samples, self.plan.batch_size)
-        losses = torch.empty(end - begin, device=self.device)
-        seed = int(np.random.SeedSequence([self.plan.seed, begin]).generate_state(1)[0])
+        plan, samples, losses = self.plan, len(self.labels["train"]), []
+        seed = int(np.random.SeedSequence([plan.seed, begin]).generate_state(1)[0])
         with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(seed)
-            epoch, order = None, None
-            for iteration in range(begin, end):
-                if iteration // per_epoch != epoch:
-                    epoch = iteration // per_epoch
-                    order = torch.from_numpy(epoch_order(self.plan.seed, epoch, samples))
-                    order = order.to(self.device)
-                first = (iteration % per_epoch) * self.plan.batch_size
-                losses[iteration - begin] = self._step(order[first : first + self.plan.batch_size])
-                done = iteration - begin + 1
-                if done % _LOOK_EVERY == 0 or iteration + 1 == end:
-                    bar.update(begin + done - bar.n)
-                    if not losses[:done].isfinite().all():
-                        return losses[:done].cpu()
-        return losses.cpu()
+            for batches in mini_batches(
+                plan.seed, samples, plan.batch_size, begin, end, self.block
+            ):
+                losses.append(self.iterate(torch.from_numpy(batches).to(self.device)))
+                bar.update(len(batches))
+                if not losses[-1].isfinite().all():
+                    break
+        return torch.cat(losses).cpu()
 
     def checkpoint(self, iteration: int, minibatch_loss: Tensor) -> Checkpoint:
         """The network as it is, evaluated on all images."""
@@ -208,14 +216,6 @@ class _Loop:
             for name, tensor in self.network.state_dict().items()
         }
         return Checkpoint(iteration, weights, record)
-
-    def _step(self, batch: Tensor) -> Tensor:
-        """One update; the loss before it."""
-        self.optimiser.zero_grad(set_to_none=True)
-        loss = self.loss(self.network(self.inputs["train"][batch]), self.targets["train"][batch])
-        loss.backward()
-        self.optimiser.step()
-        return loss.detach()
 
     @torch.no_grad()
     def _evaluate(self, split: str) -> tuple[Tensor, Tensor]:

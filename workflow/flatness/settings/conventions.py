@@ -29,6 +29,15 @@ class Training(Section):
         default=1,
         ge=1,
     )
+    iterations_per_graph: int = key(
+        "On a GPU, iterations that are launched together as one CUDA graph; 0 launches each "
+        "operation by itself, which any network allows. Part of a run's identity, and without "
+        "effect on a CPU.",
+        unit="iterations",
+        default=0,
+        ge=0,
+        le=1000,
+    )
 
 
 class Measuring(Section):

@@ -58,4 +58,5 @@ def training_plan(settings: Settings, run: Run) -> dict[str, Any]:
         "late_checkpoints": study.checkpoints.late,
         "device": settings.device,
         "threads": settings.training.threads,
+        "iterations_per_graph": settings.training.iterations_per_graph,
     }
