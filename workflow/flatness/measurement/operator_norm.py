@@ -62,7 +62,11 @@ def operator_norm(module: nn.Module, weight: Tensor, input_shape: tuple[int, ...
 
 
 def matrix_norm(weight: Tensor) -> float:
-    """||W||_2 of a matrix, to about 1e-10 for one in float32 and 1e-15 in float64."""
+    """||W||_2 of a matrix.
+
+    The relative error is at most the resolution of its dtype; for float32 about 1e-10, unless
+    the largest singular values agree to within that resolution.
+    """
     W = weight.detach().cpu()
     if W.shape[0] > W.shape[1]:
         W = W.mT
