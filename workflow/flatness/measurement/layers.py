@@ -109,14 +109,14 @@ class _Products:
 
     def __init__(self, inputs: Tensor):
         inputs = inputs.double()
-        self._of_inputs = inputs @ inputs.mT
+        self._of_inputs = products(inputs, inputs.mT)
         self._of_cotangents = torch.zeros_like(self._of_inputs)
         self._bias = inputs.new_zeros(len(inputs))
 
     def add(self, d: Tensor) -> None:
         self._bias = self._bias + sum_of_squares(d.sum(1))
         d = d.double()
-        self._of_cotangents.baddbmm_(d, d.mT)
+        self._of_cotangents += products(d, d.mT)
 
     def weight(self) -> Tensor:
         return (self._of_inputs * self._of_cotangents).flatten(1).sum(1).clamp_min(0)

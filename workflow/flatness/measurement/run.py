@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from flatness.errors import MeasurementError
 from flatness.experiment.checkpoints import TrainedRun, read_run
-from flatness.experiment.device import configure, device_name
+from flatness.experiment.device import configure, device_name, memory_format
 from flatness.experiment.networks import build
 from flatness.experiment.prepared import PreparedDataset, load_prepared
 from flatness.glossary import annotate
@@ -68,7 +68,7 @@ def measure_run(
     plan = run.facts["plan"]
     device = configure(plan["device"], plan["threads"])
     network = build(plan["network"], data.train_inputs.shape[1:], data.outputs, plan["seed"])
-    network.to(device).eval()
+    network.to(device, memory_format=memory_format(network, device)).eval()
     diverged_at = run.facts["diverged_at"]
     options = {"chunk_size": chunk_size, "layer": layer}
     measured = []
@@ -132,7 +132,7 @@ def _measure_checkpoint(
     test = np.union1d(data.test_samples, misclassified)
     inputs = torch.from_numpy(
         np.concatenate([data.train_inputs[data.train_samples], data.test_inputs[test]])
-    ).to(device)
+    ).to(device, memory_format=memory_format(network, device))
     primitives = measure(network, inputs, **options)
     if curvature_options is not None:
         labels = np.concatenate([data.train_targets[data.train_samples], data.test_targets[test]])
