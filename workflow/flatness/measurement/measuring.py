@@ -55,8 +55,9 @@ def measure(
 
         - singular_value (sample, mode): of the input Jacobian, float64, decreasing
           (Eq. 8-10). Computed from a Jacobian in the model's dtype, so values below
-          eps times the largest are noise (see `measurement.decompositions`). A sample within rounding of a kink (a ReLU at
-          zero, a tie in max-pooling) has the derivative of either side.
+          eps times the largest are noise (see `measurement.decompositions`). A sample within
+          rounding of a kink (a ReLU at zero, a tie in max-pooling) has the derivative of either
+          side.
         - parameter_gradient_sq_norm (sample, parameter): sum over outputs and entries of
           (df_j/dtheta_p)^2, float64 (Eq. 3). Nothing is averaged; the sharpness is the
           mean over samples of the sum over parameters. Check: f(x) = W x + b gives
