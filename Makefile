@@ -1,5 +1,6 @@
 # make demo     the whole workflow on the digits that ship with scikit-learn
 # make test     the test suite
+# make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
 # make lint     formatters and linters
 # make docs     rewrite the generated tables in README.md and config/README.md
 # make lock     resolve the versions in envs/ anew
@@ -12,7 +13,7 @@ CORES ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test lint docs lock clean
+.PHONY: environment demo test bench lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -40,6 +41,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
 
+# One thread: of torch, and of the BLAS of numpy, which reads this when it starts.
+bench: $(INSTALLED)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python tests/benchmarks docs/benchmarks $(ONLY)
+
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -50,7 +55,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m flatness.documentation
 
 lock: $(INSTALLED)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock" --output-file envs/requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock" --output-file envs/requirements.txt
 	$(BIN)/python -m flatness.documentation
 
 clean:

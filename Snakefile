@@ -18,10 +18,12 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+# The targets' files are listed one by one: Snakemake hashes a list that stands for many files once
+# for each of them.
 rule all:
     default_target: True
     input:
-        rules.measurements.input,
-        rules.figures.input,
-        rules.tables.input,
+        *rules.measurements.input,
+        *rules.figures.input,
+        *rules.tables.input,
         rules.describe_results.output,

@@ -15,13 +15,14 @@ from torch.nn import functional
 
 from flatness.errors import DeviceError, StorageError
 from flatness.experiment import networks
-from flatness.experiment.batches import epoch_order, iterations_per_epoch
-from flatness.experiment.checkpoints import StateFolder, read_run
+from flatness.experiment.batches import epoch_order, iterations_per_epoch, mini_batches
+from flatness.experiment.checkpoints import read_run
 from flatness.experiment.device import configure
 from flatness.experiment.losses import loss_function, targets
 from flatness.experiment.prepared import load_prepared
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.experiment.training import train
+from interruption import interrupt_after
 
 
 @pytest.fixture
@@ -111,26 +112,9 @@ def test_dropout_networks_are_repeatable_too(digits, tmp_path, plan, monkeypatch
 
     monkeypatch.setattr("flatness.experiment.training.build", with_dropout)
     train(plan(), digits, tmp_path / "whole", tmp_path / "a")
-    _interrupt_after(2, monkeypatch, lambda: train(plan(), digits, tmp_path / "x", tmp_path / "b"))
+    interrupt_after(2, monkeypatch, lambda: train(plan(), digits, tmp_path / "x", tmp_path / "b"))
     train(plan(), digits, tmp_path / "resumed", tmp_path / "b")
     assert (tmp_path / "whole").read_bytes() == (tmp_path / "resumed").read_bytes()
-
-
-def _interrupt_after(checkpoints, monkeypatch, action):
-    """Let `action` save some checkpoints and then fail."""
-    save, saved = StateFolder.save, []
-
-    def limited(self, checkpoint):
-        if len(saved) == checkpoints:
-            raise KeyboardInterrupt
-        save(self, checkpoint)
-        saved.append(checkpoint.iteration)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StateFolder, "save", limited)
-        with pytest.raises(KeyboardInterrupt):
-            action()
-    return saved
 
 
 @pytest.mark.parametrize("checkpoints", [0, 1, 3, 7])
@@ -139,7 +123,7 @@ def test_a_stopped_run_resumes_and_ends_with_the_same_bits(
 ):
     caplog.set_level("INFO")
     train(plan(), digits, tmp_path / "whole", tmp_path / "a")
-    saved = _interrupt_after(
+    saved = interrupt_after(
         checkpoints, monkeypatch, lambda: train(plan(), digits, tmp_path / "out", tmp_path / "b")
     )
     assert not (tmp_path / "out").exists()
@@ -156,7 +140,7 @@ def test_a_stopped_run_resumes_and_ends_with_the_same_bits(
 def test_a_damaged_state_is_not_used(digits, tmp_path, plan, monkeypatch, caplog, damage):
     caplog.set_level("INFO")
     train(plan(), digits, tmp_path / "whole", tmp_path / "a")
-    saved = _interrupt_after(
+    saved = interrupt_after(
         4, monkeypatch, lambda: train(plan(), digits, tmp_path / "out", tmp_path / "b")
     )
     last = sorted((tmp_path / "b").iterdir())[-1]
@@ -174,7 +158,7 @@ def test_a_damaged_state_is_not_used(digits, tmp_path, plan, monkeypatch, caplog
 def test_the_state_of_another_plan_is_not_used(digits, tmp_path, plan, monkeypatch, caplog):
     caplog.set_level("INFO")
     other = plan(learning_rate=0.2)
-    _interrupt_after(
+    interrupt_after(
         4, monkeypatch, lambda: train(other, digits, tmp_path / "out", tmp_path / "state")
     )
     train(plan(), digits, tmp_path / "out", tmp_path / "state")
@@ -284,7 +268,7 @@ def test_cuda_that_is_absent_is_an_error_at_once(digits, tmp_path, plan):
 def test_gpu_run_agrees_with_cpu_and_resumes(digits, tmp_path, plan, monkeypatch):
     p = plan(network={"name": "vgg10", "activation": "relu"}, device="cuda", iterations=40)
     train(p, digits, tmp_path / "one", tmp_path / "a")
-    _interrupt_after(3, monkeypatch, lambda: train(p, digits, tmp_path / "two", tmp_path / "b"))
+    interrupt_after(3, monkeypatch, lambda: train(p, digits, tmp_path / "two", tmp_path / "b"))
     train(p, digits, tmp_path / "two", tmp_path / "b")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     train(replace(p, device="cpu"), digits, tmp_path / "cpu", tmp_path / "c")
@@ -337,6 +321,17 @@ def test_epoch_order_is_a_permutation_that_depends_on_seed_and_epoch_only():
     assert not np.array_equal(order, epoch_order(3, 6, 100))
     assert not np.array_equal(order, epoch_order(4, 5, 100))
     assert iterations_per_epoch(1437, 20) == 71
+
+
+@pytest.mark.parametrize("block", [1, 7, 100])
+def test_blocks_of_mini_batches_are_the_batches_of_the_epochs(block):
+    blocks = list(mini_batches(3, 23, 5, 2, 19, block))
+    assert [len(rows) for rows in blocks[:-1]] == [block] * (len(blocks) - 1)
+    rows = np.concatenate(blocks)
+    assert rows.shape == (17, 5)
+    for k, row in enumerate(rows, start=2):
+        order = epoch_order(3, k // 4, 23)
+        assert np.array_equal(row, order[5 * (k % 4) :][:5])
 
 
 def test_losses_have_the_stated_normalisation():

@@ -44,14 +44,27 @@ ENVIRONMENT = "../../envs/environment.yaml"
 STYLE = str(figures.STYLE)
 
 
+def run_of(wildcards):
+    """The run of that name; refuse a target that names none."""
+    try:
+        return RUNS[wildcards.run]
+    except KeyError:
+        first, last = next(iter(RUNS)), next(reversed(RUNS))
+        refuse(
+            f"{PLACE}: {wildcards.run!r} is no run. Allowed: the {len(RUNS)} runs of the "
+            f"configuration, from {first} to {last}. Correct the name, or add its learning rate, "
+            "batch size and seed to a study."
+        )
+
+
 def study_of(wildcards):
     """The study that a run belongs to."""
-    return settings.studies[RUNS[wildcards.run].study]
+    return settings.studies[run_of(wildcards).study]
 
 
 def dataset_of_run(wildcards):
     """The prepared dataset that a run is trained on."""
-    return rules.prepare_dataset.output.dataset.format(dataset=RUNS[wildcards.run].dataset)
+    return rules.prepare_dataset.output.dataset.format(dataset=run_of(wildcards).dataset)
 
 
 def curvature_options(wildcards):
@@ -118,11 +131,15 @@ def source_at_hand(wildcards):
     return []
 
 
+# A constraint stands in every path that has the wildcard, and Snakemake searches the whole path for
+# each job: a list of all runs would make the graph's cost quadratic. `run_of` knows their names.
 wildcard_constraints:
     dataset="|".join(map(re.escape, settings.datasets)),
-    run="|".join(map(re.escape, RUNS)),
+    run="[^/]+",
     study="|".join(map(re.escape, settings.studies)),
-    layer="|".join(re.escape(layer) for layers in MIDDLE_LAYERS.values() for layer in layers)
+    layer="|".join(
+        re.escape(layer) for study in settings.studies.values() for layer in study.middle_layers
+    )
     or "none",
     figure="|".join(FIGURES) or "none",
 

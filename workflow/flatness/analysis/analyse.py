@@ -30,9 +30,10 @@ def analyse(run: xr.Dataset, *, powers: Sequence[float]) -> xr.Dataset:
     Raises:
         BoundError: an inequality is violated by more than rounding.
     """
-    found = bounds(run, powers)
+    known = quantities(run)
+    found = bounds(run, powers, known=known)
     check(found, run.attrs["run"])
-    together = quantities(run).merge(found, join="exact", compat="override")
+    together = known.merge(found, join="exact", compat="override")
     together = together.merge(run[[*_COPIED]], join="exact", compat="override")
     together["generalisation_gap"] = run["test_loss"] - run["train_loss"]
     together.attrs = run.attrs

@@ -76,10 +76,15 @@ def sample_bounds(primitives: xr.Dataset) -> xr.Dataset:
         log10_left, log10_right and slack = log10(right / left), with the dimension
         inequality before those of the primitives. See the head of this module.
     """
-    return _together(_of_samples(_Logarithms(primitives)), primitives)
+    return _together(_of_samples(_Logarithms(primitives, quantities(primitives))), primitives)
 
 
-def bounds(primitives: xr.Dataset, powers: Sequence[float] = (1, 2)) -> xr.Dataset:
+def bounds(
+    primitives: xr.Dataset,
+    powers: Sequence[float] = (1, 2),
+    *,
+    known: xr.Dataset | None = None,
+) -> xr.Dataset:
     """Both sides and the slack of every inequality (Eq. 5, 6, 7, 11, 12, 13, 28).
 
     Of an inequality that holds for every sample the sample with the least slack is given.
@@ -87,6 +92,7 @@ def bounds(primitives: xr.Dataset, powers: Sequence[float] = (1, 2)) -> xr.Datas
     Args:
         primitives: from `flatness.measure` or a run's netCDF file.
         powers: the k of Eq. 6 and 7, each at least 1.
+        known: the `quantities` of these primitives, where they are at hand.
 
     Raises:
         MeasurementError: a power below 1.
@@ -103,7 +109,7 @@ def bounds(primitives: xr.Dataset, powers: Sequence[float] = (1, 2)) -> xr.Datas
             raise MeasurementError(
                 f"powers: {power:g}. Allowed: finite numbers of 1 or more. Correct it."
             )
-    logarithms = _Logarithms(primitives)
+    logarithms = _Logarithms(primitives, quantities(primitives) if known is None else known)
     tightest = {name: _tightest(one) for name, one in _of_samples(logarithms).items()}
     inequalities = {name: one for name, (one, _) in tightest.items()}
     inequalities |= _between_means(logarithms, powers)
@@ -151,9 +157,9 @@ def check(found: xr.Dataset, run: str) -> None:
 class _Logarithms:
     """The norms that the inequalities are made of, in log10."""
 
-    def __init__(self, primitives: xr.Dataset):
+    def __init__(self, primitives: xr.Dataset, quantities: xr.Dataset):
         self.primitives = primitives
-        self.quantities = quantities(primitives)
+        self.quantities = quantities
         values = primitives["singular_value"]
         self.outputs = primitives.sizes["mode"]
         self.samples = values.isel(mode=0).notnull().sum("sample")
@@ -289,21 +295,24 @@ def _tightest(one: _Inequality) -> tuple[_Inequality, xr.DataArray]:
 
 def _together(inequalities: dict[str, _Inequality], primitives: xr.Dataset) -> xr.Dataset:
     names = xr.DataArray(np.array(list(inequalities), dtype=object), dims="inequality")
-    slacks = [_slack(one.left, one.right) for one in inequalities.values()]
-    by_name = [("log10_left", [one.left for one in inequalities.values()])]
-    by_name.append(("log10_right", [one.right for one in inequalities.values()]))
-    by_name.append(("slack", slacks))
+    first = next(iter(inequalities.values()))
+    full = first.right - first.left
+    sides = {
+        "log10_left": [one.left for one in inequalities.values()],
+        "log10_right": [one.right for one in inequalities.values()],
+    }
     result = xr.Dataset(
         {
             name: xr.concat(
-                [side.broadcast_like(slacks[0]).drop_vars(side.coords) for side in sides],
+                [value.broadcast_like(full).drop_vars(value.coords) for value in values],
                 "inequality",
                 coords="minimal",
                 compat="override",
             )
-            for name, sides in by_name
+            for name, values in sides.items()
         }
     ).assign_coords(inequality=names)
+    result["slack"] = _slack(result["log10_left"], result["log10_right"])
     resolution = float(np.finfo(primitives.attrs["dtype"]).eps)
     result["slack"].attrs = {
         "absent": json.dumps({n: one.absent for n, one in inequalities.items() if one.absent}),

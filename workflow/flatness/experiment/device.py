@@ -59,8 +59,8 @@ def _keep_freed_memory() -> None:
 def memory_format(network: nn.Module, device: torch.device) -> torch.memory_format:
     """The memory format in which a network runs fastest.
 
-    On the CPU, max-pooling and small convolutions are about twice as fast with the
-    channels innermost.
+    On the CPU, VGG10 trains 1.1 (8x8 inputs) to 1.4 times (32x32) as fast with the channels
+    innermost, mostly because max-pooling is vectorised over them.
     """
     convolves = any(isinstance(module, nn.Conv2d) for module in network.modules())
     if convolves and device.type == "cpu":

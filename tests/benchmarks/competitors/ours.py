@@ -1,0 +1,23 @@
+"""`flatness.measure`, operator norms and checks included."""
+
+import torch
+from torch import Tensor, nn
+
+import flatness
+from competitors import Primitives
+
+
+def ours(network: nn.Module, inputs: Tensor) -> Primitives:
+    """Through the public interface."""
+    measured = flatness.measure(network, inputs)
+
+    def columns(name: str, dimension: str) -> dict[str, Tensor]:
+        values = torch.from_numpy(measured[name].values)
+        return dict(zip(measured[dimension].values, values.unbind(1), strict=True))
+
+    return Primitives(
+        torch.from_numpy(measured["singular_value"].values),
+        columns("parameter_gradient_sq_norm", "parameter"),
+        columns("layer_sensitivity", "layer"),
+        columns("layer_output_gradient_sq_norm", "layer"),
+    )
