@@ -51,7 +51,7 @@ def fingerprints(root, tmp_path):
 @pytest.mark.parametrize(
     ("file", "old", "new", "stale"),
     [
-        ("measurement/sweep.py", "for j in", "for  j in", set()),
+        ("measurement/sweep.py", "for layer, J", "for  layer, J", set()),
         ("measurement/sweep.py", '"""The sweep', '"""A sweep', set()),
         ("measurement/tracing.py", "n - 1, 1), 8)", "n - 1, 1), 9)", {"measure"}),
         ("experiment/networks/mlp.py", "= 500", "= 501", {"train mlp"}),
