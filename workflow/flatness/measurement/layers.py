@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flatness.measurement.products import products
+from flatness.measurement.products import grams, products
 
 _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 KINDS = (nn.Linear, *_CONVOLUTIONS)
@@ -109,14 +109,14 @@ class _Products:
 
     def __init__(self, inputs: Tensor):
         inputs = inputs.double()
-        self._of_inputs = products(inputs, inputs.mT)
+        self._of_inputs = grams(inputs)
         self._of_cotangents = torch.zeros_like(self._of_inputs)
         self._bias = inputs.new_zeros(len(inputs))
 
     def add(self, d: Tensor) -> None:
         self._bias = self._bias + sum_of_squares(d.sum(1))
         d = d.double()
-        self._of_cotangents += products(d, d.mT)
+        self._of_cotangents += grams(d)
 
     def weight(self) -> Tensor:
         return (self._of_inputs * self._of_cotangents).flatten(1).sum(1).clamp_min(0)
@@ -130,18 +130,18 @@ class _Gradients:
 
     def __init__(self, inputs: Tensor):
         self._inputs = inputs.mT
-        self._sq_norms = inputs.new_zeros(self._inputs.shape[:2], dtype=torch.float64)
+        self._weight = self._bias = inputs.new_zeros(len(inputs), dtype=torch.float64)
 
     def add(self, d: Tensor) -> None:
         by_feature = products(self._inputs, d)
-        sq_norms = sum_of_squares(by_feature.flatten(0, 1))
-        self._sq_norms = self._sq_norms + sq_norms.reshape(by_feature.shape[:2])
+        self._weight = self._weight + sum_of_squares(by_feature[:, :-1])
+        self._bias = self._bias + sum_of_squares(by_feature[:, -1])
 
     def weight(self) -> Tensor:
-        return self._sq_norms[:, :-1].sum(1)
+        return self._weight
 
     def bias(self) -> Tensor:
-        return self._sq_norms[:, -1]
+        return self._bias
 
 
 def by_position(module: nn.Module, layer_input: Tensor, ones: int = 0) -> Tensor:
