@@ -38,6 +38,25 @@ def test_equal_datasets_are_equal_files(dataset, tmp_path):
     assert (tmp_path / "one.nc").read_bytes() == (tmp_path / "two.nc").read_bytes()
 
 
+def test_floating_point_arrays_are_compressed_without_loss(tmp_path):
+    numbers = np.linspace(0, 1, 10_000)
+    images = np.arange(10_000, dtype=np.int64)
+    dataset = xr.Dataset(
+        {
+            "curve": ("window", numbers),
+            "image": ("window", images),
+            "norm": 0.5,
+            "none": (("window", "layer"), np.empty((10_000, 0))),
+        }
+    )
+    write_dataset(dataset, tmp_path / "file.nc")
+    read = read_dataset(tmp_path / "file.nc")
+    assert read.identical(dataset)
+    assert {name for name, variable in read.items() if variable.encoding["zlib"]} >= {"curve"}
+    assert not read["image"].encoding["zlib"]
+    assert (tmp_path / "file.nc").stat().st_size < numbers.nbytes + images.nbytes
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")

@@ -18,6 +18,11 @@ import xarray as xr
 
 from flatness.errors import StorageError
 
+# Measurements of an MLP, 2.0 MB: 1.3 MB in 56 ms instead of 30, and read as fast. Levels 4 and 9
+# save 1 and 2 % more in 61 and 120 ms; zstd saves less and not every netCDF library has it.
+# Images, in integers, are left as they are: every job reads them, in 0.02 s instead of 0.22.
+_COMPRESSED = {"zlib": True, "complevel": 1, "shuffle": True}
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -45,7 +50,10 @@ def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
     Raises:
         StorageError: what was written does not read back equal, as on a full disk.
     """
-    encoding = {name: {"_FillValue": None} for name in dataset.variables}
+    encoding = {
+        name: {"_FillValue": None} | (_COMPRESSED if _is_compressed(variable) else {})
+        for name, variable in dataset.variables.items()
+    }
     with atomic_path(path) as temporary:
         dataset.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
         if not read_dataset(temporary).equals(dataset):
@@ -70,6 +78,11 @@ def read_dataset(path: str | Path) -> xr.Dataset:
             f"{path}: is no readable netCDF file ({error}). It is not used. "
             "Delete it and start again; it will be computed anew."
         ) from error
+
+
+def _is_compressed(variable: xr.Variable) -> bool:
+    """Whether it is an array of floating-point numbers."""
+    return variable.dtype.kind == "f" and variable.ndim > 0
 
 
 def _umask() -> int:
