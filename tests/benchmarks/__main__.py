@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flatness.experiment.device import configure
 
-PARTS = ("measuring", "training")
+PARTS = ("measuring", "stages", "training")
 
 
 def main(folder: str, *chosen: str) -> None:
