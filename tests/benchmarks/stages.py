@@ -84,9 +84,7 @@ def _timed() -> Iterator[dict[str, float]]:
     with ExitStack() as patches:
         for stage, places in STAGES.items():
             for place, name in places:
-                patches.enter_context(
-                    patch.object(place, name, timed(stage, getattr(place, name)))
-                )
+                patches.enter_context(patch.object(place, name, timed(stage, getattr(place, name))))
         yield exclusive
 
 

@@ -113,6 +113,8 @@ class TrainedRun:
         record: each curve, stacked over checkpoints, or joined for `minibatch_loss`.
         facts: what the run was made from, and `diverged_at`: the iteration whose loss
             was the first that is not finite, or None.
+        digests: of each checkpoint's weights and of the record.
+        kept: the checkpoints whose weights are in the file, all unless some were dropped.
     """
 
     path: Path
@@ -120,13 +122,21 @@ class TrainedRun:
     record: Mapping[str, Tensor]
     facts: Mapping[str, Any]
     digests: Mapping[str, str]
+    kept: tuple[int, ...]
 
     def weights(self, iteration: int) -> dict[str, Tensor]:
         """The network's state at one checkpoint.
 
         Raises:
-            StorageError: the checkpoint is damaged.
+            StorageError: the checkpoint is damaged, or was not kept.
         """
+        if iteration not in self.kept:
+            raise StorageError(
+                f"{self.path}: holds no weights of iteration {iteration}. Allowed: "
+                f"{', '.join(map(str, self.kept)) or 'none, its weights were not kept'}. For all "
+                "of them set training.keep_checkpoints to all, delete the run's measurements and "
+                "start again; it will be trained anew."
+            )
         prefix = f"{iteration}/"
         with _opened(self.path) as (file, _):
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
@@ -156,18 +166,18 @@ def write_run(
     )
     digests = {str(c.iteration): _digest(c.weights) for c in checkpoints}
     digests["record"] = _digest(record)
-    tensors = {
-        f"{checkpoint.iteration}/{name}": tensor
-        for checkpoint in checkpoints
-        for name, tensor in checkpoint.weights.items()
-    } | {f"record/{name}": tensor for name, tensor in record.items()}
-    metadata = {
-        "iterations": [checkpoint.iteration for checkpoint in checkpoints],
-        "digests": digests,
-        "facts": dict(facts),
-    }
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {_METADATA: json.dumps(metadata)})
+    weights = {checkpoint.iteration: checkpoint.weights for checkpoint in checkpoints}
+    _save(path, weights, record, [*weights], digests, facts)
+
+
+def write_kept(path: str | Path, run: TrainedRun, kept: Sequence[int]) -> None:
+    """Write a finished run once more, atomically, with the weights of some checkpoints only.
+
+    Raises:
+        StorageError: the weights are damaged, or not there.
+    """
+    weights = {iteration: run.weights(iteration) for iteration in kept}
+    _save(path, weights, run.record, run.iterations, run.digests, run.facts)
 
 
 def read_run(path: str | Path) -> TrainedRun:
@@ -179,12 +189,45 @@ def read_run(path: str | Path) -> TrainedRun:
     with _opened(path) as (file, metadata):
         if not {"iterations", "digests", "facts"} <= set(metadata):
             raise StorageError(f"{path}: is no finished run. Delete it and start again.")
-        names = [name for name in file.keys() if name.startswith("record/")]  # noqa: SIM118
-        record = {name.removeprefix("record/"): file.get_tensor(name) for name in names}
+        names = list(file.keys())
+        record = {
+            name.removeprefix("record/"): file.get_tensor(name)
+            for name in names
+            if name.startswith("record/")
+        }
     _verify(path, "the training curve", record, metadata["digests"]["record"])
+    iterations = tuple(metadata["iterations"])
+    there = {name.partition("/")[0] for name in names}
     return TrainedRun(
-        Path(path), tuple(metadata["iterations"]), record, metadata["facts"], metadata["digests"]
+        Path(path),
+        iterations,
+        record,
+        metadata["facts"],
+        metadata["digests"],
+        tuple(iteration for iteration in iterations if str(iteration) in there),
     )
+
+
+def _save(
+    path: str | Path,
+    weights: Mapping[int, Mapping[str, Tensor]],
+    record: Mapping[str, Tensor],
+    iterations: Sequence[int],
+    digests: Mapping[str, str],
+    facts: Mapping[str, Any],
+) -> None:
+    tensors = {
+        f"{iteration}/{name}": tensor
+        for iteration, of_checkpoint in weights.items()
+        for name, tensor in of_checkpoint.items()
+    } | {f"record/{name}": tensor for name, tensor in record.items()}
+    metadata = {
+        "iterations": list(iterations),
+        "digests": dict(digests),
+        "facts": dict(facts),
+    }
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, {_METADATA: json.dumps(metadata)})
 
 
 @contextmanager

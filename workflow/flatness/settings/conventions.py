@@ -38,6 +38,11 @@ class Training(Section):
         ge=0,
         le=1000,
     )
+    keep_checkpoints: Literal["all", "last", "none"] = key(
+        "Which checkpoints of a run stay on the disk once it is measured. Training curves always "
+        "stay. Measuring such a run anew needs training it anew, which gives the same weights.",
+        default="all",
+    )
 
 
 class Measuring(Section):

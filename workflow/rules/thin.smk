@@ -1,0 +1,51 @@
+# Which checkpoints stay on the disk once everything is measured. No rule has the thinned files as
+# output, and no rule's parameters tell what is kept: changing the setting must not train anything.
+
+KEEP = settings.training.keep_checkpoints
+
+
+def needing_checkpoints():
+    """By the folder of each run, the files that are made from its checkpoints."""
+    return {
+        str(Path(rules.train_run.output.checkpoints.format(run=run)).parent): [
+            rules.measure_run.output.measurements.format(run=run),
+            *(
+                rules.measure_layer.output.measurements.format(run=run, layer=layer)
+                for layer in layers
+            ),
+        ]
+        for run, layers in MIDDLE_LAYERS.items()
+    }
+
+
+localrules:
+    thin,
+
+
+rule thin:
+    """Thin runs now; Snakemake does nothing at the end of a call that had nothing to do."""
+    log:
+        f"{RESULTS}/logs/thin/all.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory(1000),
+        runtime=minutes(10),
+    params:
+        runs=needing_checkpoints(),
+        keep=KEEP,
+    message:
+        "Keeping {params.keep} of the checkpoints of measured runs"
+    script:
+        "../scripts/thin_runs.py"
+
+
+onsuccess:
+    if KEEP != "all" and workflow.is_main_process:
+        from flatness.experiment.thinning import thin_measured
+
+        try:
+            thin_measured(needing_checkpoints(), KEEP)
+        except (FlatnessError, OSError) as error:
+            refuse(error)
