@@ -4,23 +4,28 @@ import importlib
 import sys
 from pathlib import Path
 
-from flatness.experiment.device import configure
-
-PARTS = ("measuring", "stages", "training")
+PARTS = ("measuring", "stages", "training", "growth", "workflow", "gpu")
+README = Path(__file__).parents[2] / "README.md"
 
 
 def main(folder: str, *chosen: str) -> None:
     """Run the parts one after the other, all of them if none is named."""
-    import page
-
     unknown = sorted(set(chosen) - set(PARTS))
     if unknown:
         sys.exit(f"ONLY = {' '.join(unknown)}. Allowed: {', '.join(PARTS)}. Name one of these.")
+    import page
+    from flatness.experiment.device import configure
+
     configure("cpu", 1)
     for part in chosen or PARTS:
         tables = importlib.import_module(part).comparisons()
+        if not tables:
+            print(f"{part}: skipped, torch finds no GPU", flush=True)
+            continue
         page.write(tables, Path(folder), part)
+        page.insert(tables, README, part)
         print(f"{part}\n{page.as_markdown(tables)}", flush=True)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":  # processes that measure memory import this file, too
+    main(*sys.argv[1:])

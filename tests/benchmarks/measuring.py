@@ -10,62 +10,90 @@ from competitors.floor import floor
 from competitors.ours import ours
 from competitors.plain_loop import plain_loop
 from competitors.torch_func import torch_func
+from memory import peak
 from networks import NETWORKS, full, in_format
-from timing import Compared, compare
+from rows import Row, Tables
+from timing import compare
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 CHUNK_SIZES = (1, 5, 10, 25, 50)
+# The floor needs no gradients of weights; ours, in name and in fact, has no options here.
+WAYS = {
+    "floor": floor,
+    "flatness.measure": ours,
+    "torch.func": torch_func,
+    "BackPACK": backpack_norms,
+    "plain loop": plain_loop,
+}
 
 
-def comparisons() -> dict[str, list[Compared]]:
-    """By network: all ways, compared with the floor."""
-    return {f"measuring, {name}": _compare(name) for name in NETWORKS}
+def comparisons() -> Tables:
+    """By network, times and peak memory of all ways, compared with the floor."""
+    tables = {}
+    for name in NETWORKS:
+        tables |= _compare(name)
+    return tables
 
 
-def _compare(name: str) -> list[Compared]:
-    layout = _fastest({key: partial(floor, *_in(name, key)) for key in FORMATS})
-    network, inputs = _in(name, layout)
+def _compare(name: str) -> Tables:
+    layout = _fastest({key: _way("floor", name, key) for key in FORMATS})
     chunk_size = _fastest(
-        {size: partial(torch_func, network, inputs, size) for size in CHUNK_SIZES}, rounds=2
+        {size: _way("torch.func", name, layout, size) for size in CHUNK_SIZES}, rounds=2
     )
-    ways = {
-        "floor": partial(_without_weights, network, inputs),
-        "flatness.measure": partial(ours, network, inputs),
-        f"torch.func, chunks of {chunk_size}": partial(torch_func, network, inputs, chunk_size),
-        "BackPACK": partial(backpack_norms, network, inputs),
-    }
-    expected = plain_loop(network, inputs)
-    for way, run in list(ways.items())[1:]:
-        _same(run(), expected, f"{way} on {name}")
+    options = {"torch.func": (chunk_size,)}
+    ways = {way: _way(way, name, layout, *options.get(way, ())) for way in WAYS}
+    _refuse_differences(name, layout, ways)
     # The loop takes so long that fewer rounds of it tell as much.
-    rows = compare(ways, "floor")
-    slow = {"floor": ways["floor"], "plain loop": partial(plain_loop, network, inputs)}
-    return rows + compare(slow, "floor", rounds=7, warm_up=0)[1:]
+    slow = {way: ways.pop(way) for way in ("plain loop",)}
+    times = compare(ways, "floor")
+    times += compare({"floor": ways["floor"], **slow}, "floor", rounds=7, warm_up=0)[1:]
+    sizes = {way: peak(prepare, way, name, layout, *options.get(way, ())) for way in WAYS}
+    sizes = [Row(way, size, "MiB", size / sizes["floor"]) for way, size in sizes.items()]
+    # The chunk size is said where it was chosen.
+    said = {"torch.func": f"torch.func, chunks of {chunk_size}"}
+    return {
+        f"{what}, {name}": [Row(said.get(r.name, r.name), *_numbers(r)) for r in rows]
+        for what, rows in (("time", times), ("peak memory", sizes))
+    }
 
 
-def _in(name: str, layout: str):
-    network, inputs = full(name)
-    return in_format(network, inputs, FORMATS[layout])
+def prepare(way: str, name: str, layout: str, *options, samples: int = 100):
+    """A call for one sample, and one for all."""
+    return (
+        _way(way, name, layout, *options, samples=1),
+        _way(way, name, layout, *options, samples=samples),
+    )
 
 
-def _without_weights(network, inputs) -> None:
-    network.requires_grad_(False)
-    floor(network, inputs)
-    network.requires_grad_(True)
+def _way(way: str, name: str, layout: str, *options, samples: int = 100):
+    """A call that measures samples of a network in one way."""
+    network, inputs = in_format(*full(name, samples), FORMATS[layout])
+    if way == "floor":
+        network.requires_grad_(False)
+    return partial(WAYS[way], network, inputs, *options)
 
 
 def _fastest(ways, rounds: int = 5):
     """The name of the way that takes least time."""
     first = next(iter(ways))
     rows = compare(ways, first, rounds=rounds, warm_up=1)
-    return min(rows, key=lambda row: row.seconds).name
+    return min(rows, key=lambda row: row.value).name
 
 
-def _same(found, expected, who: str) -> None:
+def _numbers(row: Row) -> tuple:
+    return row.value, row.unit, row.ratio, row.least, row.most
+
+
+def _refuse_differences(name: str, layout: str, ways) -> None:
     """Refuse a comparison of things that differ."""
+    expected = ways["plain loop"]()
     scale = float(expected.singular_values.max())
-    assert np.allclose(found.singular_values, expected.singular_values, atol=1e-4 * scale), who
-    for term in ("sq_norms", "sensitivities", "output_sq_norms"):
-        for name, values in getattr(expected, term).items():
-            got = getattr(found, term)[name]
-            assert np.allclose(got.detach(), values.detach(), rtol=1e-3), (who, term, name)
+    for way, run in ways.items():
+        if way in ("floor", "plain loop"):
+            continue
+        found, who = run(), f"{way} on {name}"
+        assert np.allclose(found.singular_values, expected.singular_values, atol=1e-4 * scale), who
+        for term in ("sq_norms", "sensitivities", "output_sq_norms"):
+            for entry, values in getattr(expected, term).items():
+                got = getattr(found, term)[entry]
+                assert np.allclose(got.detach(), values.detach(), rtol=1e-3), (who, term, entry)

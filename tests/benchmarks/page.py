@@ -1,62 +1,97 @@
-"""The tables that the benchmarks write."""
+"""The tables that the benchmarks write: pages, and a short form in README."""
 
 import csv
 import os
 import platform
-from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 import torch
 
-from timing import Compared
+from flatness.documentation import between
+from rows import Row, Tables
 
-HEAD = ("comparison", "way", "milliseconds", "ratio", "lower quartile", "upper quartile")
+HEAD = ("comparison", "of", "value", "unit", "ratio", "lower quartile", "upper quartile")
 
 
 def machine() -> str:
     """Processor, versions and date, for the line above a table."""
     return (
-        f"{_processor()}, {os.cpu_count()} cores, one thread in use; Python "
-        f"{platform.python_version()}, torch {torch.__version__} "
-        f"({torch.backends.cpu.get_cpu_capability()}); {date.today().isoformat()}"
+        f"{_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, torch "
+        f"{torch.__version__} ({torch.backends.cpu.get_cpu_capability()}); "
+        f"{date.today().isoformat()}"
     )
 
 
-def rows(tables: Mapping[str, Sequence[Compared]]) -> list[tuple[str, ...]]:
-    """One for each way of each comparison, as text."""
+def lines(tables: Tables) -> list[tuple[str, ...]]:
+    """One for each row of each comparison, as text."""
     return [
         (
             comparison,
             row.name,
-            f"{1000 * row.seconds:.4g}",
-            *(f"{value:.2f}" for value in (row.ratio, row.least, row.most)),
+            f"{row.value:.4g}",
+            row.unit,
+            *("" if v is None else f"{v:.2f}" for v in (row.ratio, row.least, row.most)),
         )
         for comparison, table in tables.items()
         for row in table
     ]
 
 
-def as_markdown(tables: Mapping[str, Sequence[Compared]]) -> str:
+def as_markdown(tables: Tables) -> str:
     """A line about the machine and one table."""
-    lines = [HEAD, ["---"] * 2 + ["---:"] * 4, *rows(tables)]
-    return f"{machine()}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+    aligned = ["---", "---", "---:", "---", "---:", "---:", "---:"]
+    return f"{machine()}\n\n{_table([HEAD, aligned, *lines(tables)])}\n"
 
 
-def write(tables: Mapping[str, Sequence[Compared]], folder: Path, name: str) -> None:
+def in_short(tables: Tables) -> str:
+    """A line about the machine, and one line for each comparison.
+
+    What comparisons have in common becomes a column, under its name up to the first comma: the
+    ratio with its quartiles, or the value where there is no ratio.
+    """
+    columns = list(dict.fromkeys(_column(row) for table in tables.values() for row in table))
+    found = [["", *columns], ["---", *("---:" for _ in columns)]]
+    for comparison, table in tables.items():
+        cells = {_column(row): _cell(row) for row in table}
+        found.append([comparison, *(cells.get(column, "") for column in columns)])
+    return f"{machine()}:\n\n{_table(found)}"
+
+
+def write(tables: Tables, folder: Path, name: str) -> None:
     """NAME.csv and NAME.md in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.md").write_text(as_markdown(tables))
     with (folder / f"{name}.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerows([HEAD, *rows(tables)])
+        csv.writer(file, lineterminator="\n").writerows([HEAD, *lines(tables)])
+
+
+def insert(tables: Tables, page: Path, name: str) -> None:
+    """Put the short form of one part between its markers in a page, if it has them."""
+    if f"<!-- begin {name} -->" in page.read_text():
+        page.write_text(between(page, name, in_short(tables)))
+
+
+def _column(row: Row) -> str:
+    return row.name.partition(",")[0]
+
+
+def _cell(row: Row) -> str:
+    if row.ratio is None:
+        return f"{row.value:.3g} {row.unit}".strip()
+    spread = "" if row.least is None else f" ({row.least:.2f} to {row.most:.2f})"
+    return f"{row.ratio:.2f}{spread}"
+
+
+def _table(rows) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _processor() -> str:
     """Its name, where Linux tells it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        entries = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    names = [line.partition(":")[2].strip() for line in entries if line.startswith("model name")]
     return names[0] if names else platform.machine()

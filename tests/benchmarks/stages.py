@@ -14,7 +14,8 @@ from flatness.measurement.layers import ClosedForm
 from flatness.measurement.stacking import Stack
 from flatness.measurement.tracing import FrozenNetwork
 from networks import NETWORKS, full, in_format
-from timing import Compared, summarised
+from rows import Row, Tables
+from timing import seconds, summarised
 
 # By stage: what is timed, without what it calls of other stages.
 STAGES = {
@@ -28,37 +29,31 @@ STAGES = {
 LIMIT = "products at the speed of large ones"
 
 
-def comparisons() -> dict[str, list[Compared]]:
+def comparisons() -> Tables:
     """By network: the floor, the whole, its stages, and the least that its products take."""
     return {f"stages of measuring, {name}": _stages(*full(name)) for name in NETWORKS}
 
 
-def _stages(network, inputs, rounds: int = 15) -> list[Compared]:
+def _stages(network, inputs, rounds: int = 15) -> list[Row]:
     network, inputs = in_format(network, inputs, torch.channels_last)
     flatness.measure(network, inputs)
     taken: dict[str, list[float]] = {}
 
-    def note(name: str, seconds: float) -> None:
-        taken.setdefault(name, []).append(seconds)
+    def note(name: str, one: float) -> None:
+        taken.setdefault(name, []).append(one)
 
     for _ in range(rounds):
         network.requires_grad_(False)
-        note("floor", _seconds(lambda: floor(network, inputs)))
+        note("floor", seconds(lambda: floor(network, inputs)))
         network.requires_grad_(True)
         with _timed() as exclusive:
-            whole = _seconds(lambda: flatness.measure(network, inputs))
+            whole = seconds(lambda: flatness.measure(network, inputs))
         note("flatness.measure", whole)
         for name in STAGES:
             note(name, exclusive.get(name, 0.0))
         note("everything else", whole - sum(exclusive.values()))
         note(LIMIT, _multiplications(network, inputs) * _seconds_per_multiplication())
     return summarised(taken, "floor")
-
-
-def _seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    run()
-    return time.perf_counter() - started
 
 
 @contextmanager
@@ -74,10 +69,10 @@ def _timed() -> Iterator[dict[str, float]]:
             try:
                 return function(*arguments, **named)
             finally:
-                seconds = time.perf_counter() - started
-                exclusive[stage] = exclusive.get(stage, 0.0) + seconds - inner.pop()
+                whole = time.perf_counter() - started
+                exclusive[stage] = exclusive.get(stage, 0.0) + whole - inner.pop()
                 if inner:
-                    inner[-1] += seconds
+                    inner[-1] += whole
 
         return run
 
@@ -111,4 +106,4 @@ def _multiplications(network, inputs) -> float:
 def _seconds_per_multiplication(size: int = 1500) -> float:
     """In a product of large float32 matrices."""
     A = torch.rand(size, size).numpy()
-    return min(_seconds(lambda: A @ A) for _ in range(3)) / size**3
+    return min(seconds(lambda: A @ A) for _ in range(3)) / size**3

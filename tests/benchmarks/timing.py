@@ -3,30 +3,13 @@
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Compared:
-    """How long something takes, and how many times as long as the base of its comparison.
-
-    Args:
-        name: of it.
-        seconds: median over rounds.
-        ratio: median over rounds of its time over that of the base in the same round.
-        least, most: quartiles of that ratio.
-    """
-
-    name: str
-    seconds: float
-    ratio: float
-    least: float
-    most: float
+from rows import Row
 
 
 def compare(
     ways: Mapping[str, Callable[[], object]], base: str, rounds: int = 9, warm_up: int = 2
-) -> list[Compared]:
+) -> list[Row]:
     """Time all ways in turns, so that whatever disturbs the machine disturbs all.
 
     Args:
@@ -38,17 +21,23 @@ def compare(
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(warm_up + rounds):
         for name, way in ways.items():
-            started = time.perf_counter()
-            way()
-            taken[name].append(time.perf_counter() - started)
-    return summarised({name: seconds[warm_up:] for name, seconds in taken.items()}, base)
+            taken[name].append(seconds(way))
+    return summarised({name: all_[warm_up:] for name, all_ in taken.items()}, base)
 
 
-def summarised(taken: Mapping[str, list[float]], base: str) -> list[Compared]:
-    """Medians, and quartiles of the ratios, of times that were taken in turns."""
+def seconds(run: Callable[[], object]) -> float:
+    """What one call takes."""
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def summarised(taken: Mapping[str, list[float]], base: str) -> list[Row]:
+    """Medians in ms, and quartiles of the ratios, of times in s that were taken in turns."""
     rows = []
-    for name, seconds in taken.items():
-        ratios = [one / other for one, other in zip(seconds, taken[base], strict=True)]
+    for name, times in taken.items():
+        ratios = [one / other for one, other in zip(times, taken[base], strict=True)]
         quarter, middle, three_quarters = statistics.quantiles(ratios, n=4, method="inclusive")
-        rows.append(Compared(name, statistics.median(seconds), middle, quarter, three_quarters))
+        median = 1000 * statistics.median(times)
+        rows.append(Row(name, median, "ms", middle, quarter, three_quarters))
     return rows

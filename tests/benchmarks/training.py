@@ -1,6 +1,7 @@
 """Training: iterations of one run on one thread, in several ways."""
 
 import itertools
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import torch
@@ -11,7 +12,8 @@ from tqdm import tqdm
 
 from flatness.experiment.networks import build
 from flatness.experiment.training import TrainingPlan, _Loop
-from timing import Compared, compare
+from rows import Row, Tables
+from timing import compare
 
 ITERATIONS = 100
 BATCH_SIZES = (8, 20, 32)
@@ -19,7 +21,7 @@ SHAPES = {"vgg10": (3, 32, 32), "mlp": (1, 28, 28)}
 _SAMPLES, _OUTPUTS, _LEARNING_RATE = 4000, 10, 0.1
 
 
-def comparisons() -> dict[str, list[Compared]]:
+def comparisons() -> Tables:
     """By network and batch size: all loops, compared with the bare one."""
     return {
         f"training, {name}, batch {size}: {ITERATIONS} iterations": _compare(name, size)
@@ -28,17 +30,68 @@ def comparisons() -> dict[str, list[Compared]]:
     }
 
 
-def _compare(name: str, batch_size: int) -> list[Compared]:
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.rand(_SAMPLES, *SHAPES[name], generator=generator)
-    labels = torch.randint(0, _OUTPUTS, (_SAMPLES,), generator=generator)
+def _compare(name: str, batch_size: int) -> list[Row]:
+    inputs, labels = images(name)
     targets = functional.one_hot(labels, _OUTPUTS).float()
+    ours = advancing(plan(name, batch_size), inputs, labels)
     ways = {
         "bare loop": _bare_loop(_network(name), inputs, targets, batch_size),
-        "flatness": _ours(name, inputs, labels, batch_size),
+        "flatness": lambda: ours(ITERATIONS),
         "DataLoader and logging": _logging_loop(_network(name), inputs, targets, batch_size),
     }
     return compare(ways, "bare loop")
+
+
+def images(name: str) -> tuple[Tensor, Tensor]:
+    """Random images of the shape that a network takes, and their labels."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(_SAMPLES, *SHAPES[name], generator=generator)
+    return inputs, torch.randint(0, _OUTPUTS, (_SAMPLES,), generator=generator)
+
+
+def plan(name: str, batch_size: int, **changes: object) -> TrainingPlan:
+    """That of a run."""
+    return TrainingPlan(
+        **{
+            "run": "benchmark",
+            "network": {"name": name},
+            "loss": "mse",
+            "learning_rate": _LEARNING_RATE,
+            "batch_size": batch_size,
+            "seed": 0,
+            "iterations": ITERATIONS,
+            "early_checkpoints": 1,
+            "late_checkpoints": 1,
+            "device": "cpu",
+            "threads": 1,
+            "iterations_per_graph": 0,
+        }
+        | changes
+    )
+
+
+def advancing(plan: TrainingPlan, inputs: Tensor, labels: Tensor) -> Callable[[int], None]:
+    """The loop of a run, as a function that does so many iterations more.
+
+    Batch order from the seed, every loss recorded, watched for divergence.
+    """
+    images, classes = inputs.numpy(), labels.numpy()
+    data = SimpleNamespace(
+        train_inputs=images,
+        train_targets=classes,
+        test_inputs=images[:1],
+        test_targets=classes[:1],
+        outputs=_OUTPUTS,
+    )
+    loop = _Loop(plan, data, torch.device(plan.device))
+    bar, done = tqdm(disable=True), 0
+
+    def advance(iterations: int) -> None:
+        nonlocal done
+        loop.advance(done, done + iterations, bar)
+        done += iterations
+
+    return advance
 
 
 def _network(name: str) -> nn.Module:
@@ -61,40 +114,6 @@ def _bare_loop(network: nn.Module, inputs: Tensor, targets: Tensor, batch_size: 
             loss = functional.mse_loss(network(inputs[batch]), targets[batch])
             loss.backward()
             optimiser.step()
-
-    return run
-
-
-def _ours(name: str, inputs: Tensor, labels: Tensor, batch_size: int):
-    """The loop of a run: batch order from the seed, every loss recorded, watched for divergence."""
-    plan = TrainingPlan(
-        run="benchmark",
-        network={"name": name},
-        loss="mse",
-        learning_rate=_LEARNING_RATE,
-        batch_size=batch_size,
-        seed=0,
-        iterations=ITERATIONS,
-        early_checkpoints=1,
-        late_checkpoints=1,
-        device="cpu",
-        threads=1,
-        iterations_per_graph=0,
-    )
-    images, classes = inputs.numpy(), labels.numpy()
-    data = SimpleNamespace(
-        train_inputs=images,
-        train_targets=classes,
-        test_inputs=images[:1],
-        test_targets=classes[:1],
-        outputs=_OUTPUTS,
-    )
-    loop = _Loop(plan, data, torch.device("cpu"))
-    bar, begins = tqdm(disable=True), itertools.count(0, ITERATIONS)
-
-    def run() -> None:
-        begin = next(begins)
-        loop.advance(begin, begin + ITERATIONS, bar)
 
     return run
 

@@ -26,11 +26,11 @@ ROOT = Path(__file__).parents[2]
 def stale() -> dict[Path, str]:
     """The files that are not in step, with what they should hold."""
     wanted = {
-        ROOT / "README.md": _between(
+        ROOT / "README.md": between(
             ROOT / "README.md", "glossary", glossary_table(PRIMITIVES | QUANTITIES | ANALYSIS)
         ),
-        ROOT / "docs/claims.md": _between(ROOT / "docs/claims.md", "claims", definitions()),
-        ROOT / "config/README.md": _between(ROOT / "config/README.md", "keys", settings_table()),
+        ROOT / "docs/claims.md": between(ROOT / "docs/claims.md", "claims", definitions()),
+        ROOT / "config/README.md": between(ROOT / "config/README.md", "keys", settings_table()),
         ROOT / "envs/environment.yaml": conda_environment(),
     }
     return {
@@ -85,7 +85,8 @@ def conda_environment() -> str:
     )
 
 
-def _between(path: Path, marker: str, text: str) -> str:
+def between(path: Path, marker: str, text: str) -> str:
+    """The content of a file, with `text` in the place of what stands between two markers."""
     begin, end = f"<!-- begin {marker} -->\n", f"\n<!-- end {marker} -->"
     before, rest = path.read_text().split(begin)
     _, after = rest.split(end)
