@@ -87,10 +87,10 @@ def conda_environment() -> str:
 
 def between(path: Path, marker: str, text: str) -> str:
     """The content of a file, with `text` in the place of what stands between two markers."""
-    begin, end = f"<!-- begin {marker} -->\n", f"\n<!-- end {marker} -->"
+    begin, end = f"<!-- begin {marker} -->\n", f"<!-- end {marker} -->"
     before, rest = path.read_text().split(begin)
     _, after = rest.split(end)
-    return f"{before}{begin}{text}{end}{after}"
+    return f"{before}{begin}{text}\n{end}{after}"
 
 
 def _type(info: FieldInfo) -> str:

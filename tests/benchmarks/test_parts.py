@@ -1,0 +1,82 @@
+"""The parts of the benchmarks, at sizes of a test."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import gpu
+import growth
+import memory
+import stages
+from networks import small
+from training import advancing, images, plan
+
+
+def _allocates(mebibytes):
+    return lambda: None, _Allocation(mebibytes)
+
+
+class _Allocation:
+    """A call that fills so much memory, in several pieces, and frees it."""
+
+    def __init__(self, mebibytes):
+        self.mebibytes = mebibytes
+
+    def __call__(self):
+        held = [bytearray(b"x" * 2**20) for _ in range(self.mebibytes)]
+        del held
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_peak_memory_is_what_a_call_takes():
+    assert memory.peak(_allocates, 100) == pytest.approx(100, abs=8)
+
+
+@pytest.mark.parametrize("name", gpu.MEASURED)
+def test_what_is_timed_on_a_gpu_runs_on_a_cpu(name):
+    (row,) = gpu.training(name, "cpu", 10, processes=())
+    assert row.ratio == 1
+    assert gpu.rate(name, "cpu", 5, 10) > 0
+
+
+def test_projected_time_follows_the_configuration():
+    found = gpu.projected({"vgg10": 1000.0, "mlp": 500.0})
+    twice = gpu.projected({"vgg10": 2000.0, "mlp": 500.0})
+    assert twice["vgg10"] == found["vgg10"] / 2
+    assert twice["mlp"] == found["mlp"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is at hand")
+def test_without_a_gpu_its_part_is_empty():
+    assert gpu.comparisons() == {}
+
+
+def test_stages_add_up_to_the_whole():
+    rows = {row.name: row for row in stages._stages(*small("VGG10 32x32x3"), rounds=3)}
+    assert set(stages.STAGES) < set(rows)
+    parts = [rows[name].value for name in (*stages.STAGES, "everything else")]
+    assert sum(parts) == pytest.approx(rows["flatness.measure"].value, rel=0.5)
+    assert all(part > 0 for part in parts)
+
+
+def test_multiplications_are_those_that_were_counted_by_hand():
+    """A convolution of 3x3 and 4 outputs: 100 positions of 28 (27 and a one) by 4, each sample."""
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, bias=False), torch.nn.Flatten())
+    network.append(torch.nn.Linear(4 * 100, 2)).eval()
+    inputs = torch.rand(5, 3, 12, 12)
+    assert stages._multiplications(network, inputs) == 5 * 2 * 100 * 28 * 4
+
+
+@pytest.mark.parametrize("name", gpu.MEASURED)
+def test_iterations_go_on_where_they_ended(name):
+    advance = advancing(plan(name, 8), *images(name))
+    advance(2)
+    advance(3)
+
+
+def test_growth_varies_one_thing():
+    warm_up, run = growth.prepare("mlp", "width", 16)
+    assert warm_up().sizes["sample"] == 1
+    found = run()
+    assert (found.sizes["sample"], found.sizes["output"]) == (100, 10)

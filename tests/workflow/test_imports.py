@@ -1,0 +1,28 @@
+"""What the scripts of quick jobs load."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+QUICK = ("analyse_run", "correlate", "judge_claims", "draw_figure", "describe_results")
+
+
+def _imports(path) -> str:
+    """Every import statement of a script, as a program."""
+    tree = ast.parse(path.read_text())
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return "\n".join(map(ast.unparse, found))
+
+
+@pytest.mark.parametrize("script", QUICK)
+def test_quick_jobs_do_not_load_torch(script, root):
+    code = _imports(root / f"workflow/scripts/{script}.py")
+    assert "flatness" in code
+    if script == "draw_figure":  # the kind of figure is imported by name
+        code += "\nfrom flatness import figures"
+        code += "\nfor kind in figures._FUNCTIONS: figures.drawing_function(kind)"
+    code += "\nimport sys\nassert 'torch' not in sys.modules"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
