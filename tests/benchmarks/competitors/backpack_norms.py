@@ -14,8 +14,12 @@ from competitors import Primitives, layers_of, own_view, spectral_norms, squares
 def backpack_norms(network: nn.Module, inputs: Tensor) -> Primitives:
     """One backward pass of the batch for each output."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        network = extend(copy.deepcopy(network).requires_grad_(True))
+        # Of modules without an extension of their own: those inside them have one.
+        warnings.simplefilter("ignore", UserWarning)
+        return _norms(extend(copy.deepcopy(network).requires_grad_(True)), inputs)
+
+
+def _norms(network: nn.Module, inputs: Tensor) -> Primitives:
     layers = layers_of(network)
     seen: dict[str, tuple[Tensor, Tensor]] = {}
 

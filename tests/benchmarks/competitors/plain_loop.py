@@ -1,4 +1,10 @@
-"""Samples and outputs one after the other, one backward pass each, as research code does it."""
+"""Samples and outputs one after the other, as research code does it.
+
+Each output of each sample is differentiated with respect to the input, to all parameters, and to
+what enters and leaves each layer, with one backward pass for each of these.
+"""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,27 +26,30 @@ def plain_loop(network: nn.Module, inputs: Tensor) -> Primitives:
 
     handles = [module.register_forward_pre_hook(own_view) for module in layers.values()]
     handles += [module.register_forward_hook(record(name)) for name, module in layers.items()]
-    found = []
+    values: list[Tensor] = []
+    sq_norms = {name: [] for name in names}
+    sensitivities, output_sq_norms = ({name: [] for name in layers} for _ in range(2))
     for sample in inputs:
         leaf = sample[None].clone().requires_grad_()
         output = network(leaf)[0]
-        wanted = [leaf, *parameters]
-        wanted += [seen[name][0] for name in layers] + [seen[name][1] for name in layers]
-        rows = [torch.autograd.grad(value, wanted, retain_graph=True) for value in output]
-        found.append([torch.stack([row[k].flatten() for row in rows]) for k in range(len(wanted))])
-        found[-1][0] = torch.linalg.svdvals(found[-1][0])
-        for k in range(1, len(wanted)):
-            last = k >= 1 + len(parameters) + len(layers)
-            norm = k <= len(parameters) or last
-            J = found[-1][k]
-            found[-1][k] = squares(J[None])[0] if norm else spectral_norms(J[None])[0]
+        (J,) = _jacobians(output, [leaf])
+        values.append(torch.linalg.svdvals(J))
+        for name, K in zip(names, _jacobians(output, parameters), strict=True):
+            sq_norms[name].append(squares(K[None])[0])
+        for name in layers:
+            into, out_of = _jacobians(output, seen[name])
+            sensitivities[name].append(spectral_norms(into[None])[0])
+            output_sq_norms[name].append(squares(out_of[None])[0])
     for handle in handles:
         handle.remove()
-    columns = [torch.stack(values) for values in zip(*found, strict=True)]
-    first = 1 + len(parameters)
-    return Primitives(
-        columns[0],
-        dict(zip(names, columns[1:first], strict=True)),
-        dict(zip(layers, columns[first : first + len(layers)], strict=True)),
-        dict(zip(layers, columns[first + len(layers) :], strict=True)),
+    stacked = (
+        {name: torch.stack(column) for name, column in term.items()}
+        for term in (sq_norms, sensitivities, output_sq_norms)
     )
+    return Primitives(torch.stack(values), *stacked)
+
+
+def _jacobians(output: Tensor, wanted: Sequence[Tensor]) -> list[Tensor]:
+    """(N, entries) for each tensor, one backward pass for each output."""
+    rows = [torch.autograd.grad(value, wanted, retain_graph=True) for value in output]
+    return [torch.stack([row[k].flatten() for row in rows]) for k in range(len(wanted))]
