@@ -42,6 +42,9 @@ MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RU
 RESULTS = f"{settings.folders.results}/{settings.name}"
 ENVIRONMENT = "../../envs/environment.yaml"
 STYLE = str(figures.STYLE)
+# What a training or measuring job asks a cluster for; with `--resources gpu=N` Snakemake starts at
+# most N of them at a time on this machine.
+GPUS = 0 if settings.device == "cpu" else 1
 
 
 def run_of(wildcards):

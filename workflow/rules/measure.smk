@@ -15,6 +15,7 @@ rule measure_run:
     resources:
         mem_mb=memory(4000),
         runtime=minutes(60),
+        gpu=GPUS,
     params:
         dataset_name=lambda wildcards: RUNS[wildcards.run].dataset,
         chunk_size=settings.measuring.chunk_size,

@@ -14,6 +14,7 @@ rule train_run:
     resources:
         mem_mb=memory(4000),
         runtime=minutes(240),
+        gpu=GPUS,
     params:
         plan=lambda wildcards: training_plan(settings, RUNS[wildcards.run]),
         state=f"{RESULTS}/state/{{run}}",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from flatness.errors import MeasurementError
+from flatness.measurement.products import grams
 
 # Bounds the float64 copies that are worked on, in bytes; they should fit into a cache.
 _BLOCK_BYTES = 2**22
@@ -35,7 +36,7 @@ def singular_values(jacobian: Tensor) -> Tensor:
         _refuse_unless_finite(jacobian)
         values = torch.cat([_by_orthogonalising(J.cpu()) for J in _blocks(jacobian)])
     else:
-        gram = torch.cat([_gram(J.double()) for J in _blocks(jacobian)]).cpu()
+        gram = torch.cat([grams(_wide(J).double()) for J in _blocks(jacobian)]).cpu()
         _refuse_unless_finite(gram)
         values = torch.linalg.eigvalsh(gram).flip(1).clamp_min(0).sqrt()
     return torch.nn.functional.pad(values, (0, outputs - values.shape[1]))
@@ -52,7 +53,8 @@ def spectral_norms(jacobian: Tensor) -> Tensor:
     Returns:
         (n,) float64 on the CPU; not a number where a square is not finite.
     """
-    gram = _gram(jacobian).to("cpu", torch.float64)
+    J = _wide(jacobian)
+    gram = (J @ J.mT).to("cpu", torch.float64)
     finite = gram.isfinite().flatten(1).all(1)
     if not finite.all():
         gram = gram.where(finite[:, None, None], 0)
@@ -66,11 +68,9 @@ def _by_orthogonalising(jacobian: Tensor) -> Tensor:
     return torch.linalg.svdvals(jacobian)
 
 
-def _gram(jacobian: Tensor) -> Tensor:
-    """The smaller of the two."""
-    if jacobian.shape[1] <= jacobian.shape[2]:
-        return jacobian @ jacobian.mT
-    return jacobian.mT @ jacobian
+def _wide(jacobian: Tensor) -> Tensor:
+    """With no more rows than columns, so that the product with its transpose is small."""
+    return jacobian if jacobian.shape[1] <= jacobian.shape[2] else jacobian.mT
 
 
 def _blocks(jacobian: Tensor) -> tuple[Tensor, ...]:

@@ -1,6 +1,7 @@
 """Measuring any network on any samples."""
 
 import json
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,8 +101,10 @@ def measure(
     with exact_arithmetic(inputs.device), refusing_failures("differentiated"):
         sweeps = _sweep_chunks(FrozenNetwork(model, layer), inputs, chunk_size)
         of_layers = _per_layer(sweeps)
-    dataset = _per_sample(inputs, sweeps).merge(of_layers, join="exact")
-    dataset.attrs = {"dtype": str(inputs.dtype).removeprefix("torch.")}
+    dataset = xr.Dataset(
+        _per_sample(inputs, sweeps) | of_layers,
+        attrs={"dtype": str(inputs.dtype).removeprefix("torch.")},
+    )
     if layer is not None:
         dataset.attrs["layer"] = layer
     return annotate(dataset, PRIMITIVES)
@@ -137,31 +140,27 @@ def _common(values: list[str | None]) -> str | None:
     return values[0] if len(set(values)) == 1 else None
 
 
-def _per_sample(inputs: Tensor, sweeps: list[Sweep]) -> xr.Dataset:
+def _per_sample(inputs: Tensor, sweeps: list[Sweep]) -> dict[str, Any]:
+    """Variables of every sample, and the names of the parameters."""
     parameters = list(sweeps[0].sq_norms)
     sq_norms = [torch.stack([s.sq_norms[name] for name in parameters], 1) for s in sweeps]
     input_norms = torch.linalg.vector_norm(inputs.detach().double().flatten(1), dim=1)
-    return xr.Dataset(
-        {
-            "singular_value": (
-                ("sample", "mode"),
-                torch.cat([s.singular_values for s in sweeps]).numpy(),
-            ),
-            "parameter_gradient_sq_norm": (
-                ("sample", "parameter"),
-                torch.cat(sq_norms).cpu().numpy(),
-            ),
-            "input_norm": ("sample", input_norms.cpu().numpy()),
-            "network_output": (
-                ("sample", "output"),
-                torch.cat([s.output for s in sweeps]).cpu().numpy(),
-            ),
-        },
-        coords={"parameter": np.array(parameters, dtype=object)},
-    )
+    return {
+        "singular_value": (
+            ("sample", "mode"),
+            torch.cat([s.singular_values for s in sweeps]).numpy(),
+        ),
+        "parameter_gradient_sq_norm": (("sample", "parameter"), torch.cat(sq_norms).cpu().numpy()),
+        "input_norm": ("sample", input_norms.cpu().numpy()),
+        "network_output": (
+            ("sample", "output"),
+            torch.cat([s.output for s in sweeps]).cpu().numpy(),
+        ),
+        "parameter": np.array(parameters, dtype=object),
+    }
 
 
-def _per_layer(sweeps: list[Sweep]) -> xr.Dataset:
+def _per_layer(sweeps: list[Sweep]) -> dict[str, Any]:
     """The terms of the layers that every chunk has, and what is known of the first one."""
     names = [name for name in sweeps[0].layers if all(name in s.layers for s in sweeps)]
     layers = [sweeps[0].layers[name].layer for name in names]
@@ -190,19 +189,17 @@ def _per_layer(sweeps: list[Sweep]) -> xr.Dataset:
         values = torch.stack(columns, 1) if columns else torch.zeros(samples, 0).double()
         return ("sample", "layer"), values.numpy()
 
-    return xr.Dataset(
-        {
-            "input_weight_spectral_norm": ((), norms[0], about_weight),
-            "input_weight_frobenius_norm": ((), norms[1], about_weight),
-            "layer_input_norm": stacked("input_norm"),
-            "layer_sensitivity": stacked("sensitivity"),
-            "layer_output_gradient_sq_norm": stacked("output_gradient_sq_norm"),
-            "layer_operator_norm": (
-                "layer",
-                np.array(operator_norms),
-                about_layer | {"left_out": json.dumps(others)},
-            ),
-            "layer_eq4_holds": ("layer", np.array(eq4_holds, dtype=np.int8)),
-        },
-        coords={"layer": np.array(names, dtype=object)},
-    )
+    return {
+        "input_weight_spectral_norm": ((), norms[0], about_weight),
+        "input_weight_frobenius_norm": ((), norms[1], about_weight),
+        "layer_input_norm": stacked("input_norm"),
+        "layer_sensitivity": stacked("sensitivity"),
+        "layer_output_gradient_sq_norm": stacked("output_gradient_sq_norm"),
+        "layer_operator_norm": (
+            "layer",
+            np.array(operator_norms),
+            about_layer | {"left_out": json.dumps(others)},
+        ),
+        "layer_eq4_holds": ("layer", np.array(eq4_holds, dtype=np.int8)),
+        "layer": np.array(names, dtype=object),
+    }
