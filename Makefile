@@ -1,5 +1,6 @@
 # make demo     the whole workflow on the digits that ship with scikit-learn
 # make test     the test suite
+# make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
 # make lint     formatters and linters
 # make docs     rewrite the generated tables in README.md and config/README.md
@@ -10,10 +11,11 @@
 
 PYTHON ?= python3
 CORES ?= 2
+RESULTS ?= results/demo
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test bench lint docs lock clean
+.PHONY: environment demo test verify bench lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -40,6 +42,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+verify: $(INSTALLED)
+	$(BIN)/python -m flatness verify $(RESULTS)
 
 # One thread: of torch, and of the BLAS of numpy, which reads this when it starts.
 bench: $(INSTALLED)

@@ -17,10 +17,10 @@ from timing import compare
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 CHUNK_SIZES = (1, 5, 10, 25, 50)
-# The floor needs no gradients of weights; ours, in name and in fact, has no options here.
 WAYS = {
     "floor": floor,
     "flatness.measure": ours,
+    "the same in chunks of 50": partial(ours, chunk_size=50),
     "torch.func": torch_func,
     "BackPACK": backpack_norms,
     "plain loop": plain_loop,

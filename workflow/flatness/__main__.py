@@ -1,6 +1,7 @@
-"""The command line: `python -m flatness measure --help`."""
+"""The command line: `python -m flatness --help`."""
 
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
 
 from flatness.command.options import parser
@@ -19,13 +20,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        from flatness.command.measure import measure_images
-
-        print(measure_images(options), end="")
+        print(_run(options), end="")
     except FlatnessError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
     return 0
+
+
+def _run(options: Namespace) -> str:
+    """What the command prints; loads only what it needs."""
+    if options.command == "verify":
+        from flatness.command.verify import verify
+
+        return verify(options)
+    from flatness.command.measure import measure_images
+
+    return measure_images(options)
 
 
 if __name__ == "__main__":

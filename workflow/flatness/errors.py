@@ -31,3 +31,7 @@ class MeasurementError(FlatnessError):
 
 class BoundError(FlatnessError):
     """Measured numbers contradict an inequality that is proved."""
+
+
+class VerificationError(FlatnessError):
+    """What was computed again is not what was recorded."""

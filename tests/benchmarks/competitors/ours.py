@@ -7,9 +7,9 @@ import flatness
 from competitors import Primitives
 
 
-def ours(network: nn.Module, inputs: Tensor) -> Primitives:
+def ours(network: nn.Module, inputs: Tensor, chunk_size: int = 100) -> Primitives:
     """Through the public interface."""
-    measured = flatness.measure(network, inputs)
+    measured = flatness.measure(network, inputs, chunk_size=chunk_size)
 
     def columns(name: str, dimension: str) -> dict[str, Tensor]:
         values = torch.from_numpy(measured[name].values)

@@ -23,6 +23,11 @@ FILE.md, a page with quantities and inequalities, which is printed, too.
 The code of FACTORY is run, so name only code that you trust. Weights are read without running
 code in them."""
 
+_VERIFY = """\
+Draw some of the measured runs of a results folder at random, measure their checkpoints again and
+compare every variable. Bits must be the same on the same machine with the same versions; elsewhere
+values must agree to 0.001 of the largest. Nothing is changed."""
+
 _EXAMPLE = """\
 example:
   python -m flatness measure my_network.py:build --arguments '{"classes": 10}' \\
@@ -46,6 +51,19 @@ def parser() -> ArgumentParser:
     _network(one.add_argument_group("network"))
     _images(one.add_argument_group("images"))
     _measuring(one.add_argument_group("measuring"))
+    other = commands.add_parser(
+        "verify",
+        help="measure some of the finished runs of a results folder again and compare",
+        description=_VERIFY,
+        allow_abbrev=False,
+    )
+    other.add_argument(
+        "results", metavar="RESULTS", help="folder of a configuration, such as results/paper"
+    )
+    other.add_argument(
+        "--share", type=float, default=0.1, help="of the runs, more than 0, at most 1 (%(default)s)"
+    )
+    other.add_argument("--seed", type=int, help="which runs; drawn at random and named if left out")
     return whole
 
 

@@ -1,0 +1,76 @@
+"""Processes that share the GPUs of one machine; the GPUs' names are made up."""
+
+import subprocess
+import sys
+import uuid
+from collections import Counter
+
+import pytest
+
+from flatness.experiment.gpus import claim
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+
+
+@pytest.fixture
+def gpus():
+    """Names that no other test uses."""
+    return [f"{name}-{uuid.uuid4()}" for name in ("first", "second", "third")]
+
+
+@pytest.fixture
+def start(gpus):
+    """Start processes that claim a GPU and hold it until they are told to end."""
+    running = []
+
+    def job():
+        code = (
+            "import sys; from flatness.experiment.gpus import claim;"
+            "print(claim(sys.argv[1:]), flush=True); sys.stdin.read()"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, *gpus],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield job
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def _taken(process) -> int:
+    return int(process.stdout.readline())
+
+
+def test_jobs_that_start_at_once_are_spread(start, gpus):
+    jobs = [start() for _ in range(9)]
+    assert Counter(map(_taken, jobs)) == {0: 3, 1: 3, 2: 3}
+
+
+def test_no_gpu_is_shared_while_another_is_free(start):
+    jobs = [start() for _ in range(6)]
+    taken = [_taken(job) for job in jobs]
+    for job, gpu in zip(jobs, taken, strict=True):
+        if gpu == 1:
+            job.kill()
+            job.wait()
+    assert [_taken(start()), _taken(start())] == [1, 1]
+
+
+@pytest.mark.parametrize("how", ["kill", "terminate"])
+def test_a_killed_job_gives_its_gpu_back(start, how):
+    first = start()
+    assert _taken(first) == 0
+    assert _taken(start()) == 1
+    getattr(first, how)()
+    first.wait()
+    assert _taken(start()) == 0
+
+
+def test_one_process_that_claims_twice(gpus):
+    assert [claim(gpus) for _ in range(4)] == [0, 1, 2, 0]

@@ -1,0 +1,149 @@
+"""A SLURM cluster of one node on this machine: real daemons, started and stopped by a test."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+DAEMONS = ("munged", "slurmctld", "slurmd")
+_START_SECONDS = 60
+
+
+def missing() -> str:
+    """Why no cluster can be started here; empty if one can."""
+    absent = [name for name in (*DAEMONS, "sbatch") if not _program(name)]
+    if absent:
+        return f"needs {', '.join(absent)} (tests/workflow/install_slurm)"
+    return "" if os.geteuid() == 0 else "slurmd needs root"
+
+
+class Cluster:
+    """One node with all cores of this machine and two made-up GPUs, without accounting.
+
+    Args:
+        folder: for its configuration, state and logs.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.environment = {"SLURM_CONF": str(folder / "slurm.conf")}
+
+    def start(self) -> None:
+        """Start the daemons and wait until the node takes jobs."""
+        for name in ("state", "spool"):
+            (self.folder / name).mkdir()
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        self.folder.chmod(0o755)
+        (self.folder / "slurm.conf").write_text(self._configuration())
+        (self.folder / "gres.conf").write_text("Name=gpu Count=2\n")
+        socket_, folder = self.folder / "munge.socket", self.folder
+        self._run(
+            *("munged", "--force", f"--key-file={key}", f"--socket={socket_}"),
+            *(f"--pid-file={folder / 'munged.pid'}", f"--log-file={folder / 'munged.log'}"),
+            f"--seed-file={folder / 'munge.seed'}",
+        )
+        self._run("slurmctld", "-c")
+        self._run("slurmd", "-c")
+        self.wait_for_node("idle")
+
+    def stop(self) -> None:
+        """Stop what was started, jobs first."""
+        if (self.folder / "slurmctld.pid").exists():
+            self.call("scancel", "--user", "root", check=False)
+            time.sleep(1)
+        for name in reversed(DAEMONS):
+            pid = self.folder / f"{name}.pid"
+            if pid.exists():
+                _end(int(pid.read_text()))
+
+    def call(self, *command: str, check: bool = True) -> str:
+        """The output of one of SLURM's commands."""
+        environment = os.environ | self.environment
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        if check and done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+        return done.stdout
+
+    def jobs(self, state: str = "all") -> dict[str, str]:
+        """Names of rules, as Snakemake comments its jobs, by the id of the job."""
+        listed = self.call("squeue", "--noheader", "--states", state, "--format", "%i %k")
+        return dict(line.split(maxsplit=1) for line in listed.splitlines() if " " in line)
+
+    def wait_for_node(self, state: str) -> None:
+        """Until the node is in that state."""
+        ends = time.monotonic() + _START_SECONDS
+        while (now := self.call("sinfo", "--noheader", "--format", "%T").strip()) != state:
+            if time.monotonic() > ends:
+                logs = "\n".join(log.read_text()[-2000:] for log in self.folder.glob("*.log"))
+                raise RuntimeError(f"the node is {now!r}, not {state!r}:\n{logs}")
+            time.sleep(0.2)
+
+    def _run(self, *command: str) -> None:
+        program = _program(command[0])
+        environment = os.environ | self.environment
+        subprocess.run([program, *command[1:]], check=True, env=environment, cwd=self.folder)
+
+    def _configuration(self) -> str:
+        node, folder = socket.gethostname().split(".")[0], self.folder
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20 - 1024
+        return "\n".join(
+            [
+                "ClusterName=test",
+                f"SlurmctldHost={node}(127.0.0.1)",
+                "SlurmUser=root",
+                "SlurmdUser=root",
+                f"SlurmctldPort={_free_port()}",
+                f"SlurmdPort={_free_port()}",
+                "AuthType=auth/munge",
+                f"AuthInfo=socket={folder / 'munge.socket'}",
+                f"StateSaveLocation={folder / 'state'}",
+                f"SlurmdSpoolDir={folder / 'spool'}",
+                *(f"{name}PidFile={folder / name.lower()}.pid" for name in ("Slurmctld", "Slurmd")),
+                *(f"{name}LogFile={folder / name.lower()}.log" for name in ("Slurmctld", "Slurmd")),
+                "ProctrackType=proctrack/linuxproc",
+                "TaskPlugin=task/none",
+                "SelectType=select/cons_tres",
+                "SelectTypeParameters=CR_Core_Memory",
+                "AccountingStorageType=accounting_storage/none",
+                "JobAcctGatherType=jobacct_gather/none",
+                "MpiDefault=none",
+                "ReturnToService=2",
+                "KillWait=2",
+                # A limit is enforced up to a minute late otherwise.
+                "OverTimeLimit=0",
+                "SchedulerParameters=sched_interval=2,bf_interval=2",
+                "GresTypes=gpu",
+                f"NodeName={node} NodeAddr=127.0.0.1 CPUs={os.cpu_count()} RealMemory={memory} "
+                "Gres=gpu:2 State=UNKNOWN",
+                f"PartitionName=main Nodes={node} Default=YES MaxTime=INFINITE State=UP",
+                "",
+            ]
+        )
+
+
+def _program(name: str) -> str | None:
+    """Daemons lie where only root looks."""
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _end(pid: int) -> None:
+    """Ask a process to end, and make it."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.kill(pid, sent)
+            for _ in range(50):
+                time.sleep(0.1)
+                os.kill(pid, 0)
+        except ProcessLookupError:
+            return
