@@ -10,6 +10,9 @@ from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 _START_SECONDS = 60
+# Where SLURM looks by itself: inside of a job, Snakemake clears the variable that names another.
+_SYSTEM = Path("/etc/slurm")
+_FILES = ("slurm.conf", "gres.conf")
 
 
 def missing() -> str:
@@ -17,7 +20,10 @@ def missing() -> str:
     absent = [name for name in (*DAEMONS, "sbatch") if not _program(name)]
     if absent:
         return f"needs {', '.join(absent)} (tests/workflow/install_slurm)"
-    return "" if os.geteuid() == 0 else "slurmd needs root"
+    if os.geteuid() != 0:
+        return "slurmd needs root"
+    present = [str(_SYSTEM / name) for name in _FILES if (_SYSTEM / name).exists()]
+    return f"{', '.join(present)}: this machine has a cluster of its own" if present else ""
 
 
 class Cluster:
@@ -29,7 +35,6 @@ class Cluster:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.environment = {"SLURM_CONF": str(folder / "slurm.conf")}
 
     def start(self) -> None:
         """Start the daemons and wait until the node takes jobs."""
@@ -40,7 +45,11 @@ class Cluster:
         key.chmod(0o400)
         self.folder.chmod(0o755)
         (self.folder / "slurm.conf").write_text(self._configuration())
-        (self.folder / "gres.conf").write_text("Name=gpu Count=2\n")
+        (self.folder / "gres.conf").write_text("Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n")
+        _SYSTEM.mkdir(exist_ok=True)
+        for name in _FILES:
+            (_SYSTEM / name).unlink(missing_ok=True)  # a link of a test that was killed
+            (_SYSTEM / name).symlink_to(self.folder / name)
         socket_, folder = self.folder / "munge.socket", self.folder
         self._run(
             *("munged", "--force", f"--key-file={key}", f"--socket={socket_}"),
@@ -56,6 +65,8 @@ class Cluster:
         if (self.folder / "slurmctld.pid").exists():
             self.call("scancel", "--user", "root", check=False)
             time.sleep(1)
+        for name in _FILES:
+            (_SYSTEM / name).unlink(missing_ok=True)
         for name in reversed(DAEMONS):
             pid = self.folder / f"{name}.pid"
             if pid.exists():
@@ -63,8 +74,7 @@ class Cluster:
 
     def call(self, *command: str, check: bool = True) -> str:
         """The output of one of SLURM's commands."""
-        environment = os.environ | self.environment
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True)
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
         return done.stdout
@@ -85,8 +95,7 @@ class Cluster:
 
     def _run(self, *command: str) -> None:
         program = _program(command[0])
-        environment = os.environ | self.environment
-        subprocess.run([program, *command[1:]], check=True, env=environment, cwd=self.folder)
+        subprocess.run([program, *command[1:]], check=True, cwd=self.folder)
 
     def _configuration(self) -> str:
         node, folder = socket.gethostname().split(".")[0], self.folder

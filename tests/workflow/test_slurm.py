@@ -12,7 +12,10 @@ import slurm_cluster
 pytestmark = pytest.mark.skipif(bool(slurm_cluster.missing()), reason=slurm_cluster.missing())
 
 # The profile waits as long as a large site needs; nothing else is changed.
-QUICK = ("--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "10")
+QUICK = (
+    *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
+    *("--latency-wait", "10"),
+)
 MEASUREMENTS = "results/small/measurements"
 
 
@@ -38,7 +41,7 @@ def submit(cluster, workflow):
             command,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=workflow.environment | cluster.environment,
+            env=workflow.environment,
             cwd=workflow.source,
         )
         started.append((process, log))
@@ -84,7 +87,7 @@ def test_results_are_those_of_a_local_run(cluster, workflow, another_workflow, s
     assert len(seen) == 4, seen  # two runs, trained and measured; figures are made here
     for comment, details in seen.values():
         assert re.search("train_run|measure_run", comment), comment
-        assert "gres/gpu=1" in details, details
+        assert "TresPerJob=gres:gpu:1" in details, details
         assert re.search(r"TimeLimit=(04|01):00:00", details), details
 
     another_workflow.succeed("--cores", "2", "measurements")
@@ -95,7 +98,7 @@ def test_results_are_those_of_a_local_run(cluster, workflow, another_workflow, s
         again,
         capture_output=True,
         text=True,
-        env=workflow.environment | cluster.environment,
+        env=workflow.environment,
         cwd=workflow.source,
     )
     assert "Nothing to be done" in done.stderr
@@ -105,7 +108,7 @@ def test_requeued_cancelled_and_timed_out_jobs_change_no_bit(
     cluster, workflow, another_workflow, submit
 ):
     for one in (workflow, another_workflow):
-        one.study.update(iterations=60_000, seeds=[0], checkpoints={"early": 2, "late": 60})
+        one.study.update(iterations=100_000, seeds=[0], checkpoints={"early": 2, "late": 60})
     another_workflow.succeed("--cores", "2", "measurements")
     state = workflow.folder / "results/small/state"
 
@@ -119,16 +122,18 @@ def test_requeued_cancelled_and_timed_out_jobs_change_no_bit(
     first, second = "mlp_lr0.1_bs20_seed0", "mlp_lr0.2_bs20_seed0"
     # The time limit of the first attempt is a minute, SLURM's shortest.
     process = submit("measurements", "--set-resources", "train_run:runtime=attempt")
-    cluster.call("scontrol", "requeue", _wait_until(lambda: under_way(first, 3), process))
-    cluster.call("scancel", _wait_until(lambda: under_way(first, 6), process))
-    _wait_until(lambda: under_way(second, 6), process)
+    for run in (first, second):
+        _wait_until(lambda run=run: under_way(run, 3), process)
     name = cluster.call("sinfo", "--noheader", "--format", "%n").strip()
     cluster.call("scontrol", "update", f"nodename={name}", "state=down", "reason=test")
     time.sleep(2)
     cluster.call("scontrol", "update", f"nodename={name}", "state=resume")
-    hangs = _wait_until(lambda: under_way(second, 9), process)
+
+    hangs = _wait_until(lambda: under_way(second, 5), process)
     for pid in re.findall(r"^(\d+)", cluster.call("scontrol", "listpids", hangs), re.MULTILINE):
         os.kill(int(pid), signal.SIGSTOP)
+    cluster.call("scontrol", "requeue", _wait_until(lambda: under_way(first, 5), process))
+    cluster.call("scancel", _wait_until(lambda: under_way(first, 8), process))
     _wait_until(lambda: hangs in cluster.jobs("timeout"), process)
 
     process.wait(timeout=300)
