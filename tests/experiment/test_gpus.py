@@ -4,9 +4,12 @@ import subprocess
 import sys
 import uuid
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
+import torch
 
+from flatness.experiment import device
 from flatness.experiment.gpus import claim
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
@@ -74,3 +77,15 @@ def test_a_killed_job_gives_its_gpu_back(start, how):
 
 def test_one_process_that_claims_twice(gpus):
     assert [claim(gpus) for _ in range(4)] == [0, 1, 2, 0]
+
+
+def test_a_job_computes_on_the_gpu_that_it_took(monkeypatch, gpus):
+    """With a made-up driver: what is chosen is made torch's current device."""
+    current = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(gpus))
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda k: SimpleNamespace(uuid=gpus[k])
+    )
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    assert [device._gpu().index for _ in range(4)] == [0, 1, 2, 0]
+    assert current == [0, 1, 2, 0]

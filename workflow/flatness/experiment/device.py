@@ -8,14 +8,15 @@ import torch
 from torch import nn
 
 from flatness.errors import DeviceError
+from flatness.experiment.gpus import claim
 
 
 def configure(device: str, threads: int) -> torch.device:
     """Choose the device of this process and make its arithmetic repeatable.
 
     TF32 is switched off and cuDNN made to choose deterministic algorithms without
-    trying which is fastest. The thread count is set here and nowhere else, because
-    sums over more threads round differently.
+    trying which is fastest. Jobs are spread over several GPUs. The thread count is set
+    here and nowhere else, because sums over more threads round differently.
 
     Args:
         device: "auto", "cpu" or "cuda"; "auto" takes a GPU where there is one.
@@ -40,7 +41,19 @@ def configure(device: str, threads: int) -> torch.device:
         torch.backends.cudnn.conv.fp32_precision = "ieee"
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
+        return _gpu()
     return torch.device(device)
+
+
+def _gpu() -> torch.device:
+    """The only GPU, or the one of several that fewest jobs on this machine have."""
+    count = torch.cuda.device_count()
+    if count == 1 or sys.platform != "linux":
+        return torch.device("cuda")
+    # An index means another GPU to a job that sees others of them.
+    chosen = claim([str(torch.cuda.get_device_properties(k).uuid) for k in range(count)])
+    torch.cuda.set_device(chosen)
+    return torch.device("cuda", chosen)
 
 
 def _keep_freed_memory() -> None:

@@ -1,5 +1,6 @@
 """All keys of the configuration as a tree, for messages and for the reference table."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -76,9 +77,14 @@ def follow(location: tuple[int | str, ...]) -> tuple[str, Key, Key | None]:
             above, here = here, here.variants[element]
         elif element in here.children or ANY_NAME in here.children:
             above, here = here, here.children.get(element) or here.children[ANY_NAME]
-            path += f".{element}" if path else str(element)
+            path += f".{shown(element)}" if path else shown(element)
         # Anything else names a member of a union of plain types, or an unknown key.
     return path, here, above
+
+
+def shown(name: str) -> str:
+    """A key as a message shows it: in quotes if it is empty or holds unusual characters."""
+    return name if re.fullmatch(r"[\w.+-]+", name) else repr(name)
 
 
 def _same(one: Key, other: Key | None) -> bool:

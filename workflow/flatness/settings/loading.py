@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from flatness.errors import SettingsError
-from flatness.settings.keys import follow
+from flatness.settings.keys import follow, shown
 from flatness.settings.model import Settings
 
 # What YAML calls what JSON calls otherwise.
@@ -77,7 +77,7 @@ def _explain(detail: ErrorDetails) -> str:
         unknown = str(detail["loc"][-1])
         near = difflib.get_close_matches(unknown, key.children, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else "Correct or remove it."
-        full = f"{path}.{unknown}" if path else unknown
+        full = f"{path}.{shown(unknown)}" if path else shown(unknown)
         return f"{full} is not a known key. Allowed here: {', '.join(key.children)}. {hint}"
     if kind == "missing":
         return f"{path} is missing{meaning}. Add it; config/README.md gives its type and bounds."
