@@ -1,5 +1,6 @@
 # make demo     the whole workflow on the digits that ship with scikit-learn
 # make test     the test suite
+# make faults   interruptions that take minutes, on a SLURM cluster of this machine
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
 # make lint     formatters and linters
@@ -15,7 +16,7 @@ RESULTS ?= results/demo
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test verify bench lint docs lock clean
+.PHONY: environment demo test faults verify bench lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -42,6 +43,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+faults: $(INSTALLED)
+	FLATNESS_FAULTS=1 $(BIN)/python -m pytest tests/workflow/test_slurm.py tests/workflow/test_interruptions.py
 
 verify: $(INSTALLED)
 	$(BIN)/python -m flatness verify $(RESULTS)

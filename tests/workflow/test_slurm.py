@@ -104,6 +104,7 @@ def test_results_are_those_of_a_local_run(cluster, workflow, another_workflow, s
     assert "Nothing to be done" in done.stderr
 
 
+@pytest.mark.skipif(not os.environ.get("FLATNESS_FAULTS"), reason="takes minutes: make faults")
 def test_requeued_cancelled_and_timed_out_jobs_change_no_bit(
     cluster, workflow, another_workflow, submit
 ):
@@ -129,11 +130,13 @@ def test_requeued_cancelled_and_timed_out_jobs_change_no_bit(
     time.sleep(2)
     # Refused where the node has come back by itself.
     cluster.call("scontrol", "update", f"nodename={name}", "state=resume", check=False)
+    cluster.start_requeued()
 
     hangs = _wait_until(lambda: under_way(second, 5), process)
     for pid in re.findall(r"^(\d+)", cluster.call("scontrol", "listpids", hangs), re.MULTILINE):
         os.kill(int(pid), signal.SIGSTOP)
     cluster.call("scontrol", "requeue", _wait_until(lambda: under_way(first, 5), process))
+    cluster.start_requeued()
     cluster.call("scancel", _wait_until(lambda: under_way(first, 8), process))
     _wait_until(lambda: hangs in cluster.jobs("timeout"), process)
 
