@@ -108,6 +108,20 @@ def code_of_figure(wildcards):
     return stages.drawing_code(FIGURES[wildcards.figure].kind)
 
 
+def needing_checkpoints():
+    """By the folder of each run, the files that are made from its checkpoints."""
+    return {
+        str(Path(rules.train_run.output.checkpoints.format(run=run)).parent): [
+            rules.measure_run.output.measurements.format(run=run),
+            *(
+                rules.measure_layer.output.measurements.format(run=run, layer=layer)
+                for layer in layers
+            ),
+        ]
+        for run, layers in MIDDLE_LAYERS.items()
+    }
+
+
 def memory(megabytes):
     """Memory that doubles with each attempt, for schedulers that kill what takes more."""
     return lambda wildcards, attempt: megabytes * 2 ** (attempt - 1)

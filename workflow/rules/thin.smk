@@ -4,20 +4,6 @@
 KEEP = settings.training.keep_checkpoints
 
 
-def needing_checkpoints():
-    """By the folder of each run, the files that are made from its checkpoints."""
-    return {
-        str(Path(rules.train_run.output.checkpoints.format(run=run)).parent): [
-            rules.measure_run.output.measurements.format(run=run),
-            *(
-                rules.measure_layer.output.measurements.format(run=run, layer=layer)
-                for layer in layers
-            ),
-        ]
-        for run, layers in MIDDLE_LAYERS.items()
-    }
-
-
 localrules:
     thin,
 
