@@ -94,7 +94,9 @@ def test_a_killed_writer_never_leaves_half_a_file_under_the_final_name(tmp_path)
     )
     for attempt in range(5):
         writer = subprocess.Popen([sys.executable, "-c", code])
-        time.sleep(0.3 + 0.07 * attempt)
+        while not path.with_name(f".file.{writer.pid}.partial.bin").exists():
+            time.sleep(0.001)
+        time.sleep(0.1 + 0.07 * attempt)
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         assert not path.exists() or path.stat().st_size == 64 * 65536
