@@ -24,7 +24,7 @@ rule thin:
     message:
         "Keeping {params.keep} of the checkpoints of measured runs"
     script:
-        "../scripts/thin_runs.py"
+        "../scripts/thin.py"
 
 
 onsuccess:
