@@ -1,6 +1,8 @@
 """What all tests share."""
 
 import doctest
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,19 @@ def run_readme_section():
         return results.attempted
 
     return run
+
+
+@pytest.fixture
+def full_disk():
+    """While it is entered, the system refuses to let a file of this process grow beyond 8 kB."""
+
+    @contextmanager
+    def limited():
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited()

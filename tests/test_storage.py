@@ -8,9 +8,13 @@ import time
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
+from matplotlib.figure import Figure
 
 from flatness.errors import StorageError
+from flatness.experiment.checkpoints import Checkpoint, StateFolder
+from flatness.figures.saving import save_figure
 from flatness.storage import atomic_path, read_dataset, write_dataset
 
 
@@ -70,6 +74,40 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         fail_midway()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def _write_measurements(path):
+    values = np.random.default_rng(0).random(4000)
+    write_dataset(xr.Dataset({"value": ("sample", values)}), path)
+
+
+def _save_checkpoint(path):
+    weights = {"weight": torch.randn(4000)}
+    StateFolder(path.parent / "state", "identity").save(Checkpoint(0, weights, {}))
+
+
+def _save_figure(path):
+    figure = Figure()
+    figure.subplots().plot(np.random.default_rng(0).random(3000))
+    save_figure(figure, f"{path}.png", f"{path}.pdf")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_dataset(
+            xr.Dataset({"v": ("n", np.random.default_rng(0).random(4000))}), path
+        ),
+        _save_checkpoint,
+        _save_figure,
+    ],
+    ids=["netcdf", "checkpoint", "figure"],
+)
+def test_a_full_disk_is_one_line_and_leaves_nothing(write, tmp_path, full_disk):
+    with full_disk, pytest.raises(StorageError, match=r"cannot be written \(.*Make room") as raised:
+        write(tmp_path / "file.nc")
+    assert "\n" not in str(raised.value)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_files_are_as_readable_as_the_umask_says(tmp_path):

@@ -233,16 +233,14 @@ def test_outputs_that_cannot_be_written(here, refused):
     assert "is not a writable folder (Not a directory)" in line
 
 
-def test_a_full_disk(here, command, capsys, monkeypatch):
-    def full(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("flatness.command.measure.write_dataset", full)
-    assert main(command()) == 1
-    assert capsys.readouterr().err == (
-        "--output out/found.nc: cannot be written (No space left on device). Allowed: a folder "
-        "with room for it that you may write to. Make room, or choose another.\n"
-    )
+def test_a_disk_that_takes_no_more(here, command, capsys, full_disk):
+    with full_disk:
+        code = main(command())
+    assert code == 1
+    line = capsys.readouterr().err
+    assert line.startswith("out/found.nc: cannot be written (")
+    assert line.endswith("then start again; what is finished is kept.\n")
+    assert line.count("\n") == 1
     assert list((here / "out").iterdir()) == []
 
 

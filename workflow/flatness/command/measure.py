@@ -22,7 +22,7 @@ from flatness.command.images import read_samples
 from flatness.command.options import check, factory_arguments
 from flatness.command.summary import summary
 from flatness.command.weights import Weights, load_weights, read_weights
-from flatness.errors import BoundError, DeviceError, MeasurementError, SettingsError, StorageError
+from flatness.errors import BoundError, DeviceError, MeasurementError, SettingsError
 from flatness.experiment.device import configure, device_name
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
@@ -77,7 +77,9 @@ def measure_images(options: Namespace) -> str:
     )
     annotate(primitives, PRIMITIVES)
     text, violation = summary(primitives, options.powers)
-    _write(primitives, text, options.output, page)
+    with atomic_path(page) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+        write_dataset(primitives, options.output)
     if violation:
         raise BoundError(violation)
     return text
@@ -142,15 +144,3 @@ def _origin(weights: Weights | None, options: Namespace) -> dict[str, object]:
     if weights is None:
         return {"random_seed": options.random_weights}
     return {"file": weights.path, "sha256": weights.sha256}
-
-
-def _write(primitives: xr.Dataset, text: str, output: str, page: Path) -> None:
-    try:
-        with atomic_path(page) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-            write_dataset(primitives, output)
-    except OSError as error:
-        raise StorageError(
-            f"--output {output}: cannot be written ({error.strerror or error}). Allowed: a folder "
-            "with room for it that you may write to. Make room, or choose another."
-        ) from None

@@ -63,9 +63,8 @@ class StateFolder:
     def save(self, checkpoint: Checkpoint) -> None:
         """Write one checkpoint atomically."""
         tensors = _joined(checkpoint)
-        metadata = {"identity": self.identity, "digest": _digest(tensors)}
-        with atomic_path(self._path(checkpoint.iteration)) as temporary:
-            save_file(tensors, temporary, {_METADATA: json.dumps(metadata)})
+        facts = {"identity": self.identity, "digest": _digest(tensors)}
+        _write(self._path(checkpoint.iteration), tensors, facts)
 
     def resume(self, schedule: Sequence[int]) -> list[Checkpoint]:
         """The sound checkpoints of this run, from the first of the schedule without a gap."""
@@ -97,7 +96,7 @@ class StateFolder:
         if metadata.get("identity") != self.identity:
             log.warning("not resuming from %s, which belongs to other settings or code", path)
             return None
-        if metadata["digest"] != _digest(tensors):
+        if metadata.get("digest") != _digest(tensors):
             log.warning("not resuming from %s, which is damaged", path)
             return None
         return Checkpoint(iteration, _part(tensors, "weights/"), _part(tensors, "record/"))
@@ -226,8 +225,18 @@ def _save(
         "digests": dict(digests),
         "facts": dict(facts),
     }
+    _write(path, tensors, metadata)
+
+
+def _write(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Write a file atomically, its metadata behind a digest of their own."""
+    text = json.dumps(metadata)
+    sealed = {_METADATA: hashlib.sha256(text.encode()).hexdigest() + text}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, {_METADATA: json.dumps(metadata)})
+        try:
+            save_file(tensors, temporary, sealed)
+        except SafetensorError as error:  # what safetensors makes of a full disk
+            raise OSError(error) from error
 
 
 @contextmanager
@@ -235,12 +244,20 @@ def _opened(path: str | Path):
     """The file and its metadata."""
     try:
         with safe_open(path, "pt") as file:
-            yield file, json.loads((file.metadata() or {}).get(_METADATA, "{}"))
+            yield file, _unsealed((file.metadata() or {}).get(_METADATA, ""))
     except (OSError, SafetensorError, ValueError) as error:
         raise StorageError(
             f"{path}: is absent or no readable checkpoint file ({error}). It is not used. "
             "Delete it and start again; the run will be trained anew."
         ) from error
+
+
+def _unsealed(sealed: str) -> dict[str, Any]:
+    """The metadata behind their digest, or a ValueError."""
+    digest, text = sealed[:64], sealed[64:]
+    if digest != hashlib.sha256(text.encode()).hexdigest():
+        raise ValueError("its description is damaged or of another program")
+    return json.loads(text)
 
 
 def _verify(path: str | Path, what: str, tensors: Mapping[str, Tensor], digest: str) -> None:

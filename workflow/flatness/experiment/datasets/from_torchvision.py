@@ -1,8 +1,12 @@
 """CIFAR10 and FashionMNIST through torchvision, from archives below the data folder."""
 
 import os
+import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,6 +14,9 @@ import numpy as np
 
 from flatness.errors import DatasetError
 from flatness.experiment.datasets import Description, Images
+
+# A server that says nothing for so long has gone.
+_SILENT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -134,12 +141,24 @@ def _download(url: str, path: Path, md5: str) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as scratch:
+        scratch_folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-")
+        with _impatient(), scratch_folder as scratch:
             download_url(url, scratch, filename=path.name, md5=md5)
             os.replace(Path(scratch, path.name), path)
-    except (OSError, URLError, RuntimeError) as error:
+    except (OSError, URLError, HTTPException, RuntimeError) as error:
         raise DatasetError(
             f"{path}: could not be downloaded from {url} ({error}). Allowed: a network that "
             "reaches it, and a data folder that can be written to. Try again later, or set "
             "folders.data to a folder that holds the archive."
         ) from error
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Let no connection of this process wait for ever; torchvision sets no time limit."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_SILENT_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
