@@ -1,4 +1,8 @@
-"""Where the time of a measurement goes, stage by stage, and what its products need at least."""
+"""Where the time of a measurement goes, stage by stage, and what its products need at least.
+
+For comparison stands what a plain backward pass to inputs and weights takes, which has the
+multiplications of the norms, as torch does them, but keeps no sample apart and takes no norm.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +12,7 @@ from unittest.mock import patch
 import torch
 
 import flatness
-from competitors.floor import floor
+from competitors.floor import floor, floor_and_weights
 from flatness.measurement import layers, measuring, sweep
 from flatness.measurement.layers import ClosedForm
 from flatness.measurement.stacking import Stack
@@ -21,11 +25,12 @@ from timing import seconds, summarised
 STAGES = {
     "forward pass, recorded": [(FrozenNetwork, "trace")],
     "backward passes": [(torch.autograd, "grad")],
-    "norms of parameter gradients": [(ClosedForm, "__init__"), (ClosedForm, "add")],
+    "norms of parameter gradients": [(ClosedForm, name) for name in ("__init__", "add", "finish")],
     "Jacobians put together": [(Stack, "__init__"), (Stack, "put")],
     "singular values": [(sweep, "singular_values"), (sweep, "spectral_norms")],
     "operator norms of weights": [(measuring, "operator_norm")],
 }
+PLAIN = "floor, and gradients of weights summed over samples"
 LIMIT = "products at the speed of large ones"
 
 
@@ -46,6 +51,7 @@ def _stages(network, inputs, rounds: int = 15) -> list[Row]:
         network.requires_grad_(False)
         note("floor", seconds(lambda: floor(network, inputs)))
         network.requires_grad_(True)
+        note(PLAIN, seconds(lambda: floor_and_weights(network, inputs)))
         with _timed() as exclusive:
             whole = seconds(lambda: flatness.measure(network, inputs))
         note("flatness.measure", whole)

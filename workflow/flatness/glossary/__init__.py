@@ -37,10 +37,10 @@ def annotate(dataset: "xr.Dataset", terms: Mapping[str, Term]) -> "xr.Dataset":
     Raises:
         KeyError: a variable has no entry in `terms`.
     """
-    for name in dataset.variables:
+    for name, variable in dataset.variables.items():
         term = terms[str(name)]
         attributes = {"long_name": term.long_name, "formula": term.formula, "units": term.units}
         if term.equation:
             attributes["equation"] = term.equation
-        dataset[name].attrs = attributes | dataset[name].attrs
+        variable.attrs = attributes | variable.attrs
     return dataset

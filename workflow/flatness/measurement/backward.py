@@ -42,7 +42,7 @@ def differentiate(
     """
     output = trace.output
     n, outputs = output.shape
-    forms = [ClosedForm(layer.call.module, layer.call.input, dtype) for layer in layers]
+    forms = [ClosedForm(layer.call.module, layer.call.input, outputs, dtype) for layer in layers]
     edges = [
         trace.inputs,
         *(layer.call.input_edge for layer in layers),
@@ -73,6 +73,8 @@ def differentiate(
                     of_layers[k].jacobian[:, :j] = of_inputs.jacobian[:, :j]
             of_layers[k].put(j, into)
         del gradient, gradients  # or they would stay while the next ones are made
+    for form in forms:
+        form.finish()
     return Derivatives(of_inputs.jacobian, [stack and stack.jacobian for stack in of_layers], forms)
 
 

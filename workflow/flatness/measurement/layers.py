@@ -11,9 +11,13 @@ sample and output, the right side T^2 C, once the products of the a_t are known:
 the same for every output. For T = 1 the right side is |a|^2 |d|^2. For more positions its
 terms may cancel, so it is taken in float64, where a product costs about twice as much, and
 where that is cheaper; a float64 network leaves no room for the cancellation.
+
+Only sums over the outputs are asked for, so the d_t of several outputs may stand side by
+side, as if they were channels of one. Products with that many columns take two thirds of
+the time, which is worth the copy unless F is small.
 """
 
-from math import prod
+from math import ceil, prod
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +27,10 @@ from flatness.measurement.products import grams, products
 
 _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 KINDS = (nn.Linear, *_CONVOLUTIONS)
+# Cotangents of several outputs are put side by side up to about so many columns, where the
+# layer's weight is applied to at least so many features.
+_COLUMNS = 128
+_FEATURES = 64
 
 
 def takes(module: nn.Module, layer_input: Tensor) -> bool:
@@ -40,14 +48,16 @@ class ClosedForm:
             dilation and number of groups.
         layer_input: (n, ..., F) for a linear layer, (n, channels, *spatial) for a
             convolution.
+        outputs: N, how often `add` will be called at most.
         dtype: in which products are formed, the network's or a wider one.
 
     `positions` is how often the layer applies its weight to one sample; `output` is the sum
     of ||d||^2, `weight` of ||dW||_F^2 and `bias` of ||db||^2, each (n,) float64.
     """
 
-    def __init__(self, module: nn.Module, layer_input: Tensor, dtype: torch.dtype):
-        self._dtype = dtype
+    def __init__(self, module: nn.Module, layer_input: Tensor, outputs: int, dtype: torch.dtype):
+        self._dtype, self._outputs = dtype, outputs
+        self._collects, self._columns = False, None
         self._groups = None if isinstance(module, nn.Linear) else module.groups
         self.output = torch.zeros(len(layer_input), dtype=torch.float64, device=layer_input.device)
         if isinstance(module, nn.Linear) and prod(layer_input.shape[1:-1]) == 1:
@@ -57,12 +67,26 @@ class ClosedForm:
         _, self.positions, features = inputs.shape
         cheaper = 2 * self.positions < features and layer_input.dtype == torch.float32
         self._way = _Products(inputs[..., :-1]) if cheaper else _Gradients(inputs)
+        self._collects = features > _FEATURES
 
     def add(self, cotangent: Tensor) -> None:
         """Take in one output's cotangents, shaped like the layer's output."""
         cotangent = cotangent.to(self._dtype)
         self.output = self.output + sum_of_squares(cotangent)
-        self._way.add(self._by_position(cotangent))
+        d = self._by_position(cotangent)
+        if not self._collects:
+            self._way.add(d)
+            return
+        if self._columns is None:
+            self._columns = _Columns(d, self._outputs, self._way.dtype)
+        if self._columns.put(d):
+            self._way.add(self._columns.taken_out())
+
+    def finish(self) -> None:
+        """To be called when all outputs are taken in, and before any norm is asked for."""
+        if self._columns is not None and self._columns.filled:
+            self._way.add(self._columns.taken_out())
+        self._columns = None
 
     @property
     def weight(self) -> Tensor:
@@ -105,17 +129,19 @@ class _OnePosition:
 
 
 class _Products:
-    """From the products of the a_t, (b, T, F), and those of the d_t, (b, T, C)."""
+    """From the products of the a_t, (b, T, F), and those of the d_t, (b, T, columns)."""
+
+    dtype = torch.float64
 
     def __init__(self, inputs: Tensor):
-        inputs = inputs.double()
+        inputs = inputs.to(self.dtype)
         self._of_inputs = grams(inputs)
         self._of_cotangents = torch.zeros_like(self._of_inputs)
         self._bias = inputs.new_zeros(len(inputs))
 
     def add(self, d: Tensor) -> None:
+        d = d.to(self.dtype)
         self._bias = self._bias + sum_of_squares(d.sum(1))
-        d = d.double()
         self._of_cotangents += grams(d)
 
     def weight(self) -> Tensor:
@@ -129,6 +155,7 @@ class _Gradients:
     """From the gradients, with a last feature that is 1 everywhere for the bias."""
 
     def __init__(self, inputs: Tensor):
+        self.dtype = inputs.dtype
         self._inputs = inputs.mT
         self._weight = self._bias = inputs.new_zeros(len(inputs), dtype=torch.float64)
 
@@ -142,6 +169,33 @@ class _Gradients:
 
     def bias(self) -> Tensor:
         return self._bias
+
+
+class _Columns:
+    """The d_t of several outputs side by side: (b, T, outputs times C).
+
+    Args:
+        first: (b, T, C), an example of what is put in.
+        outputs: how many there are in all; they come in groups of about equal size.
+        dtype: of the columns.
+    """
+
+    def __init__(self, first: Tensor, outputs: int, dtype: torch.dtype):
+        b, T, C = first.shape
+        together = ceil(outputs / ceil(outputs * C / _COLUMNS))
+        self._columns = first.new_empty(b, T, together * C, dtype=dtype)
+        self.filled = 0
+
+    def put(self, d: Tensor) -> bool:
+        """Take in one output; whether there is no room for another."""
+        start, self.filled = self.filled, self.filled + d.shape[2]
+        self._columns[..., start : self.filled] = d
+        return self.filled == self._columns.shape[2]
+
+    def taken_out(self) -> Tensor:
+        """What was put in since the last time; to be used before the next `put`."""
+        filled, self.filled = self.filled, 0
+        return self._columns[..., :filled]
 
 
 def by_position(module: nn.Module, layer_input: Tensor, ones: int = 0) -> Tensor:

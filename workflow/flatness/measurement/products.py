@@ -16,8 +16,9 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 # Up to this many multiplications, OpenBLAS multiplies without rearranging its operands, which
-# takes two thirds of the time for the narrow matrices here.
+# takes two thirds of the time for matrices of few columns.
 _SMALL = 10**6
+_FEW = 32
 
 
 def products(one: Tensor, other: Tensor) -> Tensor:
@@ -26,7 +27,8 @@ def products(one: Tensor, other: Tensor) -> Tensor:
         return one @ other
     (b, K, L), M = one.shape, other.shape[2]
     product = one.new_empty(b, K, M)
-    for rows in np.array_split(np.arange(K), ceil(K * L * M / _SMALL)):
+    parts = ceil(K * L * M / _SMALL) if M <= _FEW else 1
+    for rows in np.array_split(np.arange(K), parts):
         some = slice(rows[0], rows[-1] + 1)
         np.matmul(one[:, some].numpy(), other.numpy(), out=product[:, some].numpy())
     return product
