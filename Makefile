@@ -2,6 +2,8 @@
 # make test     the test suite
 # make faults   interruptions that take minutes, on a SLURM cluster of this machine
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
+# make publish  the page of finished results, into docs/reproduction; CONFIG=config/laptop.yaml
+# make reproduce-tables  all published tables anew from the published results
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
 # make lint     formatters and linters
 # make docs     rewrite the generated tables in README.md and config/README.md
@@ -13,10 +15,12 @@
 PYTHON ?= python3
 CORES ?= 2
 RESULTS ?= results/demo
+CONFIG ?= config/laptop.yaml
+PUBLISHED := docs/reproduction
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test faults verify bench lint docs lock clean
+.PHONY: environment demo test faults verify publish reproduce-tables bench lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -49,6 +53,16 @@ faults: $(INSTALLED)
 
 verify: $(INSTALLED)
 	$(BIN)/python -m flatness verify $(RESULTS)
+
+# NAME: what the configuration calls itself.
+publish: NAME = $(shell sed -n 's/^name: *\([^ ]*\).*/\1/p' $(CONFIG))
+publish: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES) publish --configfile $(CONFIG)
+	rm -rf $(PUBLISHED)
+	cp -r results/$(NAME)/publication $(PUBLISHED)
+
+reproduce-tables: $(INSTALLED)
+	$(BIN)/python -m flatness tables $(PUBLISHED)/results.nc --output results/reproduced --compare $(PUBLISHED)/tables
 
 # One thread: of torch, and of the BLAS of numpy, which reads this when it starts.
 bench: $(INSTALLED)

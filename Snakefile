@@ -17,6 +17,7 @@ include: "workflow/rules/thin.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/publish.smk"
 
 
 # The targets' files are listed one by one: Snakemake hashes a list that stands for many files once

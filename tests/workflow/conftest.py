@@ -93,7 +93,7 @@ def source(root, tmp_path_factory) -> Path:
     """A copy of the repository, so that a test may edit it."""
     copied = tmp_path_factory.mktemp("source")
     shutil.copy2(root / "Snakefile", copied)
-    for name in ("workflow", "envs", "slurm"):
+    for name in ("workflow", "config", "envs", "slurm"):
         shutil.copytree(root / name, copied / name, ignore=shutil.ignore_patterns("__pycache__"))
     return copied
 

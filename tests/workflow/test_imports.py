@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
-QUICK = ("analyse_run", "correlate", "judge_claims", "draw_figure", "describe_results")
+QUICK = (
+    *("analyse_run", "correlate", "judge_claims", "draw_figure", "describe_results"),
+    "publish",
+)
 
 
 def _imports(path) -> str:

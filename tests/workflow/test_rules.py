@@ -27,7 +27,7 @@ def test_every_computing_rule_has_all_directives(root):
     assert "output:" not in rules.pop("thin"), "it computes nothing"
     assert set(rules) == {
         *("prepare_dataset", "train_run", "measure_run", "analyse_run"),
-        *("correlate", "judge_claims", "draw_figure", "describe_results"),
+        *("correlate", "judge_claims", "draw_figure", "describe_results", "publish"),
     }
     for name, text in rules.items():
         for directive in DIRECTIVES:

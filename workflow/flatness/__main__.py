@@ -33,6 +33,10 @@ def _run(options: Namespace) -> str:
         from flatness.command.verify import verify
 
         return verify(options)
+    if options.command == "tables":
+        from flatness.command.tables import make_tables
+
+        return make_tables(options)
     from flatness.command.measure import measure_images
 
     return measure_images(options)

@@ -34,10 +34,10 @@ def analysing_code() -> str:
 
 def correlating_code() -> str:
     """The code that makes correlation tables."""
-    formats = ("csv", "latex", "markdown", "page")
     return fingerprint(
         "flatness.analysis.correlations",
-        *(f"flatness.tables.correlation_{name}" for name in formats),
+        "flatness.tables.correlation_files",
+        "flatness.tables.correlation_page",
     )
 
 
@@ -49,6 +49,11 @@ def judging_code() -> str:
 def describing_code() -> str:
     """The code that writes the report's first page."""
     return fingerprint("flatness.tables.overview")
+
+
+def publishing_code() -> str:
+    """The code that writes the page of a reproduction."""
+    return fingerprint("flatness.tables.reproduction", "flatness.analysis.condensed")
 
 
 def drawing_code(kind: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
+from flatness.figures.captions import CAPTIONS
 from flatness.settings import (
     load_settings,
     runs_of_figure,
@@ -106,6 +107,21 @@ def labels_of_figure(wildcards):
 def code_of_figure(wildcards):
     """The code that one figure depends on."""
     return stages.drawing_code(FIGURES[wildcards.figure].kind)
+
+
+def benchmark_files():
+    """By rule, where Snakemake writes time and memory of its jobs."""
+    return {
+        "prepare_dataset": expand(rules.prepare_dataset.benchmark, dataset=DATASETS),
+        "train_run": expand(rules.train_run.benchmark, run=RUNS),
+        "measure_run": expand(rules.measure_run.benchmark, run=RUNS),
+        "measure_layer": [
+            rules.measure_layer.benchmark.format(run=run, layer=layer)
+            for run, layers in MIDDLE_LAYERS.items()
+            for layer in layers
+        ],
+        "analyse_run": expand(rules.analyse_run.benchmark, run=RUNS),
+    }
 
 
 def needing_checkpoints():

@@ -29,6 +29,7 @@ rule draw_figure:
     params:
         kind=lambda wildcards: FIGURES[wildcards.figure].kind,
         title=lambda wildcards: settings.figures.title(wildcards.figure),
+        caption=lambda wildcards: CAPTIONS[wildcards.figure],
         options=lambda wildcards: FIGURES[wildcards.figure].options(settings.analysis),
         code=code_of_figure,
     message:
@@ -61,6 +62,6 @@ rule unknown_target:
     params:
         refusal=lambda wildcards: refuse(
             f"{PLACE}: {wildcards.unknown_target!r} is no target. Allowed: all, measurements, "
-            f"tables, claims, {', '.join(['figures', *FIGURES])}, and files below {RESULTS}. "
+            f"tables, claims, publish, {', '.join(['figures', *FIGURES])}, and files below {RESULTS}. "
             "Ask for one of these; for another figure, add it to `figures` in the configuration."
         ),

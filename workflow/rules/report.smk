@@ -32,17 +32,7 @@ rule describe_results:
             "studies": config["studies"],
             "analysis": config["analysis"],
         },
-        benchmarks={
-            "prepare_dataset": expand(rules.prepare_dataset.benchmark, dataset=DATASETS),
-            "train_run": expand(rules.train_run.benchmark, run=RUNS),
-            "measure_run": expand(rules.measure_run.benchmark, run=RUNS),
-            "measure_layer": [
-                rules.measure_layer.benchmark.format(run=run, layer=layer)
-                for run, layers in MIDDLE_LAYERS.items()
-                for layer in layers
-            ],
-            "analyse_run": expand(rules.analyse_run.benchmark, run=RUNS),
-        },
+        benchmarks=benchmark_files(),
         code=stages.describing_code(),
     message:
         "Describing the results"

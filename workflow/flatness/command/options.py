@@ -28,6 +28,10 @@ Draw some of the measured runs of a results folder at random, measure their chec
 compare every variable. Bits must be the same on the same machine with the same versions; elsewhere
 values must agree to 0.001 of the largest. Nothing is changed."""
 
+_TABLES = """\
+Write all correlation tables and the claims anew from the results.nc of a publication, without
+training or measuring anything."""
+
 _EXAMPLE = """\
 example:
   python -m flatness measure my_network.py:build --arguments '{"classes": 10}' \\
@@ -64,6 +68,17 @@ def parser() -> ArgumentParser:
         "--share", type=float, default=0.1, help="of the runs, more than 0, at most 1 (%(default)s)"
     )
     other.add_argument("--seed", type=int, help="which runs; drawn at random and named if left out")
+    third = commands.add_parser(
+        "tables",
+        help="make all tables anew from the one file of a publication",
+        description=_TABLES,
+        allow_abbrev=False,
+    )
+    third.add_argument("results", metavar="RESULTS.nc", help="the results.nc of a publication")
+    third.add_argument("--output", metavar="FOLDER", required=True, help="where the tables go")
+    third.add_argument(
+        "--compare", metavar="FOLDER", help="tables that the new ones must equal, byte for byte"
+    )
     return whole
 
 

@@ -46,13 +46,22 @@ def write_markdown(frame: pd.DataFrame, path: str | Path) -> None:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
         path: of the file.
     """
+    _write(path, f"# Claims of the paper\n\n{as_markdown(frame)}\n")
+
+
+def as_markdown(frame: pd.DataFrame) -> str:
+    """How many parts have which verdict, and the table.
+
+    Args:
+        frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+    """
     rows = [
         {name: _markdown(text) for name, text in row.items()}
         | {"verdict": f"**{row['verdict']}**", "interval": row["interval"]}
         for row in _rows(frame)
     ]
-    table = _markdown_table(_HEADINGS, [tuple(row.values()) for row in rows])
-    _write(path, f"# Claims of the paper\n\n{_summary(frame)}\n\n{table}\n")
+    table = markdown_table(_HEADINGS, [tuple(row.values()) for row in rows])
+    return f"{_summary(frame)}\n\n{table}"
 
 
 def write_text(frame: pd.DataFrame, path: str | Path) -> None:
@@ -120,7 +129,7 @@ def definitions(parts: Sequence[Part] = PARTS) -> str:
         )
         for part in parts
     ]
-    return _markdown_table(
+    return markdown_table(
         ("claim", "network", "statement", "statistic; runs", "claimed", "figure"),
         [tuple(_markdown(text) for text in row) for row in rows],
     )
@@ -164,7 +173,8 @@ def _markdown(text: str) -> str:
     return re.sub(r"([\\`*|<&~\[\]])", r"\\\1", " ".join(text.split()))
 
 
-def _markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, which must hold no markup, as a table."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

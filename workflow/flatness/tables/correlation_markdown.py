@@ -39,7 +39,7 @@ def write_markdown(dataset: xr.Dataset, path: str | Path, *, study: str) -> None
         blocks += notes(of_group, _MARKDOWN)
         if of_group["runs"] >= FEWEST_FOR_COEFFICIENT:
             for method, title in STATISTICS.items():
-                blocks += [f"### {title}", _markdown_matrix(of_group.sel({"statistic": method}))]
+                blocks += [f"### {title}", matrix(of_group.sel({"statistic": method}))]
     write_blocks(path, blocks)
 
 
@@ -57,7 +57,7 @@ def _markdown_glossary(names: Iterable[str]) -> str:
     return "\n".join(rows)
 
 
-def _markdown_matrix(table: xr.Dataset) -> str:
+def matrix(table: xr.Dataset) -> str:
     """Coefficients of one group and method below the diagonal, with their intervals."""
     names = [f"`{name}`" for name in table["quantity"].to_numpy()]
     values = table[["coefficient", "low", "high"]].to_dataarray().to_numpy()

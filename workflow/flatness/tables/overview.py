@@ -5,7 +5,6 @@ it can stand inside the report as well as be opened by itself.
 """
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from flatness.analysis.seeds import settings_of, split_excluded
+from flatness.analysis.seeds import split_excluded
 from flatness.storage import atomic_path
+from flatness.tables import facts
 from flatness.tables.claim_table import html_table
 
 # The first rules make room for the page: the report centres what it shows, and what is higher
@@ -61,52 +61,18 @@ def write_overview(
         "<h2>Excluded runs</h2>",
         _excluded(runs),
         "<h2>What was run</h2>",
-        _table(("study", *_STUDY_KEYS, "runs"), _studies(settings, runs)),
+        _table(facts.STUDY_COLUMNS, facts.studies(settings, runs)),
         "<h2>Conventions of the analysis</h2>",
-        _table(("key", "value"), [(k, _text(v)) for k, v in settings["analysis"].items()]),
+        _table(("key", "value"), facts.conventions(settings)),
         "<h2>Hardware and versions</h2>",
-        _table(("fact", "value"), _facts(runs)),
+        _table(("fact", "value"), facts.made_with(runs)),
         "<h2>Wall time</h2>",
         "<p>Of the last attempt of each job; memory is the largest resident set.</p>",
-        _table(
-            ("rule", "jobs", "sum in minutes", "longest in minutes", "largest memory in MiB"),
-            _times(benchmarks),
-        ),
+        _table(facts.TIME_COLUMNS, facts.times(benchmarks)),
         "</div>",
     ]
     with atomic_path(path) as temporary:
         temporary.write_text("\n".join(parts) + "\n", encoding="utf-8")
-
-
-_STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
-
-
-def _studies(settings: Mapping[str, Any], runs: Sequence[xr.Dataset]) -> list[tuple[str, ...]]:
-    rows = []
-    for name, study in settings["studies"].items():
-        ids = [run.attrs["run"].rpartition("_lr")[0] for run in runs]
-        count = ids.count(name)
-        rows.append((name, *(_text(study[key]) for key in _STUDY_KEYS), str(count)))
-    return rows
-
-
-def _facts(runs: Sequence[xr.Dataset]) -> list[tuple[str, str]]:
-    """What the runs were made with; where they differ, all values with their number of runs."""
-    rows = []
-    for fact in ("device", "machine", "threads", "dataset_checksum", "source", "commit"):
-        rows.append((fact.replace("_", " "), _counted(str(run.attrs[fact]) for run in runs)))
-    versions = [json.loads(run.attrs["versions"]) for run in runs]
-    for library in versions[0] if versions else ():
-        rows.append((library, _counted(version[library] for version in versions)))
-    losses = _counted(settings_of(run)["loss"] for run in runs)
-    return [*rows, ("training loss", losses)]
-
-
-def _counted(values) -> str:
-    counts = pd.Series(list(values)).value_counts(sort=False)
-    if len(counts) == 1:
-        return str(counts.index[0])
-    return "; ".join(f"{value} ({count} runs)" for value, count in counts.items())
 
 
 def _excluded(runs: Sequence[xr.Dataset]) -> str:
@@ -117,35 +83,6 @@ def _excluded(runs: Sequence[xr.Dataset]) -> str:
         f"<li>{html.escape(run)}: {html.escape(why)}</li>" for run, why in excluded.items()
     )
     return f"<p>{len(excluded)} of {len(runs)} runs:</p><ul>{items}</ul>"
-
-
-def _times(benchmarks: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
-    rows = []
-    for rule, files in benchmarks.items():
-        present = [pd.read_csv(file, sep="\t") for file in files if Path(file).exists()]
-        if not present:
-            continue
-        jobs = pd.concat(present, ignore_index=True)
-        seconds = jobs["s"].astype(float)
-        # Jobs that end within Snakemake's first sample have no reading.
-        memory = pd.to_numeric(jobs["max_rss"], errors="coerce").max()
-        rows.append(
-            (
-                *(rule, str(len(jobs)), f"{seconds.sum() / 60:.2f}", f"{seconds.max() / 60:.2f}"),
-                "-" if pd.isna(memory) else f"{memory:.0f}",
-            )
-        )
-    return rows
-
-
-def _text(value: Any) -> str:
-    """A setting as people write it."""
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(entry)}" for key, entry in value.items())
-    if isinstance(value, list | tuple):
-        separator = "; " if value and isinstance(value[0], Mapping) else ", "
-        return separator.join(_text(entry) for entry in value) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,0 +1,57 @@
+"""The folder that is published says what the results say."""
+
+import re
+import shutil
+
+import pytest
+from PIL import Image
+
+from flatness.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def published(finished, make_workflow, tmp_path_factory):
+    folder = shutil.copytree(finished, tmp_path_factory.mktemp("published") / "copy")
+    make_workflow(folder).succeed("--cores", "1", "publish")
+    return folder / "results/small"
+
+
+def test_every_number_on_the_page_comes_from_the_results(published):
+    page = (published / "publication/README.md").read_text()
+    claims = (published / "tables/claims.md").read_text().partition("\n\n")[2]
+    assert claims.strip() in page
+    correlations = (published / "tables/correlations_mlp.md").read_text()
+    for row in re.findall(r"^\| `mls`.*\[.*$", correlations.partition("### Spearman")[0], re.M):
+        assert row in page
+    assert "| train_run | 4 |" in page
+    assert "| mlp: iterations | 40 | 750000 |" in page
+    assert "No run is excluded." in page
+    assert "{{" not in page
+
+
+def test_every_link_leads_somewhere(published):
+    page = published / "publication/README.md"
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    assert len(links) > 8
+    for link in links:
+        if link != "../claims.md":  # beside the page's place in the repository
+            assert (page.parent / link).is_file(), link
+
+
+def test_figures_are_small_and_whole(published):
+    pictures = list((published / "publication/figures").glob("*.png"))
+    assert {picture.name for picture in pictures} == {"fig1.png"}
+    for picture in pictures:
+        assert picture.stat().st_size <= 300_000
+        with Image.open(picture) as small, Image.open(published / "figures/fig1.png") as drawn:
+            assert small.size == drawn.size
+
+
+def test_all_tables_come_from_the_published_file(published, tmp_path):
+    folder = published / "publication"
+    command = ["tables", str(folder / "results.nc"), "--output", str(tmp_path)]
+    assert main([*command, "--compare", str(folder / "tables")]) == 0
+    names = {file.name for file in tmp_path.iterdir()}
+    assert names == {file.name for file in (folder / "tables").iterdir()}
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (published / "tables" / name).read_bytes(), name

@@ -1,0 +1,57 @@
+"""`python -m flatness tables`: all tables anew from one file of results."""
+
+import filecmp
+from argparse import Namespace
+from pathlib import Path
+
+from flatness.errors import SettingsError, VerificationError
+from flatness.storage import read_dataset
+from flatness.tables.from_condensed import write_tables
+from flatness.writable import obstacle
+
+
+def make_tables(options: Namespace) -> str:
+    """Write every table that a file of condensed runs holds, and compare them with others.
+
+    Args:
+        options: `results`, `output` and `compare` of the command line.
+
+    Returns:
+        A line for each table.
+
+    Raises:
+        SettingsError: the file holds no condensed runs, or a folder cannot be used.
+        StorageError: the file is absent or damaged.
+        VerificationError: a table differs from the one it is compared with.
+    """
+    results, output = Path(options.results), Path(options.output)
+    published = Path(options.compare) if options.compare else None
+    problem = obstacle(output)
+    if problem:
+        raise SettingsError(
+            f"--output {output}: cannot be written to: {problem}. Allowed: a folder that you may "
+            "write to. Choose another, or change its permissions."
+        )
+    condensed = read_dataset(results)
+    if not {"checkpoint_count", "study"} <= set(condensed.variables):
+        raise SettingsError(
+            f"RESULTS.nc {results}: holds no condensed runs. Allowed: the results.nc of a "
+            "publication, such as results/demo/publication/results.nc. Name that."
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    write_tables(condensed, output)
+    written = sorted(path for path in output.iterdir() if path.is_file())
+    if published is None:
+        return "".join(f"{path}\n" for path in written)
+    different = [
+        path.name
+        for path in written
+        if not (published / path.name).is_file()
+        or not filecmp.cmp(path, published / path.name, shallow=False)
+    ]
+    if different:
+        raise VerificationError(
+            f"{output}: {', '.join(different)} differ from those in {published}. Allowed: the same "
+            "bytes. Compare them line by line; other versions of libraries may change last digits."
+        )
+    return "".join(f"{path.name}: the same as in {published}\n" for path in written)

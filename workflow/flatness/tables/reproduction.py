@@ -1,0 +1,121 @@
+"""The page of a reproduction: everything that came out, on one page of Markdown."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import xarray as xr
+
+from flatness.analysis.correlations import POOLED
+from flatness.analysis.seeds import split_excluded
+from flatness.storage import atomic_path
+from flatness.tables import claim_table, correlation_markdown, facts
+from flatness.tables.claim_table import markdown_table
+
+# What a deviation from the paper may be in; seeds and settings decide how much a verdict rests on.
+_COMPARED = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
+_MEGABYTE = 10**6
+
+
+def write_reproduction(
+    path: str | Path,
+    template: str | Path,
+    *,
+    place: str,
+    settings: Mapping[str, Any],
+    paper: Mapping[str, Any],
+    runs: Sequence[xr.Dataset],
+    claims: pd.DataFrame,
+    correlations: xr.Dataset,
+    figures: Sequence[Mapping[str, str]],
+    benchmarks: Mapping[str, Sequence[str]],
+    results: str | Path,
+) -> None:
+    """Write the page, atomically.
+
+    Args:
+        path: of the page.
+        template: of Jinja, with the page's sentences.
+        place: the configuration's file, as given on the command line.
+        settings: the whole configuration, as a mapping.
+        paper: the configuration of the paper, to compare with.
+        runs: all analysed runs.
+        claims: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+        correlations: of all studies, as `flatness.analysis.correlations.together` gives them.
+        figures: name, title and caption of each.
+        benchmarks: Snakemake's benchmark files by the rule's name.
+        results: the folder whose size is told.
+    """
+    times = facts.times(benchmarks)
+    page = jinja2.Template(
+        Path(template).read_text(encoding="utf-8"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    ).render(
+        name=settings["name"],
+        place=place,
+        claims=claim_table.as_markdown(claims),
+        figures=figures,
+        studies=[_study(correlations.sel(study=name)) for name in correlations["study"].to_numpy()],
+        what_was_run=_turned(facts.STUDY_COLUMNS, facts.studies(settings, runs)),
+        excluded=split_excluded(runs)[1],
+        conventions=markdown_table(("key", "value"), facts.conventions(settings)),
+        made_with=markdown_table(("fact", "value"), facts.made_with(runs)),
+        times=markdown_table(facts.TIME_COLUMNS, times),
+        slowest=_slowest(times),
+        disk=markdown_table(("folder", "files", "MB"), _disk(Path(results), Path(path))),
+        deviations=markdown_table(("setting", "here", "paper"), _deviations(settings, paper)),
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _study(correlations: xr.Dataset) -> dict[str, Any]:
+    pooled = correlations.sel(group=POOLED)
+    return {
+        "name": str(correlations["study"].item()),
+        "runs": int(pooled["runs"]),
+        "pearson": correlation_markdown.matrix(pooled.sel({"statistic": "pearson"})),
+    }
+
+
+def _turned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table with a column for each row: settings are long."""
+    first, *others = zip(columns, *rows, strict=True)
+    return markdown_table(first, others)
+
+
+def _slowest(times: Sequence[Sequence[str]]) -> dict[str, str] | None:
+    """The rule with the longest job."""
+    if not times:
+        return None
+    rule, _, _, longest, _ = max(times, key=lambda row: float(row[3]))
+    return {"rule": rule, "longest": longest}
+
+
+def _disk(results: Path, page: Path) -> list[tuple[str, str, str]]:
+    """What each folder of the results takes, but for the one that is being written."""
+    rows = []
+    for folder in sorted(entry for entry in results.iterdir() if entry.is_dir()):
+        if folder in page.parents:
+            continue
+        sizes = [file.stat().st_size for file in folder.rglob("*") if file.is_file()]
+        if sizes:
+            rows.append((folder.name, str(len(sizes)), f"{sum(sizes) / _MEGABYTE:.1f}"))
+    return rows
+
+
+def _deviations(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The settings of each study that differ from those of the paper's study of that network."""
+    papers = {study["network"]["name"]: study for study in paper["studies"].values()}
+    rows = []
+    for name, study in settings["studies"].items():
+        theirs = papers.get(study["network"]["name"])
+        for key in _COMPARED if theirs else ():
+            one, other = facts.as_text(study[key]), facts.as_text(theirs[key])
+            if one != other:
+                rows.append((f"{name}: {key}", one, other))
+    return rows or [("none", "", "")]

@@ -1,0 +1,60 @@
+# What came out, in a folder small enough to be published.
+
+REPOSITORY = Path(workflow.basedir)
+TABLES = [
+    rules.correlate.output.netcdf,
+    *rules.correlate.output.csv,
+    *rules.correlate.output.markdown,
+    *rules.correlate.output.latex,
+    *rules.judge_claims.output,
+]
+
+
+localrules:
+    publish,
+
+
+rule publish:
+    """One page with everything, its figures and tables, and a file that all tables come from."""
+    input:
+        analyses=analyses(RUNS.values()),
+        tables=TABLES,
+        claims=rules.judge_claims.output.csv,
+        correlations=rules.correlate.output.netcdf,
+        pictures=expand(rules.draw_figure.output.png, figure=FIGURES),
+        template=str(REPOSITORY / "workflow/report/reproduction.md"),
+        paper=str(REPOSITORY / "config/config.yaml"),
+    output:
+        page=f"{RESULTS}/publication/README.md",
+        netcdf=f"{RESULTS}/publication/results.nc",
+        tables=[f"{RESULTS}/publication/tables/{Path(path).name}" for path in TABLES],
+        pictures=expand(f"{RESULTS}/publication/figures/{{figure}}.png", figure=FIGURES),
+    log:
+        f"{RESULTS}/logs/publish/all.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/publish/all.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        analyses={study: analyses(runs_of_study(RUNS, study)) for study in settings.studies},
+        settings=settings.model_dump(),
+        place=PLACE,
+        figures=[
+            {
+                "name": name,
+                "title": settings.figures.title(name),
+                "caption": CAPTIONS[name],
+            }
+            for name in FIGURES
+        ],
+        most_bytes=300_000,
+        benchmarks=benchmark_files(),
+        code=stages.publishing_code(),
+    message:
+        "Writing the page of the reproduction"
+    script:
+        "../scripts/publish.py"

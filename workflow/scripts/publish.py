@@ -1,0 +1,43 @@
+"""Put what came out into one folder that can be published."""
+
+from flatness.joblog import job_log
+
+with job_log(snakemake.log[0]):
+    import json
+    import shutil
+    from pathlib import Path
+
+    import pandas as pd
+    import yaml
+
+    from flatness.analysis.condensed import condense
+    from flatness.figures.pictures import write_small
+    from flatness.settings import load_settings
+    from flatness.storage import read_dataset, write_dataset
+    from flatness.tables.reproduction import write_reproduction
+
+    given, out = snakemake.params, snakemake.output
+    studies = {
+        study: [read_dataset(path) for path in paths] for study, paths in given.analyses.items()
+    }
+    paper = load_settings(yaml.safe_load(Path(snakemake.input.paper).read_text()), "the paper")
+    condensed = condense(studies)
+    condensed.attrs |= {key: json.dumps(given.settings[key]) for key in ("analysis", "claims")}
+    write_dataset(condensed, out.netcdf)
+    for table, copy in zip(snakemake.input.tables, out.tables, strict=True):
+        shutil.copyfile(table, copy)
+    for picture, small in zip(snakemake.input.pictures, out.pictures, strict=True):
+        write_small(picture, small, given.most_bytes)
+    write_reproduction(
+        out.page,
+        snakemake.input.template,
+        place=given.place,
+        settings=given.settings,
+        paper=paper.model_dump(),
+        runs=[run for runs in studies.values() for run in runs],
+        claims=pd.read_csv(snakemake.input.claims),
+        correlations=read_dataset(snakemake.input.correlations),
+        figures=given.figures,
+        benchmarks=given.benchmarks,
+        results=Path(out.page).parents[1],
+    )
