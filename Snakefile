@@ -2,13 +2,7 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-# A configuration file given on the command line replaces the default one; Snakemake
-# would merge the two.
-if not workflow.overwrite_configfiles:
-
-    configfile: "config/config.yaml"
-
-
+include: "workflow/rules/configuration.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"

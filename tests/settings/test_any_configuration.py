@@ -3,69 +3,22 @@
 import copy
 import datetime
 import re
+from functools import reduce
 from pathlib import PurePosixPath
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, event, given, settings
+from changed import changed, sound
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatness.errors import SettingsError
 from flatness.settings import load_settings, runs_of_figure, table_of_runs, training_plan
 
-_NAMES = st.text(max_size=8) | st.sampled_from(["mlp", "../up", "a/b", ".", "", "é", "a b", "{x}"])
-_SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.sampled_from([-1, 0, 1, 2, 10**30, 1e-300, 1e300])
-    | _NAMES
-    | st.sampled_from([datetime.date(2020, 1, 1), b"bytes", "1e-3", "none", "all", "auto"])
-)
-_VALUES = st.recursive(
-    _SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=3),
-    max_leaves=5,
-)
-
-
-def _places(node, path=()):
-    """The path of every value in a configuration, down to its leaves."""
-    yield path
-    if isinstance(node, dict):
-        for name, child in node.items():
-            yield from _places(child, (*path, name))
-    elif isinstance(node, list):
-        for index, child in enumerate(node):
-            yield from _places(child, (*path, index))
-
 
 @pytest.fixture(scope="module", params=["config.yaml", "demo.yaml"])
 def shipped(request, root):
     return yaml.safe_load((root / "config" / request.param).read_text())
-
-
-def _change(draw, configuration):
-    """Set, delete or add something somewhere."""
-    path = draw(st.sampled_from([path for path in _places(configuration) if path]))
-    *above, last = path
-    node = configuration
-    for step in above:
-        node = node[step]
-    how = draw(st.sampled_from(["set", "delete", "add", "like another"]))
-    if how == "set":
-        node[last] = draw(_VALUES)
-    elif how == "delete":
-        del node[last]
-    elif how == "add" and isinstance(node, dict):
-        node[draw(_NAMES)] = draw(_VALUES)
-    else:
-        other = draw(st.sampled_from([path for path in _places(configuration) if path]))
-        value = configuration
-        for step in other:
-            value = value[step]
-        node[last] = copy.deepcopy(value)
 
 
 @settings(
@@ -76,19 +29,85 @@ def _change(draw, configuration):
 )
 @given(data=st.data())
 def test_any_configuration_gives_runs_or_lines(shipped, data):
-    configuration = copy.deepcopy(shipped)
-    for _ in range(data.draw(st.integers(1, 3))):
-        _change(data.draw, configuration)
+    _check(data.draw(changed(shipped)))
+
+
+@settings(
+    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+@given(configuration=sound())
+def test_sound_configurations_of_any_kind_are_accepted(configuration):
+    assert _check(configuration)
+
+
+def _check(configuration) -> bool:
+    """See that there are runs, or lines; whether it is accepted."""
     try:
         accepted = load_settings(configuration, "my.yaml")
     except SettingsError as error:
-        event("refused")
         for line in str(error).split("\n"):
             assert line.startswith("my.yaml: "), line
+            assert line.isprintable(), line
             # A key or name, what is wrong with it, and what to do.
             assert re.fullmatch(r"my\.yaml: \S.*[.)] [A-Z].*[.?]", line), line
-        return
-    event("accepted")
+        return False
+    _check_table(accepted)
+    return True
+
+
+UNUSUAL = {
+    "date": (datetime.date(2020, 1, 1), r"name is a date that JSON cannot hold\."),
+    "bytes": (b"x", r"name is a bytes that"),
+    "half a character": ("\ud800", r"name is a str that"),
+    "number of 5000 digits": (10**5000, r"name is a int that"),
+    "date as a key": ({datetime.date(2020, 1, 1): 1}, r"name\.'?2020-01-01'? is no usable key\."),
+    "too many levels": (reduce(lambda inner, _: [inner], range(60), 1), r"nested too deeply"),
+}
+
+
+@pytest.mark.parametrize("case", UNUSUAL)
+def test_what_json_cannot_hold_is_named(shipped, case):
+    value, message = UNUSUAL[case]
+    with pytest.raises(SettingsError, match=rf"^my\.yaml: .*{message}.*Allowed: ") as caught:
+        load_settings(shipped | {"name": value}, "my.yaml")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_that_holds_itself_is_refused(shipped):
+    endless = []
+    endless.append(endless)
+    with pytest.raises(SettingsError, match="nested too deeply"):
+        load_settings(shipped | {"name": endless}, "my.yaml")
+
+
+OUTSIDE = ("../up", "a/b", "/etc", "", ".", "..", ".hidden", "a\0b", "a\n", "é", "{run}", "a" * 101)
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+@pytest.mark.parametrize("where", ["name", "study", "dataset", "layer", "figure", "claim"])
+def test_no_name_leaves_the_results_folder(shipped, where, name):
+    configuration = copy.deepcopy(shipped)
+    study = next(iter(configuration["studies"].values()))
+    if where == "name":
+        configuration["name"] = name
+    elif where == "study":
+        configuration["studies"][name] = study
+    elif where == "dataset":
+        configuration["datasets"][name] = next(iter(configuration["datasets"].values()))
+    elif where == "layer":
+        study["middle_layers"] = [name]
+    elif where == "figure":
+        configuration["figures"][name] = configuration["figures"]["fig1"]
+    else:
+        configuration["claims"]["mlp"] = name
+    with pytest.raises(SettingsError, match=r"^my\.yaml: "):
+        load_settings(configuration, "my.yaml")
+
+
+def test_names_that_differ_in_case_only_are_different_runs(shipped):
+    studies = dict(shipped["studies"])
+    name, study = next(iter(studies.items()))
+    accepted = load_settings(shipped | {"studies": studies | {name.upper(): study}}, "my.yaml")
     _check_table(accepted)
 
 

@@ -113,7 +113,7 @@ def test_figures_show_the_runs_of_the_papers_design(root):
         (lambda c: c.pop("name"), "name is missing (Results go to RESULTS/NAME). Add it"),
         (lambda c: c["analysis"].update(confidence=1), "analysis.confidence = 1 is not allowed"),
         (lambda c: c["analysis"].update(confidence=float("nan")), "analysis.confidence"),
-        (lambda c: c.update(name={1, 2}), "holds a value that is no number, text, list or mapping"),
+        (lambda c: c.update(name={1, 2}), "name is a set that JSON cannot hold"),
     ],
 )
 def test_further_mistakes(shipped, change, message):

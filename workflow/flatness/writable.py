@@ -1,5 +1,6 @@
 """Whether a file or folder that need not exist yet can be written."""
 
+import errno
 import os
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -12,6 +13,11 @@ def obstacle(path: str | Path) -> str | None:
         path: of the folder; where it does not exist, the nearest one above it counts.
     """
     folder = Path(path).absolute()
+    try:
+        os.lstat(folder)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return f"it has a name of more characters than its disk takes ({error.strerror})"
     existing = next(parent for parent in [folder, *folder.parents] if os.path.exists(parent))
     try:
         TemporaryFile(dir=existing).close()  # asks the file system itself; it has no name there

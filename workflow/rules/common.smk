@@ -1,7 +1,6 @@
 # The checked settings, the table of runs, and every path, spelled once.
 
 import re
-import sys
 from pathlib import Path
 
 from flatness import figures, preflight, stages
@@ -14,14 +13,6 @@ from flatness.settings import (
     table_of_runs,
     training_plan,
 )
-
-PLACE = ", ".join(map(str, workflow.configfiles)) or "configuration"
-
-
-def refuse(error):
-    """End with the error's lines and no traceback: the mistake is in the configuration."""
-    sys.exit(str(error))
-
 
 try:
     settings = load_settings(config, PLACE)

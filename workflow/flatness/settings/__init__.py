@@ -2,6 +2,7 @@
 
 from flatness.settings.loading import load_settings
 from flatness.settings.model import Settings
+from flatness.settings.reading import check_file
 from flatness.settings.run import Run
 from flatness.settings.runs import (
     runs_of_figure,
@@ -13,6 +14,7 @@ from flatness.settings.runs import (
 __all__ = [
     "Run",
     "Settings",
+    "check_file",
     "load_settings",
     "runs_of_figure",
     "runs_of_study",

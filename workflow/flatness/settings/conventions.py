@@ -4,19 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from flatness.settings.section import Section, key
+from flatness.settings.section import Folder, Section, key
 
 
 class Folders(Section):
     """Where files are read and written, relative to the folder Snakemake runs in."""
 
-    results: str = key(
-        "Everything that is computed goes below this folder.", default="results", min_length=1
-    )
-    data: str = key(
+    results: Folder = key("Everything that is computed goes below this folder.", default="results")
+    data: Folder = key(
         "Data root in torchvision's layout; may be read-only if it holds the datasets.",
         default="data",
-        min_length=1,
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from flatness.settings.section import MAX_SEED, Section, key
+from flatness.settings.section import MAX_SEED, Folder, Section, key
 
 
 class Dataset(Section):
@@ -64,10 +64,9 @@ class ImageFolderDataset(Dataset):
     """Image files in class folders: PATH/train/CLASS/*.png and PATH/test/CLASS/*.png."""
 
     source: Literal["image_folder"] = key("Where the images come from.")
-    path: str = key(
+    path: Folder = key(
         "Folder that holds `train` and `test`; labels number the class folders in "
         "alphabetical order, from 0.",
-        min_length=1,
     )
 
 

@@ -61,25 +61,24 @@ def tree() -> Key:
     return root
 
 
-def follow(location: tuple[int | str, ...]) -> tuple[str, Key, Key | None]:
+def follow(location: tuple[int | str, ...]) -> tuple[str, Key]:
     """Where pydantic found a mistake.
 
     Returns:
-        The key's path as a user writes it; the last known key on it; and the
-        key above that one.
+        The key's path as a user writes it, and the last known key on it.
     """
-    path, above, here = "", None, tree()
+    path, here = "", tree()
     for element in location:
         if isinstance(element, int) and ANY_INDEX in here.children:
-            above, here = here, here.children[ANY_INDEX]
+            here = here.children[ANY_INDEX]
             path += f"[{element}]"
         elif element in here.variants:
-            above, here = here, here.variants[element]
+            here = here.variants[element]
         elif element in here.children or ANY_NAME in here.children:
-            above, here = here, here.children.get(element) or here.children[ANY_NAME]
+            here = here.children.get(element) or here.children[ANY_NAME]
             path += f".{shown(element)}" if path else shown(element)
         # Anything else names a member of a union of plain types, or an unknown key.
-    return path, here, above
+    return path, here
 
 
 def shown(name: str) -> str:

@@ -3,7 +3,7 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +12,16 @@ from pydantic_core import ErrorDetails
 from flatness.errors import SettingsError
 from flatness.settings.keys import follow, shown
 from flatness.settings.model import Settings
+from flatness.settings.section import FOLDER_PATTERN, MODULE_PATTERN, NAME_PATTERN
+
+# A mapping deeper than this is none of ours; pydantic reads 200 levels.
+_DEEPEST = 50
+
+_NAMES = {
+    NAME_PATTERN: "letters, digits, - and _, at most 100, beginning with a letter or digit",
+    MODULE_PATTERN: "names of letters, digits and _, with dots between them",
+    FOLDER_PATTERN: "at least one character, no braces and no control characters",
+}
 
 # What YAML calls what JSON calls otherwise.
 _PLAIN = {"an object": "a mapping of keys", "a valid array": "a list"}
@@ -28,19 +38,45 @@ def load_settings(config: Mapping[str, Any], place: str) -> Settings:
         SettingsError: one line per mistake, each with place, key, value, what is
             allowed and what to do.
     """
-    try:
-        text = json.dumps(config)
-    except (TypeError, ValueError) as error:
-        raise SettingsError(
-            f"{place}: holds a value that is no number, text, list or mapping ({error}). "
-            "Allowed: the types named in config/README.md. Put dates and the like in quotes."
-        ) from None
+    for problem in _unusual(config, ""):
+        raise SettingsError(f"{place}: {problem}")
     try:
         # The JSON reader is strict about types and yet takes lists for tuples.
-        return Settings.model_validate_json(text)
+        return Settings.model_validate_json(json.dumps(config))
     except ValidationError as error:
         lines = [f"{place}: {line}" for line in _explanations(error.errors())]
         raise SettingsError("\n".join(lines)) from None
+
+
+def _unusual(value: Any, path: str, depth: int = 0) -> Iterator[str]:
+    """What JSON cannot say, which lists and mappings that hold themselves are, too."""
+    if depth > _DEEPEST:
+        yield (
+            f"{path[:100]}... is nested too deeply. Allowed: at most {_DEEPEST} levels, as "
+            "config/README.md has them. Remove some."
+        )
+    elif isinstance(value, Mapping):
+        for name, below in value.items():
+            full = f"{path}.{shown(str(name))}" if path else shown(str(name))
+            if not _is_plain({name: None}):
+                yield f"{full} is no usable key. Allowed: text. Put dates and the like in quotes."
+            yield from _unusual(below, full, depth + 1)
+    elif isinstance(value, list | tuple):
+        for position, below in enumerate(value):
+            yield from _unusual(below, f"{path}[{position}]", depth + 1)
+    elif not _is_plain(value):
+        yield (
+            f"{path} is a {type(value).__name__} that JSON cannot hold. Allowed: numbers, texts, "
+            "lists and mappings. Put dates and the like in quotes, or change it."
+        )
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (TypeError, ValueError):  # another type; half a character; an integer of 4300 digits
+        return False
+    return True
 
 
 def _explanations(details: list[ErrorDetails]) -> list[str]:
@@ -52,7 +88,7 @@ def _explanations(details: list[ErrorDetails]) -> list[str]:
     """
     lines: dict[str, str] = {}
     for detail in details:
-        path, _, _ = follow(detail["loc"])
+        path, _ = follow(detail["loc"])
         inside = any(follow(other["loc"])[0].startswith(f"{path}[") for other in details)
         if inside and detail["type"] in ("literal_error", "too_short"):
             continue
@@ -68,7 +104,7 @@ def _explanations(details: list[ErrorDetails]) -> list[str]:
 
 def _explain(detail: ErrorDetails) -> str:
     kind, context, given = detail["type"], detail.get("ctx", {}), detail["input"]
-    path, key, above = follow(detail["loc"])
+    path, key = follow(detail["loc"])
     value = "" if isinstance(given, dict | list) else f" = {given!r}"
     sentence = key.info.description.split(". ")[0].rstrip(".") if key.info else ""
     meaning = f" ({sentence})" if sentence else ""
@@ -92,11 +128,8 @@ def _explain(detail: ErrorDetails) -> str:
         )
     if kind == "literal_error":
         return f"{path}{value} is unknown{meaning}. Allowed: {context['expected']}. Choose one."
-    if kind == "string_pattern_mismatch" and above is not None:
-        return (
-            f"{path}{value} is no usable name. Allowed: letters, digits, - and _, beginning with "
-            "a letter or digit. Rename it."
-        )
+    if kind == "string_pattern_mismatch":
+        return f"{path}{value} is no usable name. Allowed: {_NAMES[context['pattern']]}. Rename it."
     if kind == "too_short" and given:
         found = f"{len(given)} {'entry' if len(given) == 1 else 'entries'}"
         return (

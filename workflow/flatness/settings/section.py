@@ -5,7 +5,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_SEED = 2**31 - 1
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+
+# Names become parts of paths, with other words around them; a path's part has at most 255 bytes.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
+MODULE_PATTERN = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$"
+FOLDER_PATTERN = r"^[^{}\x00-\x1f\x7f]+$"
 
 
 class Section(BaseModel):
@@ -21,3 +25,5 @@ def key(sentence: str, unit: str | None = None, **constraints: Any) -> Any:
 
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Module = Annotated[str, Field(pattern=MODULE_PATTERN, max_length=100)]
+Folder = Annotated[str, Field(pattern=FOLDER_PATTERN)]

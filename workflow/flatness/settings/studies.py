@@ -8,7 +8,7 @@ from pydantic import Field, create_model, field_validator
 
 from flatness.experiment import networks
 from flatness.experiment.loss_names import LossName
-from flatness.settings.section import MAX_SEED, Section, key
+from flatness.settings.section import MAX_SEED, Module, Section, key
 
 
 def _network_section(name: str) -> type[Section]:
@@ -61,7 +61,7 @@ class Study(Section):
     seeds: tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...] = key(
         "One run per seed and pair; a seed fixes initial weights and batch order.", min_length=1
     )
-    middle_layers: tuple[str, ...] = key(
+    middle_layers: tuple[Module, ...] = key(
         "Modules, by their names in the network, whose outputs are measured as well, each into "
         "files of its own.",
         default=(),
@@ -87,3 +87,11 @@ class Study(Section):
             if seeds.count(seed) > 1:
                 raise ValueError(f"has seed {seed} twice. Remove one of the two")
         return seeds
+
+    @field_validator("middle_layers")
+    @classmethod
+    def _layers_differ(cls, layers):
+        for layer in layers:
+            if layers.count(layer) > 1:
+                raise ValueError(f"has {layer!r} twice. Remove one of the two")
+        return layers
