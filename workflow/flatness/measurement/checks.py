@@ -5,9 +5,12 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from flatness.errors import MeasurementError
 from flatness.measurement.tracing import Trace
+
+_DTYPES = (torch.float32, torch.float64)
 
 # What the forward or backward of somebody's network may raise.
 _RAISED = (
@@ -49,6 +52,14 @@ def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) 
         )
     if chunk_size < 1:
         raise MeasurementError(f"chunk_size = {chunk_size}. Allowed: 1 or more. Raise it.")
+    tensors = {"inputs": inputs, **dict(model.named_parameters())}
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.is_nested or tensor.is_meta or is_lazy(tensor):
+            raise MeasurementError(
+                f"{name}: {_kind(tensor)} without its values in plain order (sparse, nested, lazy "
+                "or meta). Allowed: dense tensors that hold values. Convert with .to_dense(), or "
+                "load the values."
+            )
     training = next((name for name, module in model.named_modules() if module.training), None)
     if training is not None:
         raise MeasurementError(
@@ -60,7 +71,6 @@ def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) 
             f"inputs: shape {tuple(inputs.shape)}. Allowed: (samples, ...) with at least one "
             "sample. Add the sample axis, or pass more samples."
         )
-    tensors = {"inputs": inputs, **dict(model.named_parameters())}
     if len(tensors) == 1:
         raise MeasurementError(
             "model: has no parameters. Allowed: at least one. Measure a network that has some."
@@ -72,7 +82,7 @@ def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) 
             f"inputs: {_kind(inputs)}, but parameter {other!r} is {_kind(tensors[other])}. "
             "Allowed: one dtype and one device for all. Convert with .to(...)."
         )
-    if inputs.dtype not in (torch.float32, torch.float64):
+    if inputs.dtype not in _DTYPES:
         raise MeasurementError(
             f"inputs: {inputs.dtype} cannot be measured exactly. Allowed: float32 or float64, for "
             "the model too. Convert both with .float() or .double()."
@@ -88,7 +98,7 @@ def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) 
 def check_output(trace: Trace, n: int) -> None:
     """Refuse outputs that are not (n, N), differentiable and finite."""
     output = trace.output
-    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != n:
+    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != n or not output.numel():
         found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output)
         raise MeasurementError(
             f"model: returned {found} for {n} samples. Allowed: one tensor of shape ({n}, N). "
@@ -98,6 +108,11 @@ def check_output(trace: Trace, n: int) -> None:
         raise MeasurementError(
             "model: its output does not depend on inputs or parameters in a way that can be "
             "differentiated. Allowed: a differentiable network. Look for detach() or no_grad."
+        )
+    if output.dtype not in _DTYPES or output.is_meta:
+        raise MeasurementError(
+            f"model: returned {_kind(output)}. Allowed: float32 or float64, with values. Convert "
+            "the output, or the model and inputs."
         )
     if not output.isfinite().all():
         raise MeasurementError(
