@@ -1,16 +1,21 @@
 """A file that runs code when it is unpickled, in every place where a file is read."""
 
+import hashlib
+import io
 import os
 import pickle
 import re
+import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from flatness.errors import FlatnessError
 from flatness.experiment import datasets, thinning
 from flatness.experiment.checkpoints import StateFolder, read_run
+from flatness.experiment.datasets.from_torchvision import KNOWN
 from flatness.experiment.prepared import load_prepared
 from flatness.storage import read_dataset
 
@@ -74,13 +79,100 @@ def test_a_pickle_in_the_place_of_an_image_is_refused(planted, tmp_path):
     assert not (tmp_path / "canary").exists()
 
 
-@pytest.mark.parametrize("archive", ["cifar-10-python.tar.gz"])
-def test_a_pickle_in_the_place_of_an_archive_is_refused(archive, planted, tmp_path):
-    planted(f"data/{archive}")
-    dataset = {"source": "torchvision", "dataset": "CIFAR10", "classes": "all"}
+CIFAR10 = {"source": "torchvision", "dataset": "CIFAR10", "classes": "all"}
+
+
+def test_a_pickle_in_the_place_of_an_archive_is_refused(planted, tmp_path):
+    planted("data/cifar-10-python.tar.gz")
     with pytest.raises(FlatnessError, match="damaged, its MD5 checksum"):
-        datasets.load(dataset, tmp_path / "data", False)
+        datasets.load(CIFAR10, tmp_path / "data", False)
     assert not (tmp_path / "canary").exists()
+
+
+def _archive(path: Path, members: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+
+
+def test_an_archive_that_is_not_the_published_one_is_not_unpacked(tmp_path):
+    bad = pickle.dumps(Malicious(tmp_path / "canary"))
+    (tmp_path / "data").mkdir()
+    _archive(
+        tmp_path / "data/cifar-10-python.tar.gz",
+        {"../escaped": b"", "cifar-10-batches-py/data_batch_1": bad},
+    )
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(FlatnessError, match="damaged, its MD5 checksum"):
+        datasets.load(CIFAR10, tmp_path / "data", False)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A function: make an archive the one that torchvision knows, with its sound members.
+
+    Members of other names or contents may be added.
+    """
+    from torchvision import datasets as theirs_all
+
+    theirs = theirs_all.CIFAR10
+
+    def publish(more: dict[str, bytes]) -> None:
+        draw = np.random.default_rng(0)
+        folder, sound = theirs.base_folder, {}
+        for name, _ in theirs.train_list + theirs.test_list:
+            data = draw.integers(0, 256, (10, 3072), dtype=np.uint8)
+            sound[name] = pickle.dumps({"data": data, "labels": list(range(10))}, protocol=2)
+        meta = pickle.dumps({"label_names": list(KNOWN["CIFAR10"].class_names)}, protocol=2)
+        path = tmp_path / "data" / theirs.filename
+        path.parent.mkdir(exist_ok=True)
+        inside = {f"{folder}/{name}": content for name, content in sound.items()}
+        _archive(path, inside | {f"{folder}/batches.meta": meta} | more)
+        known = {name: hashlib.md5(content).hexdigest() for name, content in sound.items()}
+        for split in ("train_list", "test_list"):
+            changed = [[name, known[name]] for name, _ in getattr(theirs, split)]
+            monkeypatch.setattr(theirs, split, changed)
+        monkeypatch.setattr(theirs, "meta", theirs.meta | {"md5": hashlib.md5(meta).hexdigest()})
+        monkeypatch.setattr(theirs, "tgz_md5", hashlib.md5(path.read_bytes()).hexdigest())
+
+    return publish
+
+
+def test_an_unpacked_folder_beside_the_archive_is_not_read(published, planted, tmp_path):
+    published({})
+    for name in ("data_batch_1", "test_batch", "batches.meta"):
+        planted(f"data/cifar-10-batches-py/{name}")
+    images = datasets.load(CIFAR10, tmp_path / "data", False)
+    assert images.train_images.shape == (50, 3, 32, 32)
+    assert images.class_names[0] == "airplane"
+    assert not (tmp_path / "canary").exists()
+
+
+def test_a_member_with_another_checksum_is_not_unpickled(published, tmp_path):
+    bad = pickle.dumps(Malicious(tmp_path / "canary"))
+    published({"cifar-10-batches-py/data_batch_3": bad})
+    with pytest.raises(FlatnessError, match=r"cannot be unpacked and read .*Delete it"):
+        datasets.load(CIFAR10, tmp_path / "data", False)
+    assert not (tmp_path / "canary").exists()
+
+
+@pytest.mark.parametrize("name", ["../escaped", "cifar-10-batches-py/../../escaped"])
+def test_a_member_that_leaves_the_folder_is_refused(published, tmp_path, monkeypatch, name):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    (tmp_path / "scratch").mkdir()
+    published({name: b"x"})
+    with pytest.raises(FlatnessError, match=r"cannot be unpacked and read .*Delete it"):
+        datasets.load(CIFAR10, tmp_path / "data", False)
+    assert not list(tmp_path.rglob("escaped"))
+
+
+def test_a_member_with_an_absolute_name_leaves_nothing_there(published, tmp_path):
+    published({f"{tmp_path}/escaped": b"x"})
+    datasets.load(CIFAR10, tmp_path / "data", False)
+    assert not (tmp_path / "escaped").exists()
 
 
 def test_the_canary_works(planted, tmp_path):

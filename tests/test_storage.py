@@ -35,6 +35,14 @@ def test_what_is_written_reads_back(dataset, tmp_path):
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["file.nc"]
 
 
+def test_names_of_no_entries_are_written(tmp_path):
+    """As of a network that has no linear layer or convolution."""
+    nothing = np.array([], dtype=object)
+    dataset = xr.Dataset({"value": ("layer", np.empty(0))}, coords={"layer": nothing})
+    write_dataset(dataset, tmp_path / "file.nc")
+    assert read_dataset(tmp_path / "file.nc").sizes == {"layer": 0}
+
+
 def test_equal_datasets_are_equal_files(dataset, tmp_path):
     write_dataset(dataset, tmp_path / "one.nc")
     time.sleep(1.1)  # no clock time may enter the file

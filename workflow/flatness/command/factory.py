@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ def find_factory(place: str) -> Callable[..., Any]:
     source, _, name = place.rpartition(":")
     if not source or not name:
         raise SettingsError(f"FACTORY {place}. Allowed: {_FORMS}. Correct it.")
-    if source.endswith(".py") and not Path(source).is_file():
+    if source.endswith(".py") and not os.path.isfile(source):  # False for any name
         raise SettingsError(f"FACTORY {place}: no file {source}. Allowed: {_FORMS}. Correct it.")
     with naming_failures(f"FACTORY {place}", "importing it", "Import it"):
         module = _from_file(Path(source)) if source.endswith(".py") else _from_name(source)

@@ -28,7 +28,7 @@ from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.provenance import provenance
 from flatness.storage import atomic_path, write_dataset
-from flatness.writable import obstacle
+from flatness.writable import is_too_long, obstacle
 
 
 def measure_images(options: Namespace) -> str:
@@ -94,6 +94,11 @@ def _page(options: Namespace) -> Path:
         )
     page = output.with_suffix(".md")
     for file in (output, page):
+        if is_too_long(file):
+            raise SettingsError(
+                f"--output {file}: has more characters than its disk takes. Allowed: a shorter "
+                "name. Choose one."
+            )
         if file.is_dir():
             raise SettingsError(f"--output {file}: is a folder. Allowed: a file. Correct it.")
         if os.path.lexists(file) and not options.overwrite:

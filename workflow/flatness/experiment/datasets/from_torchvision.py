@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,7 +94,9 @@ def load(dataset, data_folder) -> Images:
     """Download what is absent, verify the checksums, then let torchvision read the archives.
 
     torchvision unpacks beside its archives; it is given links to them in a
-    temporary folder, so that the data folder may be read-only.
+    temporary folder, so that the data folder may be read-only, and what somebody
+    unpacked there is not read. The batches of CIFAR10 are pickles: torchvision
+    compares the checksum of each with the published one before it opens it.
     """
     from torchvision import datasets
 
@@ -108,7 +111,14 @@ def load(dataset, data_folder) -> Images:
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(path.resolve())
         reader = getattr(datasets, name)
-        splits = [reader(scratch, train=train, download=True) for train in (True, False)]
+        try:
+            splits = [reader(scratch, train=train, download=True) for train in (True, False)]
+        except (OSError, EOFError, RuntimeError, tarfile.TarError) as error:
+            raise DatasetError(
+                f"{data_folder / KNOWN[name].archives[0]}: cannot be unpacked and read ({error}). "
+                f"Allowed: the published archive, and room in {tempfile.gettempdir()}. Delete it "
+                "and start again with download: true, or make room."
+            ) from error
     (train_images, train_labels), (test_images, test_labels) = (
         (_channels_first(np.asarray(split.data)), np.asarray(split.targets, dtype=np.int64))
         for split in splits
