@@ -162,6 +162,18 @@ def test_damaged_image_is_named_and_not_used(tmp_path):
             datasets.load(dataset, NOWHERE, False)
 
 
+def test_image_that_claims_to_be_enormous_is_named(tmp_path):
+    dataset = _folder(tmp_path)
+    Image.new("RGB", (6, 5)).save(tmp_path / "test/cat/1.bmp")
+    content = bytearray((tmp_path / "test/cat/1.bmp").read_bytes())
+    content[18:26] = struct.pack("<ii", 30_000, 30_000)
+    (tmp_path / "test/cat/1.bmp").write_bytes(content)
+    with pytest.raises(
+        DatasetError, match=r"cat/1\.bmp: is damaged or no image.*decompression bomb"
+    ):
+        datasets.load(dataset, NOWHERE, False)
+
+
 def test_image_of_another_size_is_named(tmp_path):
     dataset = _folder(tmp_path)
     Image.new("RGB", (7, 5)).save(tmp_path / "train/cat/2.png")

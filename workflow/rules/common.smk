@@ -1,5 +1,6 @@
 # The checked settings, the table of runs, and every path, spelled once.
 
+import os
 import re
 from pathlib import Path
 
@@ -34,6 +35,8 @@ MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RU
 RESULTS = f"{settings.folders.results}/{settings.name}"
 ENVIRONMENT = "../../envs/environment.yaml"
 STYLE = str(figures.STYLE)
+# Matplotlib would keep its list of fonts in the home folder.
+os.environ.setdefault("MPLCONFIGDIR", os.path.abspath(f"{settings.folders.results}/.cache"))
 # What a training or measuring job asks a cluster for; with `--resources gpu=N` Snakemake starts at
 # most N of them at a time on this machine.
 GPUS = 0 if settings.device == "cpu" else 1

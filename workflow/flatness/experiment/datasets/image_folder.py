@@ -87,7 +87,7 @@ def _decode(file: Path, mode: str | None, shape) -> np.ndarray:
                 raise ValueError(f"mode {image.mode}, more than 8 bits per channel")
             grey = image.mode in ("1", "L")
             pixels = np.asarray(image.convert(mode or ("L" if grey else "RGB")))
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DatasetError(
             f"{file}: is damaged or no image ({error}). It is not used. "
             "Allowed: images of 8 bits per channel. Replace it with a sound copy, or remove it."
