@@ -4,6 +4,7 @@
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
 # make publish  the page of finished results, into docs/reproduction; CONFIG=config/laptop.yaml
 # make reproduce-tables  all published tables anew from the published results
+# make same-bits  one study with 1 and 2 cores, in another order, interrupted and on SLURM: same bits?
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
 # make lint     formatters and linters
 # make docs     rewrite the generated tables in README.md and config/README.md
@@ -20,7 +21,7 @@ PUBLISHED := docs/reproduction
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test faults verify publish reproduce-tables bench lint docs lock clean
+.PHONY: environment demo test faults verify same-bits publish reproduce-tables bench lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -63,6 +64,9 @@ publish: $(INSTALLED)
 
 reproduce-tables: $(INSTALLED)
 	$(BIN)/python -m flatness tables $(PUBLISHED)/results.nc --output results/reproduced --compare $(PUBLISHED)/tables
+
+same-bits: $(INSTALLED)
+	$(BIN)/python tests/workflow/same_bits.py
 
 # One thread: of torch, and of the BLAS of numpy, which reads this when it starts.
 bench: $(INSTALLED)

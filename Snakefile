@@ -2,6 +2,7 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
+
 include: "workflow/rules/configuration.smk"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"

@@ -15,6 +15,9 @@ def pytest_addoption(parser):
     parser.addoption(
         "--write-pictures", action="store_true", help="draw the pictures of docs/tutorial.md anew"
     )
+    parser.addoption(
+        "--write-golden", action="store_true", help="compute the numbers of tests/golden anew"
+    )
 
 
 @pytest.fixture(scope="session")
