@@ -3,6 +3,7 @@
 import re
 import tomllib
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -14,12 +15,29 @@ def test_generated_tables_are_in_step():
     assert not stale, f"run `make docs`: {stale}"
 
 
-def test_lock_has_hashes_and_no_addresses(root):
-    lock = (root / "envs/requirements.txt").read_text()
+@pytest.mark.parametrize(("file", "at_least"), [("requirements.txt", 50), ("installer.txt", 1)])
+def test_locks_have_one_version_and_hashes_and_no_addresses(root, file, at_least):
+    lock = (root / "envs" / file).read_text()
     assert "://" not in lock
-    entries = re.split(r"\n(?=[a-z])", lock)[1:]
-    assert len(entries) > 50
-    assert all("--hash=sha256:" in entry for entry in entries)
+    entries = re.split(r"^(?=[a-z0-9])", lock, flags=re.M)[1:]
+    assert len(entries) >= at_least
+    for entry in entries:
+        assert re.match(r"[a-z0-9-]+==[^ ]+ .*--hash=sha256:[0-9a-f]{64}", entry, re.S), entry
+
+
+def test_everything_that_make_installs_has_a_hash(root):
+    lines = re.findall(r"^\t.*pip install.*$", (root / "Makefile").read_text(), re.M)
+    assert len(lines) == 3
+    for line in lines:
+        assert "--require-hashes" in line or "--no-deps --no-build-isolation --editable ." in line
+
+
+def test_conda_has_the_locked_versions_only(root):
+    lock = (root / "envs/requirements.txt").read_text()
+    listed = re.findall(r"^ {6}- (\S+)$", (root / "envs/environment.yaml").read_text(), re.M)
+    assert len(listed) > 20
+    for entry in listed:
+        assert re.search(rf"^{re.escape(entry)} ", lock, re.M), entry
 
 
 def test_locked_versions_lie_in_the_declared_ranges(root):

@@ -111,11 +111,21 @@ def test_runs_without_checkpoints_are_said_to_be_unverified(results, capsys):
     assert "one: not verified, its checkpoints were not kept" in capsys.readouterr().out
 
 
+def test_a_draw_of_runs_without_checkpoints_is_no_success(results, capsys):
+    for name in RUNS:
+        (results / f"runs/{name}/checkpoints.safetensors").unlink()
+    assert main(["verify", str(results), "--share", "1"]) == 1
+    error = capsys.readouterr().err
+    assert "nothing was verified, because the checkpoints of one and 2 more were not kept" in error
+    assert error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["nowhere"], "RESULTS nowhere: holds no measurements"),
         ([".", "--share", "0"], "holds no measurements"),
+        (["x" * 300], "holds no measurements"),
     ],
 )
 def test_what_cannot_be_verified_is_refused(arguments, message, capsys, tmp_path, monkeypatch):

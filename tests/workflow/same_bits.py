@@ -131,7 +131,7 @@ def main() -> int:
         first = first or found
         equal &= found == first
         verdict = "equal" if found == first else "DIFFERENT"
-        seconds = time.monotonic() - start
+        about = f"{files} files, {time.monotonic() - start:.0f} s{remark}"
         print(
             f"{name:<16} {found[:16]} {verdict}  ({files} files, {seconds:.0f} s{remark})",
             flush=True,

@@ -1,6 +1,7 @@
 """`python -m flatness verify`: measure finished runs again and compare."""
 
 import json
+import os
 import random
 from argparse import Namespace
 from math import ceil
@@ -36,11 +37,13 @@ def verify(options: Namespace) -> str:
 
     Raises:
         SettingsError: nothing is measured there, or the options are out of range.
-        VerificationError: a run differs; the message names all that do.
+        VerificationError: a run differs, and the message names all that do; or none of those
+            drawn could be measured, because their checkpoints were not kept.
         StorageError: a file is damaged.
     """
     folder = Path(options.results)
-    measured = sorted((folder / "measurements").glob("*.nc"))
+    there = os.path.isdir(folder / "measurements")  # unlike glob, False for any name
+    measured = sorted((folder / "measurements").glob("*.nc")) if there else []
     if not measured:
         raise SettingsError(
             f"RESULTS {folder}: holds no measurements/*.nc. Allowed: RESULTS/NAME of a "
@@ -51,9 +54,10 @@ def verify(options: Namespace) -> str:
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
     chosen = random.Random(seed).sample(measured, ceil(options.share * len(measured)))
     lines = [f"{len(chosen)} of {len(measured)} measured runs, drawn with --seed {seed}"]
-    differing = []
+    differing, verified = [], 0
     for path in sorted(chosen):
         found = _verified(folder, path)
+        verified += bool(found)
         lines.append(f"{path.stem}: {found or 'not verified, its checkpoints were not kept'}")
         if found.startswith(_DIFFERS):
             differing.append(f"{path.stem} {found}")
@@ -64,7 +68,18 @@ def verify(options: Namespace) -> str:
             "Delete these files of measurements/ and start the workflow again; if they still "
             "differ, look for failing memory or disk."
         )
+    if not verified:
+        raise VerificationError(
+            f"{folder}: nothing was verified, because the checkpoints of {_named(chosen)} were not "
+            "kept. Allowed: runs that have all their checkpoints. Draw more with --share, or set "
+            "training.keep_checkpoints to all and train again."
+        )
     return "\n".join(lines) + "\n"
+
+
+def _named(chosen: list[Path]) -> str:
+    more = len(chosen) - 1
+    return f"{sorted(chosen)[0].stem}{f' and {more} more' if more else ''}"
 
 
 def _verified(folder: Path, path: Path) -> str:
