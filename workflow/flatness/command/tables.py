@@ -1,10 +1,12 @@
 """`python -m flatness tables`: all tables anew from one file of results."""
 
 import filecmp
+import re
 from argparse import Namespace
 from pathlib import Path
 
 from flatness.errors import SettingsError, VerificationError
+from flatness.settings.section import NAME_PATTERN
 from flatness.storage import read_dataset
 from flatness.tables.from_condensed import write_tables
 from flatness.writable import obstacle
@@ -38,6 +40,13 @@ def make_tables(options: Namespace) -> str:
             f"RESULTS.nc {results}: holds no condensed runs. Allowed: the results.nc of a "
             "publication, such as results/demo/publication/results.nc. Name that."
         )
+    for study in condensed["study"].to_numpy():
+        if not re.fullmatch(NAME_PATTERN, str(study)):  # files are named after it
+            raise SettingsError(
+                f"RESULTS.nc {results}: {str(study)!r} is no name of a study. Allowed: letters, "
+                "digits, - and _, at most 100, beginning with a letter or digit. Use a file as "
+                "the workflow wrote it."
+            )
     output.mkdir(parents=True, exist_ok=True)
     write_tables(condensed, output)
     written = sorted(path for path in output.iterdir() if path.is_file())
