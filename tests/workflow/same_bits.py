@@ -22,7 +22,7 @@ import slurm_cluster
 from conftest import Workflow
 
 ROOT = Path(__file__).parents[2]
-TARGETS = tuple(f"results/small/analysis/mlp_lr{rate}_bs20_seed0.nc" for rate in (0.1, 0.2))
+TARGETS = tuple(f"results/small/measurements/mlp_lr{rate}_bs20_seed0.nc" for rate in (0.1, 0.2))
 QUICK = (
     *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
     *("--latency-wait", "10"),
