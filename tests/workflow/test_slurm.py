@@ -7,6 +7,7 @@ import subprocess
 import time
 
 import pytest
+
 import slurm_cluster
 
 pytestmark = pytest.mark.skipif(bool(slurm_cluster.missing()), reason=slurm_cluster.missing())

@@ -1,0 +1,44 @@
+"""The same work started twice at once."""
+
+import os
+import random
+import signal
+import time
+
+from fault import Fault
+from study import LostError, Study
+
+_RULES = ("train_run", "measure_run", "analyse_run")
+
+
+def _second_snakemake(study: Study, draw: random.Random) -> str:
+    """A second Snakemake in the same folder is refused, and the first does not notice."""
+    rule = draw.choice(_RULES)
+    first = study.start_again(rule)
+    study.job_under_way(rule, first, draw)
+    if first.poll() is None:
+        study.refused("directory cannot be locked", "--rerun-incomplete", study.product(rule))
+    if first.wait():
+        raise LostError(f"the first Snakemake was disturbed:\n{study.said(first)}")
+    return rule
+
+
+def _second_job(study: Study, draw: random.Random) -> str:
+    """Two processes do the same job; in half of the cases one of them is killed."""
+    rule, killed = draw.choice(_RULES), draw.random() < 0.5
+    first = study.start_again(rule, "--nolock")
+    time.sleep(draw.uniform(0, 2))
+    second = study.start("--rerun-incomplete", "--nolock", study.product(rule))
+    job = study.job_under_way(rule, first, draw)
+    if killed and job:
+        os.kill(job, signal.SIGKILL)
+    for process in (first, second):
+        process.wait()
+        study.said(process)
+    return f"{rule}, {'one of them killed' if killed and job else 'both to the end'}"
+
+
+FAULTS = [
+    Fault("work started twice", "a second Snakemake at the same time", _second_snakemake, 5),
+    Fault("work started twice", "the same job twice at the same time", _second_job, 10),
+]
