@@ -66,7 +66,7 @@ FAULTS = [
         "jumping clock",
         f"clock set {words} while a job runs",
         partial(_jump, sign),
-        3,
+        2,
         missing=_missing,
     )
     for words, sign in (("back", "-"), ("ahead", "+"))

@@ -85,13 +85,13 @@ def _state(damage: Damage, study: Study, draw: random.Random) -> str:
 FAULTS = [
     Fault("damaged files", f"{what} {words}", partial(_stored, what, damage), injections)
     for what, injections in (
-        ("prepared dataset", 4),
-        ("checkpoints", 6),
-        ("measurements", 8),
-        ("analysed run", 7),
+        ("prepared dataset", 3),
+        ("checkpoints", 5),
+        ("measurements", 10),
+        ("analysed run", 10),
     )
     for words, damage in (("truncated", _cut), ("with flipped bits", _flip))
 ] + [
-    Fault("damaged files", f"resume state {words}", partial(_state, damage), 4)
+    Fault("damaged files", f"resume state {words}", partial(_state, damage), 3)
     for words, damage in (("truncated", _cut), ("with flipped bits", _flip))
 ]

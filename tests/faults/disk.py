@@ -81,7 +81,7 @@ FAULTS = [
         "full or read-only disk",
         f"disk full while {doing}",
         partial(_full, rule),
-        4,
+        3,
         missing=_missing,
     )
     for doing, rule in (
@@ -89,4 +89,4 @@ FAULTS = [
         ("measuring", "measure_run"),
         ("drawing a figure", "draw_figure"),
     )
-] + [Fault("full or read-only disk", "results folder read-only", _read_only, 4, missing=_missing)]
+] + [Fault("full or read-only disk", "results folder read-only", _read_only, 3, missing=_missing)]

@@ -3,7 +3,7 @@
 import random
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -67,8 +67,9 @@ class Harness:
             groups += [(kind, of_kind[k::count], draw.getrandbits(32)) for k in range(count)]
         draw.shuffle(groups)
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            for done in pool.map(lambda group: list(self._into_studies(*group)), groups):
-                yield from done
+            at_work = [pool.submit(self._into_studies, *group) for group in groups]
+            for done in as_completed(at_work):
+                yield from done.result()
 
     def undisturbed(self, kind: Kind) -> Undisturbed:
         """The undisturbed run of a kind, computed when it is first asked for."""
@@ -92,16 +93,17 @@ class Harness:
         """Delete everything."""
         shutil.rmtree(self.folder)
 
-    def _into_studies(self, kind: Kind, faults: list[Fault], seed: int) -> Iterator[Injection]:
+    def _into_studies(self, kind: Kind, faults: list[Fault], seed: int) -> list[Injection]:
         """Into one study, or into another after each loss."""
-        draw, number = random.Random(seed), 0
+        draw, number, injections = random.Random(seed), 0, []
         while faults:
             study = self.study(kind, f"{seed}_{number}")
             if draw.random() < 0.5:
                 study.copy_from(self.undisturbed(kind).folder)
             made = list(self._into_one(study, faults, draw))
-            yield from made
+            injections += made
             faults, number = faults[len(made) :], number + 1
+        return injections
 
     def _into_one(
         self, study: Study, faults: Iterable[Fault], draw: random.Random
@@ -111,7 +113,7 @@ class Harness:
         try:
             for fault in faults:
                 made.append([fault, "?"])
-                if study.locked:
+                if study.locked and not study.running:
                     study.unlock()
                 made[-1][1] = fault.inject(study, draw)
                 undisturbed.check_unharmed(study)

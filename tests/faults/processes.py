@@ -63,12 +63,12 @@ def send(
 FAULTS = [
     Fault("killed processes", f"{words} {whom}", partial(send, sent, victim, rules), injections)
     for words, sent, whom, victim, rules, injections in (
-        ("SIGKILL of", signal.SIGKILL, "a training job", _job, _TRAINING, 30),
-        ("SIGKILL of", signal.SIGKILL, "a measuring job", _job, _MEASURING, 25),
-        ("SIGKILL of", signal.SIGKILL, "any other job", _job, _OTHER, 15),
-        ("SIGKILL of", signal.SIGKILL, "Snakemake itself", _snakemake, _ANY, 15),
-        ("SIGKILL of", signal.SIGKILL, "the whole process group", everything, _ANY, 20),
-        ("SIGTERM to", signal.SIGTERM, "Snakemake", _snakemake, _ANY, 5),
-        ("SIGINT to", signal.SIGINT, "the whole process group", everything, _ANY, 10),
+        ("SIGKILL of", signal.SIGKILL, "a training job", _job, _TRAINING, 25),
+        ("SIGKILL of", signal.SIGKILL, "a measuring job", _job, _MEASURING, 18),
+        ("SIGKILL of", signal.SIGKILL, "any other job", _job, _OTHER, 12),
+        ("SIGKILL of", signal.SIGKILL, "Snakemake itself", _snakemake, _ANY, 12),
+        ("SIGKILL of", signal.SIGKILL, "the whole process group", everything, _ANY, 16),
+        ("SIGTERM to", signal.SIGTERM, "Snakemake", _snakemake, _ANY, 4),
+        ("SIGINT to", signal.SIGINT, "the whole process group", everything, _ANY, 6),
     )
 ]

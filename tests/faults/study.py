@@ -85,6 +85,7 @@ class Study:
         self.workflow = Workflow(source, folder)
         kind.change(self.workflow.config)
         self.variables = dict(kind.variables)
+        self.running: subprocess.Popen | None = None
         self._started: list[subprocess.Popen] = []
 
     @property
@@ -97,12 +98,14 @@ class Study:
 
     def start(self, *arguments: str) -> subprocess.Popen:
         """Start Snakemake as the leader of a process group, as a shell does."""
+        cores = () if "--profile" in arguments else ("--cores", "1")
         with self._terminal(len(self._started)).open("w") as terminal:
             process = subprocess.Popen(
-                self.workflow.command("--cores", "1", *arguments),
+                self.workflow.command(*cores, *arguments),
                 stdout=terminal,
                 stderr=subprocess.STDOUT,
                 env=self.workflow.environment | self.variables,
+                cwd=self.workflow.source,  # where the profile lies
                 start_new_session=True,
             )
         self._started.append(process)
@@ -129,8 +132,16 @@ class Study:
             raise LostError(f"exit status {status} and no single line with {pattern!r}:\n{text}")
         return lines.pop()
 
+    def leave_running(self, process: subprocess.Popen) -> None:
+        """Wait for a Snakemake only before another is started."""
+        self.running = process
+
     def recover(self, *targets: str) -> None:
         """Start again as README says, doing what each message asks for."""
+        if self.running:
+            self.running.wait(_SECONDS)
+            self.said(self.running)
+            self.running = None
         for _ in range(6):
             status, text = self.call("--rerun-incomplete", *targets)
             if status == 0:
@@ -211,14 +222,14 @@ class Study:
                 )
             if status == 0:
                 return 0
-            time.sleep(0.02)
+            time.sleep(0.05)
         lines = draw.choice([0, draw.randint(1, 20)])
         ends = time.monotonic() + (draw.uniform(0, 2) if lines == 0 else _SECONDS)
         while job in self.jobs(rule) and time.monotonic() < ends:
             if lines and len(self.logged(rule)) >= lines:
                 time.sleep(draw.uniform(0, 0.1))
                 break
-            time.sleep(0.01)
+            time.sleep(0.03)
         return job if job in self.jobs(rule) else 0
 
     def wait_for_orphans(self) -> None:

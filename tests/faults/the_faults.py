@@ -5,6 +5,7 @@ import damage
 import disk
 import divergence
 import downloads
+import on_slurm
 import processes
 import twice
 
@@ -16,4 +17,5 @@ FAULTS = [
     *clock.FAULTS,
     *divergence.FAULTS,
     *downloads.FAULTS,
+    *on_slurm.FAULTS,
 ]
