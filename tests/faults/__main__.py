@@ -27,7 +27,7 @@ def main(folder: str, *chosen: str) -> None:
     faults = [fault for fault in of_families if not fault.missing()]
     harness = Harness(Path(tempfile.mkdtemp(prefix="flatness_faults_")))
     made = []
-    for injection in harness.inject([f for f in faults for _ in range(f.injections)], SEED):
+    for injection in harness.inject([f for f in faults for _ in range(f.calls)], SEED):
         print(injection, flush=True)
         made.append(injection)
     table.write(made, Path(folder))

@@ -3,7 +3,7 @@
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -37,12 +37,13 @@ def _flip(path: Path, draw: random.Random) -> str:
 Damage = Callable[[Path, random.Random], str]
 
 
-def _stored(what: str, damage: Damage, study: Study, draw: random.Random) -> str:
+def _stored(what: str, damage: Damage, study: Study, draw: random.Random) -> Iterator[str]:
     """Damage a file; the job that reads it has to name it, or make of it what it always makes."""
     rule, readers = _READ_BY[what]
     path = study.folder / study.product(rule)
     reader = draw.choice(readers)
-    study.recover(study.product(rule))
+    if not path.exists():
+        study.recover(study.product(rule))
     target = study.forget(reader)
     whole, times = path.read_bytes(), path.stat()
     where = damage(path, draw)
@@ -53,17 +54,19 @@ def _stored(what: str, damage: Damage, study: Study, draw: random.Random) -> str
     if status == 0:  # the product is compared by the harness; there is nothing to mend
         path.write_bytes(whole)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-        return f"{hit}, without effect"
+        yield f"{hit}, without effect"
+        return
     named = {found[0] for found in DAMAGED.finditer(text)}
     if len(named) != 1 or not next(iter(named)).startswith(study.product(rule)):
         raise LostError(f"no single line that names {path}:\n{text}")
     if not any(next(iter(named)) in log.read_text() for log in study.results.glob("logs/*/*.log")):
         raise LostError(f"no log says: {named}")
+    (study.folder / DAMAGED.search(text)[1]).unlink()
+    yield hit
     study.recover(target)
-    return hit
 
 
-def _state(damage: Damage, study: Study, draw: random.Random) -> str:
+def _state(damage: Damage, study: Study, draw: random.Random) -> Iterator[str]:
     """Damage a checkpoint of a run that was killed; it is passed over, and the log says so."""
     while True:
         process = study.start_again("train_run")
@@ -79,7 +82,7 @@ def _state(damage: Damage, study: Study, draw: random.Random) -> str:
     log = "\n".join(study.logged("train_run"))
     if f"not resuming from {path.relative_to(study.folder)}, which" not in log:
         raise LostError(f"the log does not name {path}:\n{log}")
-    return hit
+    yield hit
 
 
 FAULTS = [

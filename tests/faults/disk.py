@@ -38,10 +38,11 @@ def _small_disk(study: Study) -> Iterator[Path]:
         aside.rename(disk)
 
 
-def _full(rule: str, study: Study, draw: random.Random) -> str:
+def _full(rule: str, study: Study, draw: random.Random) -> Iterator[str]:
     """Let the disk run full at a random place of what a job writes."""
     target = study.product(rule)
-    study.recover(target)
+    if not (study.folder / target).exists():
+        study.recover(target)
     room = int(draw.random() * (study.folder / target).stat().st_size)
     with _small_disk(study) as disk:
         study.forget(rule)
@@ -49,16 +50,15 @@ def _full(rule: str, study: Study, draw: random.Random) -> str:
         left = os.statvfs(disk)
         with filling.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, left.f_bavail * left.f_frsize - room)
-        study.refused(r"No space left on device.*Make room", "--rerun-incomplete", target)
+        study.refused("cannot be written.*Make room", "--rerun-incomplete", target)
         filling.unlink()
+        yield f"with room for {room} bytes"
         study.recover(target)
-    return f"with room for {room} bytes"
 
 
-def _read_only(study: Study, draw: random.Random) -> str:
+def _read_only(study: Study, draw: random.Random) -> Iterator[str]:
     """Refuse at once to work in a folder that cannot be written to."""
     rule = draw.choice(("prepare_dataset", "train_run", "measure_run", "draw_figure"))
-    study.recover(study.product(rule))
     with _small_disk(study) as disk:
         target = study.forget(rule)
         _run("mount", "-o", "remount,ro", str(disk))
@@ -66,8 +66,7 @@ def _read_only(study: Study, draw: random.Random) -> str:
             study.refused("folders.results .*cannot be written to", "--rerun-incomplete", target)
         finally:
             _run("mount", "-o", "remount,rw", str(disk))
-        study.recover(target)
-    return rule
+        yield rule
 
 
 def _run(*command: str) -> None:

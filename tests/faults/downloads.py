@@ -10,6 +10,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
 from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -155,7 +156,7 @@ DOWNLOADED = Kind(
 )
 
 
-def _misbehaving(how: str, study: Study, draw: random.Random) -> str:
+def _misbehaving(how: str, study: Study, draw: random.Random) -> Iterator[str]:
     """One of the archives does not arrive; what lies in the data folder is whole."""
     server, data = _server(), study.folder / "data"
     shutil.rmtree(data, ignore_errors=True)
@@ -167,12 +168,12 @@ def _misbehaving(how: str, study: Study, draw: random.Random) -> str:
     finally:
         victim, server.victim = server.victim, ""
     _check(data)
+    yield victim
     study.recover(target)
     _check(data)
-    return victim
 
 
-def _killed(study: Study, draw: random.Random) -> str:
+def _killed(study: Study, draw: random.Random) -> Iterator[str]:
     """The job is killed while it waits for the rest of an archive."""
     server, data = _server(), study.folder / "data"
     shutil.rmtree(data, ignore_errors=True)
@@ -186,9 +187,9 @@ def _killed(study: Study, draw: random.Random) -> str:
     finally:
         victim, server.victim = server.victim, ""
     _check(data)
+    yield victim
     study.recover(study.product("prepare_dataset"))
     _check(data)
-    return victim
 
 
 def _check(data: Path) -> None:

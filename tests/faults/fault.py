@@ -1,7 +1,7 @@
 """What a fault is."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from study import ONE_RUN, Kind, Study
@@ -18,16 +18,17 @@ class Fault:
     Args:
         family: the kind of fault, as the short table lists it.
         name: as the whole table lists it.
-        inject: lets it happen to a study at a random moment and says in a few words what it hit.
-            What it leaves behind may be half done, but nothing under a final name may be wrong.
-        injections: in the full set.
+        inject: lets it happen to a study at a random moment and yields in a few words what it hit,
+            once for each time. The study may be half done then, but nothing under a final name may
+            be wrong; after that `inject` does what only this fault needs for going on.
+        calls: of `inject` in the full set.
         kind: of the studies that it is injected into.
         missing: why it cannot be injected on this machine; empty if it can.
     """
 
     family: str
     name: str
-    inject: Callable[[Study, random.Random], str]
-    injections: int
+    inject: Callable[[Study, random.Random], Iterator[str]]
+    calls: int
     kind: Kind = ONE_RUN
     missing: Callable[[], str] = _nothing_missing

@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class Injection:
     folder: Path
 
     def __str__(self) -> str:
-        where = f"; kept in {self.folder}: {self.lost}" if self.lost else ""
+        where = f"; kept in {self.folder}: {self.lost.splitlines()[0]}" if self.lost else ""
         return f"{'LOST' if self.lost else 'survived'}  {self.fault.name}: {self.hit}{where}"
 
 
@@ -100,30 +100,33 @@ class Harness:
             study = self.study(kind, f"{seed}_{number}")
             if draw.random() < 0.5:
                 study.copy_from(self.undisturbed(kind).folder)
-            made = list(self._into_one(study, faults, draw))
-            injections += made
-            faults, number = faults[len(made) :], number + 1
+            injections += self._into_one(study, faults, draw)
+            number += 1
         return injections
 
-    def _into_one(
-        self, study: Study, faults: Iterable[Fault], draw: random.Random
-    ) -> Iterator[Injection]:
-        """Into one study, until one is lost; survived is what the last comparison finds whole."""
-        undisturbed, made, lost = self.undisturbed(study.kind), [], ""
+    def _into_one(self, study: Study, faults: list[Fault], draw: random.Random) -> list[Injection]:
+        """Into one study, until it is lost; what has survived is what the last comparison says.
+
+        Faults are taken off the list as they happen.
+        """
+        undisturbed, made, lost, before = self.undisturbed(study.kind), [], "", 0
         try:
-            for fault in faults:
-                made.append([fault, "?"])
+            while faults:
+                fault, before = faults.pop(0), len(made)
                 if study.locked and not study.running:
                     study.unlock()
-                made[-1][1] = fault.inject(study, draw)
-                undisturbed.check_unharmed(study)
+                for hit in fault.inject(study, draw):
+                    made.append((fault, hit))
+                    undisturbed.check_unharmed(study)
             study.recover(*study.kind.targets)
             undisturbed.check_whole(study)
         except LostError as error:
             lost = str(error)
+            if len(made) == before:
+                made.append((fault, "lost before it was over"))
+            (study.folder / "lost.txt").write_text(lost)
         finally:
             study.end()
         if not lost:
             shutil.rmtree(study.folder)
-        for fault, hit in made:
-            yield Injection(fault, hit, lost, study.folder)
+        return [Injection(fault, hit, lost, study.folder) for fault, hit in made]

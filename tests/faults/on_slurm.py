@@ -7,7 +7,7 @@ import re
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def _disturbed(
     limits: tuple[str, ...],
     study: Study,
     draw: random.Random,
-) -> str:
+) -> Iterator[str]:
     """Start the documented command, hit a job that runs, and let the scheduler go on."""
     cluster, rule = _cluster(), draw.choice(rules)
     study.recover()
@@ -63,7 +63,7 @@ def _disturbed(
     time.sleep(draw.uniform(0, 3))
     lines = len(study.logged(rule))
     hit(cluster, job)
-    return f"{rule} after {lines} lines of its log"
+    yield f"{rule} after {lines} lines of its log"
 
 
 def _job_under_way(cluster: Cluster, study: Study, rule: str) -> str:

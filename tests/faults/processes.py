@@ -3,57 +3,63 @@
 import os
 import random
 import signal
-import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from fault import Fault
 from study import PRODUCT, LostError, Study
 
-Victim = Callable[[subprocess.Popen, int, signal.Signals], None]
-_TRAINING, _MEASURING = ("train_run",), ("measure_run",)
 _ANY = tuple(PRODUCT)
-_OTHER = tuple(rule for rule in PRODUCT if rule not in _TRAINING + _MEASURING)
+_OTHER = tuple(rule for rule in PRODUCT if rule not in ("train_run", "measure_run"))
+_KILLS = 4  # of one job after the other in one call of Snakemake
 
 
-def _job(process: subprocess.Popen, job: int, sent: signal.Signals) -> None:
-    os.kill(job, sent)
-
-
-def _snakemake(process: subprocess.Popen, job: int, sent: signal.Signals) -> None:
-    os.kill(process.pid, sent)
-
-
-def everything(process: subprocess.Popen, job: int, sent: signal.Signals) -> None:
-    os.killpg(process.pid, sent)
+def kill_job(rules: tuple[str, ...], study: Study, draw: random.Random) -> Iterator[str]:
+    """Kill a job, and those that Snakemake starts in its place, which it is told to do."""
+    rule, killed = draw.choice(rules), 0
+    process = study.start_again(rule, "--retries", str(_KILLS))
+    while killed < _KILLS:
+        saved = study.saved
+        if not (job := study.job_under_way(rule, process, draw)):
+            break
+        os.kill(job, signal.SIGKILL)
+        while job in study.jobs(rule):
+            time.sleep(0.03)
+        killed += 1
+        yield _described(study, rule, saved)
+        study.log(rule).unlink(missing_ok=True)
+    status = process.wait()
+    said = study.said(process)
+    if status or said.count(f"Error in rule {rule}") != killed:
+        raise LostError(f"exit status {status}, {killed} jobs were killed, but it says:\n{said}")
 
 
 def send(
     sent: signal.Signals,
-    victim: Victim,
+    victim: Callable[[int, signal.Signals], None],
     rules: tuple[str, ...],
     study: Study,
     draw: random.Random,
-) -> str:
-    """Start the documented command for what a rule makes, and send a signal while its job runs.
-
-    A training run must go on from what it had saved.
-    """
+) -> Iterator[str]:
+    """Send a signal to Snakemake, or to its process group, while a job runs."""
     job = 0
     while not job:
         rule = draw.choice(rules)
-        saved = not study.jobs(rule) and len(list(study.state.glob("[0-9]*")))
+        saved = 0 if study.jobs(rule) else study.saved  # one that was left alone may be done soon
         process = study.start_again(rule)
         job = study.job_under_way(rule, process, draw)
     if sent is signal.SIGINT:  # before it has a log, Python itself is starting
         while process.poll() is None and not study.log(rule).exists():
-            time.sleep(0.01)
-    victim(process, job, sent)
+            time.sleep(0.03)
+    victim(process.pid, sent)
     process.wait()
-    said = study.said(process)
-    if victim is _job and f"Error in rule {rule}" not in said:
-        raise LostError(f"the terminal does not name the job that was killed:\n{said}")
+    study.said(process)
+    yield _described(study, rule, saved)
+
+
+def _described(study: Study, rule: str, saved: int) -> str:
+    """Where a job was hit; a training run must have gone on from what was saved before."""
     lines = study.logged(rule)
     if rule == "train_run" and saved and lines and "resuming at iteration" not in lines[0]:
         raise LostError(f"{saved} checkpoints were saved, but the log begins: {lines[0]}")
@@ -61,14 +67,18 @@ def send(
 
 
 FAULTS = [
-    Fault("killed processes", f"{words} {whom}", partial(send, sent, victim, rules), injections)
-    for words, sent, whom, victim, rules, injections in (
-        ("SIGKILL of", signal.SIGKILL, "a training job", _job, _TRAINING, 25),
-        ("SIGKILL of", signal.SIGKILL, "a measuring job", _job, _MEASURING, 18),
-        ("SIGKILL of", signal.SIGKILL, "any other job", _job, _OTHER, 12),
-        ("SIGKILL of", signal.SIGKILL, "Snakemake itself", _snakemake, _ANY, 12),
-        ("SIGKILL of", signal.SIGKILL, "the whole process group", everything, _ANY, 16),
-        ("SIGTERM to", signal.SIGTERM, "Snakemake", _snakemake, _ANY, 4),
-        ("SIGINT to", signal.SIGINT, "the whole process group", everything, _ANY, 6),
+    Fault("killed processes", f"SIGKILL of {whom}", partial(kill_job, rules), calls)
+    for whom, rules, calls in (
+        ("a training job", ("train_run",), 7),
+        ("a measuring job", ("measure_run",), 6),
+        ("any other job", _OTHER, 5),
+    )
+] + [
+    Fault("killed processes", f"{words} {whom}", partial(send, sent, victim, _ANY), calls)
+    for words, sent, whom, victim, calls in (
+        ("SIGKILL of", signal.SIGKILL, "Snakemake itself", os.kill, 12),
+        ("SIGKILL of", signal.SIGKILL, "the whole process group", os.killpg, 16),
+        ("SIGTERM to", signal.SIGTERM, "Snakemake", os.kill, 4),
+        ("SIGINT to", signal.SIGINT, "the whole process group", os.killpg, 6),
     )
 ]
