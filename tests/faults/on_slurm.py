@@ -58,7 +58,7 @@ def _disturbed(
     cluster, rule = _cluster(), draw.choice(rules)
     study.recover()
     study.forget(rule)
-    study.leave_running(study.start(*_PROFILE, *limits, study.product(rule)))
+    study.leave_running(study.start(*limits, *_PROFILE, study.product(rule)))
     job = _wait_until(study, lambda: _job_under_way(cluster, study, rule))
     time.sleep(draw.uniform(0, 3))
     lines = len(study.logged(rule))

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.skipif(bool(slurm_cluster.missing()), reason=slurm_clus
 # The profile waits as long as a large site needs, and the limit is SLURM's shortest, a minute for
 # the first attempt; nothing else is changed.
 QUICK = (
+    *("--set-resources", "train_run:runtime=attempt", "--latency-wait", "10"),
     *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
-    *("--latency-wait", "10", "--set-resources", "train_run:runtime=attempt"),
 )
 MEASUREMENTS = "results/small/measurements"
 
