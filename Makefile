@@ -1,7 +1,7 @@
 # make demo     the whole workflow on the digits that ship with scikit-learn
 # make test     the test suite
 # make slurm    the test on a SLURM cluster of this machine, with what happens to its jobs
-# make faults   some 200 injected faults, written to docs/faults; takes half an hour
+# make faults   some 200 injected faults, written to docs/faults; ONLY="downloads" for one kind
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
 # make lint     formatters and linters
@@ -49,7 +49,7 @@ slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -s tests/workflow/test_slurm.py
 
 faults: $(INSTALLED)
-	$(BIN)/python tests/faults docs/faults
+	$(BIN)/python tests/faults docs/faults $(ONLY)
 
 verify: $(INSTALLED)
 	$(BIN)/python -m flatness verify $(RESULTS)

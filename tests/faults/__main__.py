@@ -30,10 +30,10 @@ def main(folder: str, *chosen: str) -> None:
     for injection in harness.inject([f for f in faults for _ in range(f.calls)], SEED):
         print(injection, flush=True)
         made.append(injection)
-    table.write(made, Path(folder))
-    if not chosen:
-        table.insert(made, TESTS.parent / "README.md")
-    print(table.as_markdown(made), flush=True)
+    rows = table.merged(Path(folder), table.rows(made))
+    table.write(rows, Path(folder))
+    table.insert(rows, TESTS.parent / "README.md")
+    print(table.as_markdown(table.rows(made)), flush=True)
     if any(injection.lost for injection in made):
         sys.exit(f"something was lost; the studies are kept in {harness.folder}/studies")
     harness.clear()

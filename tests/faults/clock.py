@@ -55,9 +55,9 @@ def _times(sign: int, study: Study, draw: random.Random) -> Iterator[str]:
 
 
 FAULTS = [
-    Fault("jumping clock", f"clock set {words} while a job runs", partial(_jump, sign), 3)
+    Fault("clock", f"clock set {words} while a job runs", partial(_jump, sign), 3)
     for words, sign in (("back", -1), ("ahead", 1))
 ] + [
-    Fault("jumping clock", f"files from the {words}", partial(_times, sign), 2)
+    Fault("clock", f"files from the {words}", partial(_times, sign), 2)
     for words, sign in (("past", -1), ("future", 1))
 ]

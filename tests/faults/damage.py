@@ -86,7 +86,7 @@ def _state(damage: Damage, study: Study, draw: random.Random) -> Iterator[str]:
 
 
 FAULTS = [
-    Fault("damaged files", f"{what} {words}", partial(_stored, what, damage), injections)
+    Fault("damage", f"{what} {words}", partial(_stored, what, damage), injections)
     for what, injections in (
         ("prepared dataset", 3),
         ("checkpoints", 5),
@@ -95,6 +95,6 @@ FAULTS = [
     )
     for words, damage in (("truncated", _cut), ("with flipped bits", _flip))
 ] + [
-    Fault("damaged files", f"resume state {words}", partial(_state, damage), 3)
+    Fault("damage", f"resume state {words}", partial(_state, damage), 3)
     for words, damage in (("truncated", _cut), ("with flipped bits", _flip))
 ]

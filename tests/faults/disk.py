@@ -77,7 +77,7 @@ def _run(*command: str) -> None:
 
 FAULTS = [
     Fault(
-        "full or read-only disk",
+        "disk",
         f"disk full while {doing}",
         partial(_full, rule),
         3,
@@ -88,4 +88,4 @@ FAULTS = [
         ("measuring", "measure_run"),
         ("drawing a figure", "draw_figure"),
     )
-] + [Fault("full or read-only disk", "results folder read-only", _read_only, 3, missing=_missing)]
+] + [Fault("disk", "results folder read-only", _read_only, 3, missing=_missing)]

@@ -31,4 +31,4 @@ def _disturbed(study: Study, draw: random.Random) -> Iterator[str]:
         raise LostError(f"excluded because {said!r}")
 
 
-FAULTS = [Fault("diverging run", "a run diverges, killed besides", _disturbed, 4, DIVERGING)]
+FAULTS = [Fault("divergence", "a run diverges, killed besides", _disturbed, 4, DIVERGING)]

@@ -67,14 +67,14 @@ def _described(study: Study, rule: str, saved: int) -> str:
 
 
 FAULTS = [
-    Fault("killed processes", f"SIGKILL of {whom}", partial(kill_job, rules), calls)
+    Fault("processes", f"SIGKILL of {whom}", partial(kill_job, rules), calls)
     for whom, rules, calls in (
         ("a training job", ("train_run",), 7),
         ("a measuring job", ("measure_run",), 6),
         ("any other job", _OTHER, 5),
     )
 ] + [
-    Fault("killed processes", f"{words} {whom}", partial(send, sent, victim, _ANY), calls)
+    Fault("processes", f"{words} {whom}", partial(send, sent, victim, _ANY), calls)
     for words, sent, whom, victim, calls in (
         ("SIGKILL of", signal.SIGKILL, "Snakemake itself", os.kill, 12),
         ("SIGKILL of", signal.SIGKILL, "the whole process group", os.killpg, 16),

@@ -63,7 +63,7 @@ class Kind:
     change: Callable[[dict], None] = one_run
     edit: Callable[[Path], None] | None = None
     targets: tuple[str, ...] = ()
-    in_one_study: int = 20
+    in_one_study: int = 10
     run: str = RUN
     dataset: str = "digits"
     variables: tuple[tuple[str, str], ...] = ()

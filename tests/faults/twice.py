@@ -45,6 +45,6 @@ def _second_job(study: Study, draw: random.Random) -> Iterator[str]:
 
 
 FAULTS = [
-    Fault("work started twice", "a second Snakemake at the same time", _second_snakemake, 4),
-    Fault("work started twice", "the same job twice at the same time", _second_job, 8),
+    Fault("twice", "a second Snakemake at the same time", _second_snakemake, 4),
+    Fault("twice", "the same job twice at the same time", _second_job, 8),
 ]
