@@ -6,9 +6,10 @@ import shutil
 import pytest
 from safetensors.numpy import load_file, save_file
 
+import table
 from fault import Fault
-from harness import Harness
-from study import ONE_RUN, LostError
+from harness import Harness, Injection
+from study import ONE_RUN, TOUCH, LostError
 from the_faults import FAULTS
 
 SEED = 1
@@ -45,6 +46,28 @@ def test_nothing_is_lost(fault, injections):
         pytest.skip(reason)
     assert injections[fault.name]
     assert not [str(injection) for injection in injections[fault.name] if injection.lost]
+
+
+def test_the_table_counts_and_keeps_what_was_not_injected_again(tmp_path):
+    first, second = (Fault("clock", name, None, 1) for name in ("back", "ahead"))
+    other = Fault("disk", "full", None, 1)
+    table.write(table.rows([Injection(other, "", "", tmp_path)]), tmp_path)
+    made = [Injection(first, "", "", tmp_path)] * 2 + [Injection(second, "", "gone", tmp_path)]
+    found = table.merged(tmp_path, table.rows(made))
+    assert [(row.family, row.fault, row.injections, row.survived, row.lost) for row in found] == [
+        ("clock", "ahead", 1, 0, 1),
+        ("clock", "back", 2, 2, 0),
+        ("disk", "full", 1, 1, 0),
+    ]
+    table.write(found, tmp_path)
+    assert table.merged(tmp_path, []) == found
+    assert "| all |  | 4 | 3 | 1 |" in (tmp_path / "faults.md").read_text()
+
+
+def test_ways_out_are_documented(root):
+    readme = (root / "README.md").read_text()
+    for command in ("--rerun-incomplete", "snakemake --unlock", TOUCH, "`.*.partial.*`"):
+        assert command in readme
 
 
 def test_what_is_left_out_exists():
