@@ -1,6 +1,7 @@
 # make demo     the whole workflow on the digits that ship with scikit-learn
 # make test     the test suite
-# make faults   interruptions that take minutes, on a SLURM cluster of this machine
+# make slurm    the test on a SLURM cluster of this machine, with what happens to its jobs
+# make faults   some 200 injected faults, written to docs/faults; ONLY="downloads" for one kind
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
 # make publish  the page of finished results, into docs/reproduction; CONFIG=config/laptop.yaml
 # make reproduce-tables  all published tables anew from the published results
@@ -21,7 +22,7 @@ PUBLISHED := docs/reproduction
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test faults verify same-bits publish reproduce-tables bench lint docs lock clean
+.PHONY: environment demo test slurm faults verify same-bits publish reproduce-tables bench lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -47,10 +48,13 @@ demo: $(INSTALLED)
 	@echo "Measurements:     results/demo/measurements/ (`ls results/demo/measurements | wc -l` runs, one netCDF file each)"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/workflow/test_slurm.py
+
+slurm: $(INSTALLED)
+	$(BIN)/python -m pytest -s tests/workflow/test_slurm.py
 
 faults: $(INSTALLED)
-	FLATNESS_FAULTS=1 $(BIN)/python -m pytest tests/workflow/test_slurm.py tests/workflow/test_interruptions.py
+	$(BIN)/python tests/faults docs/faults $(ONLY)
 
 verify: $(INSTALLED)
 	$(BIN)/python -m flatness verify $(RESULTS)

@@ -3,6 +3,7 @@
 import csv
 import os
 import platform
+from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def lines(tables: Tables) -> list[tuple[str, ...]]:
 def as_markdown(tables: Tables) -> str:
     """A line about the machine and one table."""
     aligned = ["---", "---", "---:", "---", "---:", "---:", "---:"]
-    return f"{machine()}\n\n{_table([HEAD, aligned, *lines(tables)])}\n"
+    return f"{machine()}\n\n{table([HEAD, aligned, *lines(tables)])}\n"
 
 
 def in_short(tables: Tables) -> str:
@@ -55,7 +56,7 @@ def in_short(tables: Tables) -> str:
     for comparison, table in tables.items():
         cells = {_column(row): _cell(row) for row in table}
         found.append([comparison, *(cells.get(column, "") for column in columns)])
-    return f"{machine()}:\n\n{_table(found)}"
+    return f"{machine()}:\n\n{table(found)}"
 
 
 def write(tables: Tables, folder: Path, name: str) -> None:
@@ -72,6 +73,11 @@ def insert(tables: Tables, page: Path, name: str) -> None:
         page.write_text(between(page, name, in_short(tables)))
 
 
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def _column(row: Row) -> str:
     return row.name.partition(",")[0]
 
@@ -81,10 +87,6 @@ def _cell(row: Row) -> str:
         return f"{row.value:.3g} {row.unit}".strip()
     spread = "" if row.least is None else f" ({row.least:.2f} to {row.most:.2f})"
     return f"{row.ratio:.2f}{spread}"
-
-
-def _table(rows) -> str:
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _processor() -> str:

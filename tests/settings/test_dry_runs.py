@@ -96,6 +96,14 @@ def test_an_absent_file_is_one_line(root, tmp_path):
     assert re.fullmatch(r"\S*absent\.yaml: cannot be read \(No such file .*\n", printed), printed
 
 
+def test_other_workflows_are_left_alone(tmp_path):
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text("rule all:\n    shell: 'echo {config[name]}'\n")
+    (tmp_path / "my.yaml").write_text("name: one\nname: two\n")
+    code, printed = dry_run(snakefile, tmp_path, tmp_path / "my.yaml")
+    assert code == 0, printed
+
+
 def _can_be_written(configuration) -> bool:
     try:
         _written(configuration)

@@ -8,7 +8,6 @@ covers the same in more detail: test_interruptions.py and test_slurm.py.
 import contextlib
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,15 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import slurm_cluster
+from small_workflow import Workflow, copy_source
 
-from conftest import Workflow
-
-ROOT = Path(__file__).parents[2]
 TARGETS = tuple(f"results/small/measurements/mlp_lr{rate}_bs20_seed0.nc" for rate in (0.1, 0.2))
-QUICK = (
-    *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
-    *("--latency-wait", "10"),
-)
 KILLS = 2
 
 
@@ -77,7 +70,7 @@ def on_slurm(workflow: Workflow) -> str:
     try:
         cluster.start()
         done = subprocess.run(
-            workflow.command("--profile", "slurm", *QUICK, *TARGETS),
+            workflow.command("--profile", "slurm", *slurm_cluster.QUICK, *TARGETS),
             cwd=workflow.source,
             env=workflow.environment,
             capture_output=True,
@@ -117,15 +110,8 @@ def digest(folder: Path) -> tuple[str, int]:
 def main() -> int:
     """Run the study in each way; 0 if all bits are equal."""
     with tempfile.TemporaryDirectory() as copied:
-        return _compare(_copy(Path(copied)))
-
-
-def _copy(folder: Path) -> Path:
-    """The workflow, so that what is edited meanwhile makes no difference."""
-    shutil.copy2(ROOT / "Snakefile", folder)
-    for name in ("workflow", "envs", "slurm"):
-        shutil.copytree(ROOT / name, folder / name)
-    return folder
+        copy_source(Path(copied))  # what is edited meanwhile makes no difference
+        return _compare(Path(copied))
 
 
 def _compare(source: Path) -> int:

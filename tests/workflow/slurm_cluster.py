@@ -9,6 +9,11 @@ import time
 from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
+# The profile waits as long as a large site needs.
+QUICK = (
+    *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
+    *("--latency-wait", "10"),
+)
 _START_SECONDS = 60
 # Where SLURM looks by itself: inside of a job, Snakemake clears the variable that names another.
 _SYSTEM = Path("/etc/slurm")

@@ -1,6 +1,7 @@
 """The log of one job."""
 
 import logging
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
@@ -8,13 +9,16 @@ from contextlib import contextmanager
 
 from flatness.errors import FlatnessError
 
+_INTERRUPTED = "The job was interrupted. Start again; what is finished is kept."
+
 
 @contextmanager
 def job_log(path: str) -> Iterator[None]:
     """Send log records and warnings to `path` while a job runs, and failures too.
 
     A mistake that a user can mend ends the job with its one line, on the terminal
-    and in the log; any other failure also leaves its traceback in the log.
+    and in the log, and so does an interruption: Ctrl-C, or SIGTERM, which schedulers send
+    before they kill. Any other failure also leaves its traceback in the log.
     """
     handler = logging.FileHandler(path, mode="w")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -23,15 +27,20 @@ def job_log(path: str) -> Iterator[None]:
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except FlatnessError as error:
         root.error("%s", error)
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        root.error("%s", _INTERRUPTED)
+        sys.exit(_INTERRUPTED)
     except Exception:
         root.exception("The job failed")
         raise
     finally:
+        signal.signal(signal.SIGTERM, before)
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()

@@ -2,11 +2,13 @@
 
 Snakemake reads these files before the Snakefile: it answers with a traceback where it cannot,
 and runs the code of a template. It imports packages whose names begin as this one's does even
-earlier, so that they can offer a logger. This one offers none of its own.
+earlier, so that they can offer a logger. This one offers none of its own, and leaves other
+workflows alone.
 """
 
 import sys
 from argparse import ArgumentParser
+from pathlib import Path
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase as LogHandler
 
@@ -15,12 +17,20 @@ from flatness.settings.reading import check_file
 
 __all__ = ["LogHandler"]
 
+_OUR_SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
+# Where Snakemake looks first of all if none is named.
+_USUAL = "Snakefile"
+
 
 def _check_command_line() -> None:
-    """End with one line if a file on the command line is no plain configuration."""
+    """End with one line if a file for this workflow is no plain configuration."""
     parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--snakefile", "-s", default=_USUAL)
     parser.add_argument("--configfile", "--configfiles", nargs="+", default=[])
-    for file in parser.parse_known_args()[0].configfile:
+    given, _ = parser.parse_known_args()
+    if not (_OUR_SNAKEFILE.exists() and Path(given.snakefile).resolve() == _OUR_SNAKEFILE):
+        return
+    for file in given.configfile:
         try:
             check_file(file)
         except SettingsError as error:

@@ -1,0 +1,34 @@
+"""What a job's log and the terminal say of how it ended."""
+
+import signal
+
+import pytest
+
+from flatness.errors import StorageError
+from flatness.joblog import job_log
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_job_says_so_in_one_line(tmp_path, sent):
+    log = tmp_path / "job.log"
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match=r"^The job was interrupted\. Start again"), job_log(log):
+        signal.raise_signal(sent)
+    (line,) = log.read_text().splitlines()
+    assert "ERROR The job was interrupted" in line
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_mistake_that_can_be_mended_is_one_line(tmp_path):
+    log = tmp_path / "job.log"
+    with pytest.raises(SystemExit, match=r"^run\.nc: is damaged"), job_log(log):
+        raise StorageError("run.nc: is damaged")
+    (line,) = log.read_text().splitlines()
+    assert line.endswith("ERROR run.nc: is damaged")
+
+
+def test_any_other_failure_leaves_its_traceback_in_the_log(tmp_path):
+    log = tmp_path / "job.log"
+    with pytest.raises(ZeroDivisionError), job_log(log):
+        _ = 1 / 0
+    assert "Traceback" in log.read_text()
