@@ -53,8 +53,10 @@ def send(
         while process.poll() is None and not study.log(rule).exists():
             time.sleep(0.03)
     victim(process.pid, sent)
-    process.wait()
+    status = process.wait()
     study.said(process)
+    if status == 0:  # all was done just before
+        return
     yield _described(study, rule, saved)
 
 
