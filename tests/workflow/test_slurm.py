@@ -125,7 +125,7 @@ def test_a_requeue_and_a_time_limit_change_no_bit(cluster, workflow, another_wor
         assert re.search(r"TimeLimit=(00:01|00:02|00:03|01:00):00", asked), asked
     for run in (requeued, stopped):
         assert "resuming at iteration" in submitted.log(run).splitlines()[0]
-        print(f"{run}: {submitted.log(run).splitlines()[0].partition('INFO ')[2]}")
+        print(submitted.log(run).splitlines()[0].partition("INFO ")[2])
 
     another_workflow.succeed("--cores", "2", "measurements")
     assert len(_bytes(workflow.folder)) == 2
