@@ -42,7 +42,7 @@ def lines(tables: Tables) -> list[tuple[str, ...]]:
 def as_markdown(tables: Tables) -> str:
     """A line about the machine and one table."""
     aligned = ["---", "---", "---:", "---", "---:", "---:", "---:"]
-    return f"{machine()}\n\n{table([HEAD, aligned, *lines(tables)])}\n"
+    return f"{machine()}\n\n{markdown_table([HEAD, aligned, *lines(tables)])}\n"
 
 
 def in_short(tables: Tables) -> str:
@@ -56,7 +56,7 @@ def in_short(tables: Tables) -> str:
     for comparison, table in tables.items():
         cells = {_column(row): _cell(row) for row in table}
         found.append([comparison, *(cells.get(column, "") for column in columns)])
-    return f"{machine()}:\n\n{table(found)}"
+    return f"{machine()}:\n\n{markdown_table(found)}"
 
 
 def write(tables: Tables, folder: Path, name: str) -> None:
@@ -73,7 +73,7 @@ def insert(tables: Tables, page: Path, name: str) -> None:
         page.write_text(between(page, name, in_short(tables)))
 
 
-def table(rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ class Harness:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        # A shell that starts this in the background has it ignored, and so would the studies.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         self._undisturbed: dict[str, Undisturbed] = {}
         self._sources: dict[str, Path] = {}
         self._one_at_a_time = Lock()
@@ -118,7 +121,7 @@ class Harness:
                 for hit in fault.inject(study, draw):
                     made.append((fault, hit))
                     undisturbed.check_unharmed(study)
-            study.recover(*study.kind.targets)
+            study.recover(*study.everything)
             undisturbed.check_whole(study)
         except LostError as error:
             lost = str(error)

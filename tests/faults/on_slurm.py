@@ -53,7 +53,7 @@ def _disturbed(
 ) -> Iterator[str]:
     """Start the documented command, hit a job that runs, and let the scheduler go on."""
     cluster, rule = _cluster(), draw.choice(rules)
-    study.recover()
+    study.recover(study.product("measure_run"))
     study.forget(rule)
     study.leave_running(study.start(*limits, *_PROFILE, study.product(rule)))
     job = _wait_until(study, lambda: _job_under_way(cluster, study, rule))

@@ -12,6 +12,7 @@ from study import PRODUCT, LostError, Study
 
 _ANY = tuple(PRODUCT)
 _OTHER = tuple(rule for rule in PRODUCT if rule not in ("train_run", "measure_run"))
+_TRIES = 20
 _KILLS = 4  # of one job after the other in one call of Snakemake
 
 
@@ -43,19 +44,22 @@ def send(
     draw: random.Random,
 ) -> Iterator[str]:
     """Send a signal to Snakemake, or to its process group, while a job runs."""
-    job = 0
-    while not job:
+    for _ in range(_TRIES):
         rule = draw.choice(rules)
         saved = 0 if study.jobs(rule) else study.saved  # one that was left alone may be done soon
         process = study.start_again(rule)
-        job = study.job_under_way(rule, process, draw)
-    if sent is signal.SIGINT:  # before it has a log, Python itself is starting
-        while process.poll() is None and not study.log(rule).exists():
-            time.sleep(0.03)
-    victim(process.pid, sent)
-    process.wait()
-    study.said(process)
-    yield _described(study, rule, saved)
+        if study.job_under_way(rule, process, draw):
+            if sent is signal.SIGINT:  # before it has a log, Python itself is starting
+                while process.poll() is None and not study.log(rule).exists():
+                    time.sleep(0.03)
+            if process.poll() is None:
+                victim(process.pid, sent)
+        status = process.wait()
+        study.said(process)
+        if status:  # else all was done before
+            yield _described(study, rule, saved)
+            return
+    raise LostError(f"{sent} had no effect in {_TRIES} calls")
 
 
 def _described(study: Study, rule: str, saved: int) -> str:

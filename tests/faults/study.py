@@ -95,6 +95,11 @@ class Study:
         return self.folder / "results/small"
 
     @property
+    def everything(self) -> tuple[str, ...]:
+        """What is asked for in the end; also what Snakemake would not miss."""
+        return self.kind.targets or ("all", *map(self.product, PRODUCT))
+
+    @property
     def state(self) -> Path:
         return self.results / "state" / self.kind.run
 

@@ -64,7 +64,7 @@ def as_markdown(table: Sequence[Row]) -> str:
     """A line about the machine, one row for each fault, and the sums."""
     cells = [[str(value) for value in astuple(row)] for row in [*table, _sum("all", table)]]
     aligned = ["---", "---", "---:", "---:", "---:", "---"]
-    return f"{page.machine()}\n\n{page.table([_head(), aligned, *cells])}\n"
+    return f"{page.machine()}\n\n{page.markdown_table([_head(), aligned, *cells])}\n"
 
 
 def insert(table: Sequence[Row], readme: Path) -> None:
@@ -76,7 +76,7 @@ def insert(table: Sequence[Row], readme: Path) -> None:
         for row in [*sums, _sum("all", table)]
     ]
     head = [["", "injections", "survived", "lost"], ["---", "---:", "---:", "---:"]]
-    text = f"{page.machine()}:\n\n{page.table([*head, *cells])}"
+    text = f"{page.machine()}:\n\n{page.markdown_table([*head, *cells])}"
     readme.write_text(between(readme, "faults", text))
 
 

@@ -62,7 +62,7 @@ class Undisturbed:
             raise LostError(f"{study.state} is left behind")
         if locks := list((study.folder / ".snakemake/locks").glob("*")):
             raise LostError(f"{locks[0]} is left behind")
-        status, text = study.call("--dry-run", *study.kind.targets)
+        status, text = study.call("--dry-run", *study.everything)
         if status or "Nothing to be done" not in text:
             raise LostError(f"it is not done:\n{text}")
         page = study.results / "report" / _PAGE_WITH_TIMES

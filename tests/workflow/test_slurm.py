@@ -114,15 +114,16 @@ def test_a_requeue_and_a_time_limit_change_no_bit(cluster, workflow, another_wor
         submitted.process.kill()
         submitted.process.wait()
     assert submitted.process.returncode == 0, submitted.said
-    # Two runs, trained and measured, one of them trained in two jobs; figures are made here.
-    assert len(submitted.jobs) == 5, submitted.jobs
+    # Two runs, trained and measured, one of them trained in two jobs; figures are made here. On a
+    # slow machine the other one may hit its limit, too.
+    assert len(submitted.jobs) >= 5, submitted.jobs
     for asked in submitted.jobs.values():
         assert re.search("train_run|measure_run", asked), asked
         assert "TresPerJob=gres:gpu:1" in asked, asked
-        assert re.search(r"TimeLimit=(00:01|00:02|01:00):00", asked), asked
+        assert re.search(r"TimeLimit=(00:01|00:02|00:03|01:00):00", asked), asked
     for run in (requeued, stopped):
         assert "resuming at iteration" in submitted.log(run).splitlines()[0]
-        print(f"{run}: {submitted.log(run).splitlines()[0].partition('INFO ')[2]}")
+        print(submitted.log(run).splitlines()[0].partition("INFO ")[2])
 
     another_workflow.succeed("--cores", "2", "measurements")
     assert len(_bytes(workflow.folder)) == 2
