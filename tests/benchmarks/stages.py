@@ -30,7 +30,7 @@ STAGES = {
     "singular values": [(sweep, "singular_values"), (sweep, "spectral_norms")],
     "operator norms of weights": [(measuring, "operator_norm")],
 }
-PLAIN = "floor, and gradients of weights summed over samples"
+PLAIN = "gradients of inputs and weights by torch"
 LIMIT = "products at the speed of large ones"
 
 
