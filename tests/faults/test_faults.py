@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -139,8 +140,9 @@ def test_leftovers_and_gaps_count_as_lost(harness, tmp_path, left, reason):
         undisturbed.check_whole(study)
 
 
-def test_a_traceback_on_the_terminal_counts_as_lost(harness):
+def test_a_traceback_on_the_terminal_counts_as_lost(harness, monkeypatch):
     study = harness.study(ONE_RUN, "traceback")
-    study.workflow.config = []  # Snakemake itself stumbles over it
+    stumbling = [sys.executable, "-c", "raise RuntimeError"]
+    monkeypatch.setattr(study.workflow, "command", lambda *_arguments: stumbling)
     with pytest.raises(LostError, match="a traceback on the terminal"):
         study.call("--dry-run")
