@@ -111,7 +111,9 @@ def sound(draw):
 @st.composite
 def _study(draw):
     network = draw(st.sampled_from(["mlp", "vgg10"]))
-    sweep = draw(st.lists(_SETTING, min_size=1, max_size=2, unique_by=lambda s: str(s)))
+    sweep = draw(
+        st.lists(_SETTING, min_size=1, max_size=2, unique_by=lambda s: str(sorted(s.items())))
+    )
     return {
         "network": {"name": network},
         "dataset": "digits",

@@ -2,16 +2,16 @@
 
 import shutil
 
-import xarray as xr
+from flatness.storage import read_dataset, write_dataset
 
 
 def test_a_wrong_norm_stops_the_workflow_and_is_named(finished, workflow):
     shutil.copytree(finished, workflow.folder, dirs_exist_ok=True)
     results = workflow.folder / "results/small"
     file = results / "measurements/mlp_lr0.2_bs20_seed1.nc"
-    run = xr.load_dataset(file)
+    run = read_dataset(file)
     run["input_weight_spectral_norm"][3] *= 1e-3
-    run.to_netcdf(file)
+    write_dataset(run, file)
     figure = results / "figures/fig1.png"
     before = figure.read_bytes()
 
@@ -29,6 +29,6 @@ def test_a_wrong_norm_stops_the_workflow_and_is_named(finished, workflow):
     log = (results / "logs/analyse_run/mlp_lr0.2_bs20_seed1.log").read_text()
     assert lines[0] in log
     assert "Traceback" not in log
-    assert xr.load_dataset(file).equals(run)
+    assert read_dataset(file).equals(run)
     assert not (results / "analysis/mlp_lr0.2_bs20_seed1.nc").exists()
     assert figure.read_bytes() == before
