@@ -2,7 +2,7 @@
 
 One line for each way, with a digest of the weights and of the netCDF files; exit code 1 unless
 all are equal. Files are compared as a whole, for none of them names a time. The test suite
-covers the same in more detail: test_interruptions.py and test_slurm.py.
+compares some of them, too: test_interruptions.py, test_slurm.py and tests/faults.
 """
 
 import contextlib
