@@ -95,9 +95,11 @@ def test_the_command_compares_with_what_is_published(file, tmp_path, capsys):
     claims = published / "claims.csv"
     claims.write_text(claims.read_text().replace("reproduced", "disproved", 1))
     (published / "correlations_vgg.tex").unlink()
+    (published / "of_nobody.csv").touch()
+    (tmp_path / "new/notes.txt").touch()  # beside the tables, none of them
     assert main(command) == 1
     error = capsys.readouterr().err
-    assert "claims.csv, correlations_vgg.tex differ" in error
+    assert "claims.csv, correlations_vgg.tex, of_nobody.csv differ" in error
     assert error.count("\n") == 1
 
 

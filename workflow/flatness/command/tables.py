@@ -48,8 +48,7 @@ def make_tables(options: Namespace) -> str:
                 "the workflow wrote it."
             )
     output.mkdir(parents=True, exist_ok=True)
-    write_tables(condensed, output)
-    written = sorted(path for path in output.iterdir() if path.is_file())
+    written = sorted(write_tables(condensed, output))
     if published is None:
         return "".join(f"{path}\n" for path in written)
     different = [
@@ -58,6 +57,8 @@ def make_tables(options: Namespace) -> str:
         if not (published / path.name).is_file()
         or not filecmp.cmp(path, published / path.name, shallow=False)
     ]
+    made = {path.name for path in written}
+    different += sorted(path.name for path in published.glob("*.*") if path.name not in made)
     if different:
         raise VerificationError(
             f"{output}: {', '.join(different)} differ from those in {published}. Allowed: the same "

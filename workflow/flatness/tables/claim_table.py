@@ -15,6 +15,7 @@ import pandas as pd
 from flatness.analysis.claims.the_claims import PARTS, Part
 from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.storage import atomic_path
+from flatness.tables.markdown import markdown_table
 
 _HEADINGS = (
     *("claim", "network", "verdict", "statement", "value", "interval", "claimed", "runs"),
@@ -171,12 +172,6 @@ def _number(value: float) -> str:
 def _markdown(text: str) -> str:
     """Free text as a cell: nothing in it is read as markup, and it stays on one line."""
     return re.sub(r"([\\`*|<&~\[\]])", r"\\\1", " ".join(text.split()))
-
-
-def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows of cells, which must hold no markup, as a table."""
-    lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _write(path: str | Path, text: str) -> None:

@@ -12,16 +12,25 @@ from flatness.tables.correlation_latex import write_latex
 from flatness.tables.correlation_markdown import write_markdown
 
 
-def write_correlations(found: Mapping[str, xr.Dataset], folder: str | Path) -> None:
+def write_correlations(found: Mapping[str, xr.Dataset], folder: str | Path) -> list[Path]:
     """correlations_STUDY.csv, .md and .tex of each study, and correlations.nc of all.
 
     Args:
         found: by study, as `flatness.analysis.correlations.correlations` returns it.
         folder: where they go.
+
+    Returns:
+        The files.
     """
+    written = []
     for study, dataset in found.items():
-        stem = Path(folder, f"correlations_{study}")
-        write_csv(dataset, f"{stem}.csv")
-        write_markdown(dataset, f"{stem}.md", study=study)
-        write_latex(dataset, f"{stem}.tex", study=study)
-    write_dataset(together(found), Path(folder, "correlations.nc"))
+        csv, markdown, latex = (
+            Path(folder, f"correlations_{study}.{ending}") for ending in ("csv", "md", "tex")
+        )
+        write_csv(dataset, csv)
+        write_markdown(dataset, markdown, study=study)
+        write_latex(dataset, latex, study=study)
+        written += [csv, markdown, latex]
+    netcdf = Path(folder, "correlations.nc")
+    write_dataset(together(found), netcdf)
+    return [*written, netcdf]

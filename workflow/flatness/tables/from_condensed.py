@@ -12,13 +12,16 @@ from flatness.tables import claim_table
 from flatness.tables.correlation_files import write_correlations
 
 
-def write_tables(condensed: xr.Dataset, folder: str | Path) -> None:
+def write_tables(condensed: xr.Dataset, folder: str | Path) -> list[Path]:
     """Correlation tables of every study and the claims, in every form.
 
     Args:
         condensed: as `flatness.analysis.condensed.condense` gives it, with the settings
             `analysis` and `claims` of the configuration as attributes, in JSON.
         folder: where they go; names are those below RESULTS/tables.
+
+    Returns:
+        The files.
     """
     studies = separate(condensed)
     analysis, claims = (json.loads(condensed.attrs[key]) for key in ("analysis", "claims"))
@@ -27,12 +30,17 @@ def write_tables(condensed: xr.Dataset, folder: str | Path) -> None:
         study: correlations(runs, sample_set=analysis["sample_set"], **shared)
         for study, runs in studies.items()
     }
-    write_correlations(found, folder)
+    written = write_correlations(found, folder)
     verdicts = judge(
         *(studies.get(claims[network], []) for network in ("vgg10", "mlp")),
         interpolation_accuracy=analysis["interpolation_accuracy"],
         **shared,
     )
-    claim_table.write_csv(verdicts, Path(folder, "claims.csv"))
-    claim_table.write_markdown(verdicts, Path(folder, "claims.md"))
-    claim_table.write_text(verdicts, Path(folder, "claims.txt"))
+    for ending, write in (
+        ("csv", claim_table.write_csv),
+        ("md", claim_table.write_markdown),
+        ("txt", claim_table.write_text),
+    ):
+        written.append(Path(folder, f"claims.{ending}"))
+        write(verdicts, written[-1])
+    return written

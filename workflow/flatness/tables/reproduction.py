@@ -12,7 +12,7 @@ from flatness.analysis.correlations import POOLED
 from flatness.analysis.seeds import split_excluded
 from flatness.storage import atomic_path
 from flatness.tables import claim_table, correlation_markdown, facts
-from flatness.tables.claim_table import markdown_table
+from flatness.tables.markdown import markdown_table
 
 # What a deviation from the paper may be in; seeds and settings decide how much a verdict rests on.
 _COMPARED = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
