@@ -24,6 +24,7 @@ def _missing() -> str:
 def _small_disk(study: Study) -> Iterator[Path]:
     """Have the results on a small disk of their own for a while."""
     disk, aside = study.folder / "results", study.folder / "aside"
+    disk.mkdir(exist_ok=True)  # nothing may be done yet
     disk.rename(aside)
     disk.mkdir()
     _run("mount", "-t", "tmpfs", "-o", f"size={_MEGABYTES}m", "tmpfs", str(disk))

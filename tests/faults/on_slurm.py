@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 
 import slurm_cluster
 from fault import Fault
@@ -18,6 +19,8 @@ from study import Kind, LostError, Study, one_run
 
 _PROFILE = ("--profile", "slurm", *slurm_cluster.QUICK)
 _SECONDS = 300
+_ONE_AT_A_TIME = Lock()
+_SUBMITTED = re.compile(r"submitted with SLURM jobid (\d+)")
 
 
 def _long_run(config: dict) -> None:
@@ -36,12 +39,17 @@ def _missing() -> str:
 
 
 @cache
-def _cluster() -> Cluster:
-    """One for all studies; a machine has no room for another."""
+def _started() -> Cluster:
     cluster = Cluster(Path(tempfile.mkdtemp(prefix="flatness_cluster_")))
     atexit.register(cluster.stop)
     cluster.start()
     return cluster
+
+
+def _cluster() -> Cluster:
+    """One for all studies, which come from several threads; a machine has no room for another."""
+    with _ONE_AT_A_TIME:
+        return _started()
 
 
 def _disturbed(
@@ -64,10 +72,10 @@ def _disturbed(
 
 
 def _job_under_way(cluster: Cluster, study: Study, rule: str) -> str:
-    """The cluster's job whose script runs."""
-    names = cluster.jobs("running")
-    job = next((job for job, name in names.items() if rule in name), "")
-    return job if study.jobs(rule) else ""
+    """The job that the study has submitted last, once its script runs."""
+    submitted = _SUBMITTED.findall(study.said(study.running))
+    under_way = submitted and submitted[-1] in cluster.jobs("running") and study.jobs(rule)
+    return submitted[-1] if under_way else ""
 
 
 def _wait_until(study: Study, answer: Callable[[], str]) -> str:

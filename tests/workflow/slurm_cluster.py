@@ -125,7 +125,7 @@ class Cluster:
                 f"SlurmdSpoolDir={folder / 'spool'}",
                 *(f"{name}PidFile={folder / name.lower()}.pid" for name in ("Slurmctld", "Slurmd")),
                 *(f"{name}LogFile={folder / name.lower()}.log" for name in ("Slurmctld", "Slurmd")),
-                "ProctrackType=proctrack/linuxproc",
+                "ProctrackType=proctrack/pgid",
                 "TaskPlugin=task/none",
                 "SelectType=select/cons_tres",
                 "SelectTypeParameters=CR_Core_Memory",
