@@ -3,7 +3,8 @@
 # make slurm    the test on a SLURM cluster of this machine, with what happens to its jobs
 # make faults   some 200 injected faults, written to docs/faults; ONLY="downloads" for one kind
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
-# make publish  the page of finished results, into docs/reproduction; CONFIG=config/laptop.yaml
+# make publish  the page of finished results, into docs/reproduction, in short in README.md;
+#               CONFIG=config/laptop.yaml
 # make reproduce-tables  all published tables anew from the published results
 # make same-bits  one study with 1 and 2 cores, in another order, interrupted and on SLURM: same bits?
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
@@ -65,6 +66,7 @@ publish: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) publish --configfile $(CONFIG)
 	rm -rf $(PUBLISHED)
 	cp -r results/$(NAME)/publication $(PUBLISHED)
+	$(BIN)/python -m flatness.documentation
 
 reproduce-tables: $(INSTALLED)
 	$(BIN)/python -m flatness tables $(PUBLISHED)/results.nc --output results/reproduced --compare $(PUBLISHED)/tables

@@ -70,7 +70,7 @@ def write(tables: Tables, folder: Path, name: str) -> None:
 def insert(tables: Tables, page: Path, name: str) -> None:
     """Put the short form of one part between its markers in a page, if it has them."""
     if f"<!-- begin {name} -->" in page.read_text():
-        page.write_text(between(page, name, in_short(tables)))
+        page.write_text(between(page.read_text(), name, in_short(tables)))
 
 
 def markdown_table(rows: Iterable[Sequence[str]]) -> str:

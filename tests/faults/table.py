@@ -77,7 +77,7 @@ def insert(table: Sequence[Row], readme: Path) -> None:
     ]
     head = [["", "injections", "survived", "lost"], ["---", "---:", "---:", "---:"]]
     text = f"{page.machine()}:\n\n{page.markdown_table([*head, *cells])}"
-    readme.write_text(between(readme, "faults", text))
+    readme.write_text(between(readme.read_text(), "faults", text))
 
 
 def _head() -> list[str]:

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from flatness.analysis.claims import COLUMNS, judge
+from flatness.analysis.claims.the_claims import TITLES
 from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.tables.claim_table import (
     definitions,
     html_table,
+    in_short,
     write_csv,
     write_markdown,
     write_text,
@@ -162,6 +164,23 @@ def test_a_verdict_that_does_not_occur_is_counted_as_none(frame, tmp_path):
     counts = "1 reproduced, 0 not reproduced, 0 undecided, 0 not testable."
     assert counts in (tmp_path / "claims.txt").read_text()
     assert [part.split(" ", 1)[1] for part in counts.rstrip(".").split(", ")] == list(VERDICTS)
+
+
+def test_the_short_table_counts_the_verdicts_of_each_claim_and_network(frame):
+    other = one_row(claim=8, network="MLP", verdict="reproduced")
+    table = in_short(pd.DataFrame([*frame.to_dict("records"), other, other]))
+    head, _, seven, eight = ([c.strip() for c in row.split("|")] for row in table.splitlines())
+    assert head[1:-1] == ["claim", "in short", "VGG10", "MLP"]
+    assert seven[1] == "7"
+    assert seven[3:-1] == [
+        "1 reproduced, 1 not reproduced, 1 undecided, 1 not testable",
+        "-",
+    ]
+    assert eight[3:-1] == ["-", "2 reproduced"]
+
+
+def test_every_claim_has_a_title(judged):
+    assert set(judged["claim"]) == set(TITLES)
 
 
 def test_html_escapes_what_it_is_given(frame):

@@ -4,9 +4,11 @@ import re
 import shutil
 
 import pytest
+import yaml
 from PIL import Image
 
 from flatness.__main__ import main
+from flatness.settings import check_file, load_settings
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +27,17 @@ def test_every_number_on_the_page_comes_from_the_results(published):
         assert row in page
     assert "| train_run | 4 |" in page
     assert "| mlp: iterations | 40 | 750000 |" in page
+    assert re.search(r"^\| mlp: dataset \| .*source digits \| .*FashionMNIST \|$", page, re.M)
     assert "No run is excluded." in page
     assert "{{" not in page
+
+
+def test_the_published_configuration_is_that_of_the_results(published, make_workflow):
+    place = published / "publication/configuration.yaml"
+    workflow = make_workflow(published.parents[1])
+    check_file(place)
+    checked = load_settings(yaml.safe_load(place.read_text()), str(place))
+    assert checked == load_settings(workflow.config, "the workflow's")
 
 
 def test_every_link_leads_somewhere(published):

@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
+import pandas as pd
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -18,19 +19,28 @@ from flatness.glossary import Term
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.settings.keys import tree
-from flatness.tables.claim_table import definitions
+from flatness.tables.claim_table import definitions, in_short
 
 ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "docs/reproduction"
+# The figures that README opens with: one of training, one of the inequalities.
+_SHOWN = ("fig1", "figD4")
 
 
 def stale() -> dict[Path, str]:
     """The files that are not in step, with what they should hold."""
+    readme = (ROOT / "README.md").read_text()
+    readme = between(readme, "glossary", glossary_table(PRIMITIVES | QUANTITIES | ANALYSIS))
+    if (PUBLISHED / "README.md").exists():
+        readme = between(readme, "reproduction", reproduction())
     wanted = {
-        ROOT / "README.md": between(
-            ROOT / "README.md", "glossary", glossary_table(PRIMITIVES | QUANTITIES | ANALYSIS)
+        ROOT / "README.md": readme,
+        ROOT / "docs/claims.md": between(
+            (ROOT / "docs/claims.md").read_text(), "claims", definitions()
         ),
-        ROOT / "docs/claims.md": between(ROOT / "docs/claims.md", "claims", definitions()),
-        ROOT / "config/README.md": between(ROOT / "config/README.md", "keys", settings_table()),
+        ROOT / "config/README.md": between(
+            (ROOT / "config/README.md").read_text(), "keys", settings_table()
+        ),
         ROOT / "envs/environment.yaml": conda_environment(),
     }
     return {
@@ -85,10 +95,27 @@ def conda_environment() -> str:
     )
 
 
-def between(path: Path, marker: str, text: str) -> str:
-    """The content of a file, with `text` in the place of what stands between two markers."""
+def reproduction() -> str:
+    """The published reproduction in short: two figures, and the verdicts on each claim."""
+    page = PUBLISHED.relative_to(ROOT)
+    captions = dict(
+        re.findall(
+            r"^!\[(.*)\]\(figures/(.*)\.png\)$", (PUBLISHED / "README.md").read_text(), re.MULTILINE
+        )
+    )
+    pictures = [
+        f"[![{title}]({page}/figures/{name}.png)]({page}/README.md#figures)"
+        for title, name in captions.items()
+        if name in _SHOWN
+    ]
+    claims = pd.read_csv(PUBLISHED / "tables/claims.csv")
+    return "\n\n".join([*pictures, in_short(claims)])
+
+
+def between(content: str, marker: str, text: str) -> str:
+    """What a file holds, with `text` in the place of what stands between two markers."""
     begin, end = f"<!-- begin {marker} -->\n", f"<!-- end {marker} -->"
-    before, rest = path.read_text().split(begin)
+    before, rest = content.split(begin)
     _, after = rest.split(end)
     return f"{before}{begin}{text}\n{end}{after}"
 

@@ -15,7 +15,7 @@ localrules:
 
 
 rule publish:
-    """One page with everything, its figures and tables, and a file that all tables come from."""
+    """One page with everything, its figures, tables and settings, and a file all tables come from."""
     input:
         analyses=analyses(RUNS.values()),
         tables=TABLES,
@@ -27,6 +27,7 @@ rule publish:
     output:
         page=f"{RESULTS}/publication/README.md",
         netcdf=f"{RESULTS}/publication/results.nc",
+        configuration=f"{RESULTS}/publication/configuration.yaml",
         tables=[f"{RESULTS}/publication/tables/{Path(path).name}" for path in TABLES],
         pictures=expand(f"{RESULTS}/publication/figures/{{figure}}.png", figure=FIGURES),
     log:
@@ -42,7 +43,7 @@ rule publish:
     params:
         analyses={study: analyses(runs_of_study(RUNS, study)) for study in settings.studies},
         settings=settings.model_dump(),
-        place=PLACE,
+        configuration=settings.model_dump(exclude_none=True),
         figures=[
             {
                 "name": name,

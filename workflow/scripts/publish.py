@@ -13,7 +13,7 @@ with job_log(snakemake.log[0]):
     from flatness.analysis.condensed import condense
     from flatness.figures.pictures import write_small
     from flatness.settings import load_settings
-    from flatness.storage import read_dataset, write_dataset
+    from flatness.storage import atomic_path, read_dataset, write_dataset
     from flatness.tables.reproduction import write_reproduction
 
     given, out = snakemake.params, snakemake.output
@@ -24,6 +24,8 @@ with job_log(snakemake.log[0]):
     condensed = condense(studies)
     condensed.attrs |= {key: json.dumps(given.settings[key]) for key in ("analysis", "claims")}
     write_dataset(condensed, out.netcdf)
+    with atomic_path(out.configuration) as temporary:
+        temporary.write_text(yaml.safe_dump(given.configuration, sort_keys=False))
     for table, copy in zip(snakemake.input.tables, out.tables, strict=True):
         shutil.copyfile(table, copy)
     for picture, small in zip(snakemake.input.pictures, out.pictures, strict=True):
@@ -31,7 +33,6 @@ with job_log(snakemake.log[0]):
     write_reproduction(
         out.page,
         snakemake.input.template,
-        place=given.place,
         settings=given.settings,
         paper=paper.model_dump(),
         runs=[run for runs in studies.values() for run in runs],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from flatness.analysis.claims.the_claims import PARTS, Part
+from flatness.analysis.claims.the_claims import PARTS, TITLES, Part
 from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.storage import atomic_path
 from flatness.tables.markdown import markdown_table
@@ -63,6 +63,21 @@ def as_markdown(frame: pd.DataFrame) -> str:
     ]
     table = markdown_table(_HEADINGS, [tuple(row.values()) for row in rows])
     return f"{_summary(frame)}\n\n{table}"
+
+
+def in_short(frame: pd.DataFrame) -> str:
+    """How many parts of each claim have which verdict, as a Markdown table with a row for a claim.
+
+    Args:
+        frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+    """
+    networks = list(dict.fromkeys(frame["network"]))
+    rows = []
+    for claim, parts in frame.groupby("claim"):
+        of = {name: parts.loc[parts["network"] == name, "verdict"] for name in networks}
+        cells = (_counts(verdicts) or _NOTHING for verdicts in of.values())
+        rows.append((str(claim), TITLES[claim], *cells))
+    return markdown_table(("claim", "in short", *networks), rows)
 
 
 def write_text(frame: pd.DataFrame, path: str | Path) -> None:
@@ -163,6 +178,12 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
 def _summary(frame: pd.DataFrame) -> str:
     counts = frame["verdict"].value_counts()
     return ", ".join(f"{counts.get(name, 0)} {name}" for name in VERDICTS) + "."
+
+
+def _counts(verdicts: pd.Series) -> str:
+    """The verdicts that there are, and how often."""
+    counts = verdicts.value_counts()
+    return ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
 
 
 def _number(value: float) -> str:

@@ -23,7 +23,6 @@ def write_reproduction(
     path: str | Path,
     template: str | Path,
     *,
-    place: str,
     settings: Mapping[str, Any],
     paper: Mapping[str, Any],
     runs: Sequence[xr.Dataset],
@@ -38,7 +37,6 @@ def write_reproduction(
     Args:
         path: of the page.
         template: of Jinja, with the page's sentences.
-        place: the configuration's file, as given on the command line.
         settings: the whole configuration, as a mapping.
         paper: the configuration of the paper, to compare with.
         runs: all analysed runs.
@@ -56,7 +54,6 @@ def write_reproduction(
         keep_trailing_newline=True,
     ).render(
         name=settings["name"],
-        place=place,
         claims=claim_table.as_markdown(claims),
         figures=figures,
         studies=[_study(correlations.sel(study=name)) for name in correlations["study"].to_numpy()],
@@ -114,8 +111,16 @@ def _deviations(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> list[t
     rows = []
     for name, study in settings["studies"].items():
         theirs = papers.get(study["network"]["name"])
-        for key in _COMPARED if theirs else ():
-            one, other = facts.as_text(study[key]), facts.as_text(theirs[key])
-            if one != other:
-                rows.append((f"{name}: {key}", one, other))
+        if theirs is None:
+            continue
+        one, other = _shown(settings, study), _shown(paper, theirs)
+        rows += [
+            (f"{name}: {key}", one[key], other[key]) for key in _COMPARED if one[key] != other[key]
+        ]
     return rows or [("none", "", "")]
+
+
+def _shown(settings: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, str]:
+    """What is compared of a study, its dataset in full."""
+    dataset = settings["datasets"][study["dataset"]]
+    return {key: facts.as_text(dataset if key == "dataset" else study[key]) for key in _COMPARED}

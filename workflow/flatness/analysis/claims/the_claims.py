@@ -21,6 +21,20 @@ from flatness.analysis.claims.verdicts import (
 VGG10 = "VGG10"
 MLP = "MLP"
 
+# What each claim is about, for a table that has no room for its parts.
+TITLES = {
+    1: "Sharpness and log volume fall together after interpolation",
+    2: "A higher learning rate leads to lower sharpness, log volume and G",
+    3: "A smaller batch leads to lower sharpness and log volume",
+    4: "Local dimensionality falls early, and later not as sharpness does",
+    5: "On test samples sharpness and G rise, most where the network is wrong",
+    6: "The bounds A ≤ B ≤ C ≤ D hold, with the largest gap between C and D",
+    7: "Final quantities correlate with each other and with test loss",
+    8: "Bound C correlates positively with the maximum local sensitivity, D negatively",
+    9: "For the MLP, learning rate and batch size act likewise; log volume goes on falling",
+    10: "The trace of the loss Hessian approaches the sharpness",
+}
+
 RISES = Rule(">", DIRECTION)
 FALLS = Rule("<", DIRECTION)
 HOLDS = Rule(">=", DIRECTION)
