@@ -15,6 +15,24 @@ def test_generated_tables_are_in_step():
     assert not stale, f"run `make docs`: {stale}"
 
 
+def test_the_readme_opens_with_what_is_published(tmp_path, monkeypatch):
+    published = tmp_path / "docs/reproduction"
+    (published / "tables").mkdir(parents=True)
+    (published / "README.md").write_text(
+        "![Figure 2](figures/fig2.png)\n\n![Figure 1](figures/fig1.png)\n"
+    )
+    (published / "tables/claims.csv").write_text(
+        "claim,part,network,verdict\n6,a,MLP,reproduced\n6,b,MLP,not reproduced\n"
+    )
+    monkeypatch.setattr(documentation, "ROOT", tmp_path)
+    monkeypatch.setattr(documentation, "PUBLISHED", published)
+    picture, table = documentation.reproduction().split("\n\n")
+    assert picture == (
+        "[![Figure 1](docs/reproduction/figures/fig1.png)](docs/reproduction/README.md#figures)"
+    )
+    assert table.endswith(" | 1 reproduced, 1 not reproduced |")
+
+
 @pytest.mark.parametrize(("file", "at_least"), [("requirements.txt", 50), ("installer.txt", 1)])
 def test_locks_have_one_version_and_hashes_and_no_addresses(root, file, at_least):
     lock = (root / "envs" / file).read_text()
