@@ -34,7 +34,7 @@ REASONS = {
         "read_bytes": "hashed, and read by the other two",
         "load": "safetensors, or torch with weights_only=True",
     },
-    "flatness/documentation.py": {"read_text": "the repository's documents"},
+    "flatness/documentation.py": {"read_text": "the repository's documents", "read_csv": "CSV"},
     "flatness/experiment/checkpoints.py": {"safe_open": "safetensors"},
     "flatness/experiment/datasets/__init__.py": {
         "load": "of a module below",
