@@ -41,7 +41,6 @@ def page(root):
 def ran(page, root, one_thread, tmp_path_factory, request):
     """Run the page once, in a folder of its own."""
     folder = tmp_path_factory.mktemp("tutorial")
-    (folder / "tutorial").mkdir()
     with (
         pytest.MonkeyPatch.context() as patched,
         matplotlib.rc_context(),

@@ -69,7 +69,7 @@ def test_quantities_are_drawn_on_both_sample_sets(runs, figure, name):
 
 def test_curves_are_named(figure):
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["all test samples", "misclassified test samples"]
+    assert names == ["test samples", "misclassified test samples"]
     looks = [(line.get_color(), line.get_linestyle()) for line in figure.legends[0].get_lines()]
     drawn = [
         (line.get_color(), line.get_linestyle())

@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -29,7 +30,18 @@ def test_every_number_on_the_page_comes_from_the_results(published):
     assert "| mlp: iterations | 40 | 750000 |" in page
     assert re.search(r"^\| mlp: dataset \| .*source digits \| .*FashionMNIST \|$", page, re.M)
     assert "No run is excluded." in page
+    assert re.search(r"^\| runs that count \| 4 \|$", page, re.M)
     assert "{{" not in page
+
+
+def test_each_figure_has_what_is_claimed_of_it(published):
+    page = (published / "publication/README.md").read_text()
+    under = page.partition("![Figure 1](figures/fig1.png)")[2].partition("\n## ")[0]
+    claims = pd.read_csv(published / "tables/claims.csv")
+    about = claims[claims["figure"] == "fig1"]
+    assert len(about) > 5
+    for row in about.itertuples():
+        assert f"| {row.claim}{row.part} | **{row.verdict}** | {row.statement} |" in under
 
 
 def test_the_published_configuration_is_that_of_the_results(published, make_workflow):

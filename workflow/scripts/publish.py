@@ -35,7 +35,7 @@ with job_log(snakemake.log[0]):
         snakemake.input.template,
         settings=given.settings,
         paper=paper.model_dump(),
-        runs=[run for runs in studies.values() for run in runs],
+        runs=studies,
         claims=pd.read_csv(snakemake.input.claims),
         correlations=read_dataset(snakemake.input.correlations),
         figures=given.figures,

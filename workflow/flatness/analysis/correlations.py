@@ -259,7 +259,8 @@ def _of_draws(
 def _coefficients(values: np.ndarray, scores: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Coefficients (B, Q, Q) from values (B, R, Q); NaN where a quantity does not vary."""
     scored = scores(values)
-    products = np.swapaxes(scored, 1, 2) @ scored
+    # Not `@`: BLAS adds in an order that depends on the processor, and so would last digits.
+    products = np.einsum("bri,brj->bij", scored, scored)
     squares = np.diagonal(products, axis1=1, axis2=2)
     with np.errstate(invalid="ignore"):
         ratio = products / np.sqrt(squares[:, :, None] * squares[:, None, :])

@@ -15,7 +15,7 @@ from flatness.figures.labels import label
 
 LOSSES = ("train_loss", "test_loss")
 QUANTITIES = ("sqrt_sharpness", "log_volume", "input_gradient_norm", "local_dimension")
-SAMPLE_SETS = {"test": "all test samples", "misclassified": "misclassified test samples"}
+SAMPLE_SETS = {"test": "test samples", "misclassified": "misclassified test samples"}
 
 
 def test_sample_figure(

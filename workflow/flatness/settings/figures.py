@@ -117,7 +117,7 @@ class SettingFigure(StudyFigure):
 
 
 class TestSampleFigure(SettingFigure):
-    """Quantities on all test samples and on the misclassified ones."""
+    """Quantities on a sample of the test images and on misclassified ones."""
 
     kind = "test_samples"
 

@@ -56,13 +56,7 @@ def as_markdown(frame: pd.DataFrame) -> str:
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
     """
-    rows = [
-        {name: _markdown(text) for name, text in row.items()}
-        | {"verdict": f"**{row['verdict']}**", "interval": row["interval"]}
-        for row in _rows(frame)
-    ]
-    table = markdown_table(_HEADINGS, [tuple(row.values()) for row in rows])
-    return f"{_summary(frame)}\n\n{table}"
+    return f"{_summary(frame)}\n\n{_markdown_rows(frame, _HEADINGS)}"
 
 
 def in_short(frame: pd.DataFrame) -> str:
@@ -78,6 +72,17 @@ def in_short(frame: pd.DataFrame) -> str:
         cells = (_counts(verdicts) or _NOTHING for verdicts in of.values())
         rows.append((str(claim), TITLES[claim], *cells))
     return markdown_table(("claim", "in short", *networks), rows)
+
+
+def said_of(frame: pd.DataFrame) -> str:
+    """Statements and verdicts alone, as a Markdown table with a row for each part.
+
+    Args:
+        frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+    """
+    return _markdown_rows(
+        frame, ("claim", "verdict", "statement", "value", "interval", "claimed", "runs")
+    )
 
 
 def write_text(frame: pd.DataFrame, path: str | Path) -> None:
@@ -173,6 +178,16 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
         }
         for row in filled.itertuples()
     ]
+
+
+def _markdown_rows(frame: pd.DataFrame, names: Sequence[str]) -> str:
+    """The named columns as a Markdown table."""
+    rows = [
+        {name: _markdown(text) for name, text in row.items()}
+        | {"verdict": f"**{row['verdict']}**", "interval": row["interval"]}
+        for row in _rows(frame)
+    ]
+    return markdown_table(names, [tuple(row[name] for name in names) for row in rows])
 
 
 def _summary(frame: pd.DataFrame) -> str:

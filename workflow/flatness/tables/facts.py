@@ -12,6 +12,10 @@ from flatness.analysis.seeds import settings_of
 
 STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
 STUDY_COLUMNS = ("study", *STUDY_KEYS, "runs")
+OUTCOME_COLUMNS = (
+    *("study", "runs that count", "of them interpolate", "final training accuracy"),
+    *("final test accuracy", "zero singular values", "singular values below resolution"),
+)
 TIME_COLUMNS = ("rule", "jobs", "sum in minutes", "longest in minutes", "largest memory in MiB")
 
 
@@ -23,6 +27,38 @@ def studies(settings: Mapping[str, Any], runs: Sequence[xr.Dataset]) -> list[tup
         count = ids.count(name)
         rows.append((name, *(as_text(study[key]) for key in STUDY_KEYS), str(count)))
     return rows
+
+
+def outcomes(
+    studies: Mapping[str, Sequence[xr.Dataset]], interpolation_accuracy: float
+) -> list[tuple[str, ...]]:
+    """How far each study's training got, and what limits its log volume.
+
+    Args:
+        studies: runs that count, by study.
+        interpolation_accuracy: training accuracy from which a run interpolates.
+    """
+    rows = []
+    for name, runs in studies.items():
+        reached = [float(run["train_accuracy"].max()) >= interpolation_accuracy for run in runs]
+        accuracies = (
+            _range([float(run[key][-1]) for run in runs])
+            for key in ("train_accuracy", "test_accuracy")
+        )
+        limits = (
+            _most([int(run[key].sel(sample_set="train").max()) for run in runs])
+            for key in ("zero_singular_values", "unresolved_singular_values")
+        )
+        rows.append((name, str(len(runs)), str(sum(reached)), *accuracies, *limits))
+    return rows
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.4f} to {max(values):.4f}" if values else "-"
+
+
+def _most(counts: Sequence[int]) -> str:
+    return f"at most {max(counts)} at a checkpoint" if counts else "-"
 
 
 def conventions(settings: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ def write_reproduction(
     *,
     settings: Mapping[str, Any],
     paper: Mapping[str, Any],
-    runs: Sequence[xr.Dataset],
+    runs: Mapping[str, Sequence[xr.Dataset]],
     claims: pd.DataFrame,
     correlations: xr.Dataset,
     figures: Sequence[Mapping[str, str]],
@@ -39,7 +39,7 @@ def write_reproduction(
         template: of Jinja, with the page's sentences.
         settings: the whole configuration, as a mapping.
         paper: the configuration of the paper, to compare with.
-        runs: all analysed runs.
+        runs: all analysed runs, by study.
         claims: from `flatness.analysis.claims.judge`, or read back from its CSV file.
         correlations: of all studies, as `flatness.analysis.correlations.together` gives them.
         figures: name, title and caption of each.
@@ -47,6 +47,7 @@ def write_reproduction(
         results: the folder whose size is told.
     """
     times = facts.times(benchmarks)
+    every = [run for of_study in runs.values() for run in of_study]
     page = jinja2.Template(
         Path(template).read_text(encoding="utf-8"),
         undefined=jinja2.StrictUndefined,
@@ -55,19 +56,35 @@ def write_reproduction(
     ).render(
         name=settings["name"],
         claims=claim_table.as_markdown(claims),
-        figures=figures,
+        figures=[figure | {"verdicts": _verdicts(claims, figure["name"])} for figure in figures],
         studies=[_study(correlations.sel(study=name)) for name in correlations["study"].to_numpy()],
-        what_was_run=_turned(facts.STUDY_COLUMNS, facts.studies(settings, runs)),
-        excluded=split_excluded(runs)[1],
+        what_was_run=_turned(facts.STUDY_COLUMNS, facts.studies(settings, every)),
+        what_came_out=_turned(
+            facts.OUTCOME_COLUMNS,
+            facts.outcomes(
+                {name: split_excluded(of_study)[0] for name, of_study in runs.items()},
+                settings["analysis"]["interpolation_accuracy"],
+            ),
+        ),
+        interpolation_accuracy=f"{settings['analysis']['interpolation_accuracy']:.1%}",
+        excluded=split_excluded(every)[1],
         conventions=markdown_table(("key", "value"), facts.conventions(settings)),
-        made_with=markdown_table(("fact", "value"), facts.made_with(runs)),
+        made_with=markdown_table(("fact", "value"), facts.made_with(every)),
         times=markdown_table(facts.TIME_COLUMNS, times),
         slowest=_slowest(times),
         disk=markdown_table(("folder", "files", "MB"), _disk(Path(results), Path(path))),
-        deviations=markdown_table(("setting", "here", "paper"), _deviations(settings, paper)),
+        deviations=markdown_table(
+            ("setting", "here", "config/config.yaml"), _deviations(settings, paper)
+        ),
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _verdicts(claims: pd.DataFrame, figure: str) -> str:
+    """What the claims say of one figure; empty where none is about it."""
+    about = claims[claims["figure"] == figure]
+    return claim_table.said_of(about) if len(about) else ""
 
 
 def _study(correlations: xr.Dataset) -> dict[str, Any]:
