@@ -105,6 +105,19 @@ def test_a_variable_that_is_gone_is_named(results, capsys):
     assert "three differs in input_norm" in capsys.readouterr().err
 
 
+def test_the_unfinished_file_of_a_job_is_no_run(results, capsys):
+    (results / "measurements/.one.4242.partial.nc").write_bytes(b"half")
+    assert main(["verify", str(results), "--share", "1"]) == 0
+    assert capsys.readouterr().out.startswith("3 of 3 measured runs")
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(results, capsys, monkeypatch):
+    # Root may write anywhere, so the check's answer is given here.
+    monkeypatch.setattr("flatness.command.verify.obstacle", lambda folder: f"{folder} is full")
+    assert main(["verify", str(results)]) == 1
+    assert "is full. Allowed: a folder that you may write to" in capsys.readouterr().err
+
+
 def test_runs_without_checkpoints_are_said_to_be_unverified(results, capsys):
     (results / "runs/one/checkpoints.safetensors").unlink()
     assert main(["verify", str(results), "--share", "1"]) == 0

@@ -62,6 +62,19 @@ def test_bands_from_three_seeds_on(figure):
     assert "no confidence band with fewer than 3 seeds" in texts(two_seeds)
 
 
+def test_levels_near_one_are_not_rounded_to_it():
+    close = {"confidence": 0.995, "interpolation_accuracy": 0.9995}
+    shown = texts(trend_figure(made_up_runs(range(3)), **LOOK | close))
+    assert "99.5% confidence interval" in shown
+    assert "99.95% (" in shown
+
+
+def test_every_commit_is_named():
+    runs = made_up_runs(range(3))
+    runs[-1].attrs["commit"] = "feedbee"
+    assert "commit c0ffee, feedbee." in texts(trend_figure(runs, **LOOK))
+
+
 def test_interpolation_is_marked_in_every_panel(figure):
     for panel in figure.axes:
         vertical = [line for line in panel.lines if list(line.get_xdata()) == [1000, 1000]]

@@ -140,6 +140,10 @@ REFUSED = {
         _set("studies", "mlp", "sweep", []),
         r"studies\.mlp\.sweep is empty .*Allowed: at least one entry\. Add one\.",
     ),
+    "duplicate quantity": (
+        _set("figures", "figD5", {"study": "mlp", "quantities": ["mls", "mls"]}),
+        r"figures\.figD5\.quantities has 'mls' twice\. Remove one of the two",
+    ),
     "no seeds": (_set("studies", "mlp", "seeds", []), r"studies\.mlp\.seeds is empty"),
     "no studies": (_set("studies", {}), r"studies is empty"),
     "duplicate run": (

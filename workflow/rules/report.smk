@@ -10,6 +10,8 @@ rule describe_results:
     input:
         claims=rules.judge_claims.output.csv,
         analyses=analyses(RUNS.values()),
+        # Middle layers too, whose jobs are among the times.
+        measurements=rules.measurements.input,
     output:
         page=report(
             f"{RESULTS}/report/overview.html",

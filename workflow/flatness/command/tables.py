@@ -28,6 +28,11 @@ def make_tables(options: Namespace) -> str:
     """
     results, output = Path(options.results), Path(options.output)
     published = Path(options.compare) if options.compare else None
+    if published and published.resolve() == output.resolve():
+        raise SettingsError(
+            f"--compare {published}: the tables there would be overwritten by those of --output. "
+            "Allowed: two different folders. Choose another for --output."
+        )
     problem = obstacle(output)
     if problem:
         raise SettingsError(
@@ -58,7 +63,7 @@ def make_tables(options: Namespace) -> str:
         or not filecmp.cmp(path, published / path.name, shallow=False)
     ]
     made = {path.name for path in written}
-    different += sorted(path.name for path in published.glob("*.*") if path.name not in made)
+    different += sorted(path.name for path in published.glob("[!.]*.*") if path.name not in made)
     if different:
         raise VerificationError(
             f"{output}: {', '.join(different)} differ from those in {published}. Allowed: the same "

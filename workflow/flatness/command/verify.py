@@ -14,6 +14,7 @@ import xarray as xr
 from flatness.errors import SettingsError, VerificationError
 from flatness.measurement.run import measure_run
 from flatness.storage import read_dataset
+from flatness.writable import obstacle
 
 # Where versions, machine or device differ: of the largest value of a variable. Rounding of
 # float32 alone is a thousand times smaller; a sample at a kink (a ReLU at zero, a tie in
@@ -43,7 +44,8 @@ def verify(options: Namespace) -> str:
     """
     folder = Path(options.results)
     there = os.path.isdir(folder / "measurements")  # unlike glob, False for any name
-    measured = sorted((folder / "measurements").glob("*.nc")) if there else []
+    # What begins with a dot is the unfinished file of a job.
+    measured = sorted((folder / "measurements").glob("[!.]*.nc")) if there else []
     if not measured:
         raise SettingsError(
             f"RESULTS {folder}: holds no measurements/*.nc. Allowed: RESULTS/NAME of a "
@@ -51,6 +53,13 @@ def verify(options: Namespace) -> str:
         )
     if not 0 < options.share <= 1:
         raise SettingsError(f"--share {options.share}. Allowed: more than 0, at most 1. Change it.")
+    problem = obstacle(folder)
+    if problem:
+        raise SettingsError(
+            f"RESULTS {folder}: {problem}. Allowed: a folder that you may write to, since runs are "
+            "measured in it once more (what that writes is deleted). Change its permissions, or "
+            "copy it."
+        )
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
     chosen = random.Random(seed).sample(measured, ceil(options.share * len(measured)))
     lines = [f"{len(chosen)} of {len(measured)} measured runs, drawn with --seed {seed}"]

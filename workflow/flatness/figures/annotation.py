@@ -51,9 +51,13 @@ def provenance(runs: Sequence[xr.Dataset]) -> str:
         f"{len(runs)} runs, seeds {', '.join(map(str, seeds))}; "
         f"{', '.join(f'{count:,}' for count in iterations)} iterations; network {network}; loss "
         f"{settings['loss']}; dataset {runs[0].attrs['dataset']} "
-        f"(SHA-256 {runs[0].attrs['dataset_checksum'][:12]}); {runs[0].attrs['source']}, "
-        f"commit {runs[0].attrs['commit']}."
+        f"(SHA-256 {runs[0].attrs['dataset_checksum'][:12]}); {_every(runs, 'source')}, "
+        f"commit {_every(runs, 'commit')}."
     )
+
+
+def _every(runs: Sequence[xr.Dataset], fact: str) -> str:
+    return ", ".join(sorted({run.attrs[fact] for run in runs}))
 
 
 def wrap(text: str, width: int) -> list[str]:

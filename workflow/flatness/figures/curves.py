@@ -51,7 +51,7 @@ def meaning(seeds: Collection[int], confidence: float) -> str:
         confidence: level of the bands.
     """
     band = (
-        f", shaded: {confidence:.0%} confidence interval of the mean (Student's t)"
+        f", shaded: {100 * confidence:g}% confidence interval of the mean (Student's t)"
         if seeds and min(seeds) >= FEWEST_FOR_BAND
         else f"; no confidence band with fewer than {FEWEST_FOR_BAND} seeds"
     )

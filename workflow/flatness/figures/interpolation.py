@@ -25,5 +25,5 @@ def meaning(runs: Sequence[xr.Dataset], accuracy: float) -> str:
     reached = sum(interpolation_iteration(run, accuracy) is not None for run in runs)
     return (
         "Dotted verticals: median iteration at which training accuracy reaches "
-        f"{accuracy:.1%} ({reached} of {len(runs)} runs do)."
+        f"{100 * accuracy:g}% ({reached} of {len(runs)} runs do)."
     )

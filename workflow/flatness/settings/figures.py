@@ -7,6 +7,8 @@ functions are named in `flatness.figures`.
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from flatness.glossary.quantities import QUANTITIES
 from flatness.settings.conventions import Analysis
 from flatness.settings.run import Run
@@ -157,6 +159,14 @@ class PairFigure(StudyFigure):
         "Seeds of the runs shown; all, if left out.", default=None, min_length=1
     )
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
+
+    @field_validator("quantities")
+    @classmethod
+    def _quantities_differ(cls, quantities):
+        for name in quantities:
+            if quantities.count(name) > 1:
+                raise ValueError(f"has {name!r} twice. Remove one of the two")
+        return quantities
 
     def shows(self, run: Run) -> bool:
         return super().shows(run) and (self.seeds is None or run.seed in self.seeds)

@@ -75,14 +75,13 @@ def in_short(frame: pd.DataFrame) -> str:
 
 
 def said_of(frame: pd.DataFrame) -> str:
-    """Statements and verdicts alone, as a Markdown table with a row for each part.
+    """Statements and verdicts, without statistics, as a Markdown table with a row for each part.
 
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
     """
-    return _markdown_rows(
-        frame, ("claim", "verdict", "statement", "value", "interval", "claimed", "runs")
-    )
+    names = ("claim", "network", "verdict", "statement", "value", "interval", "claimed", "remarks")
+    return _markdown_rows(frame, names)
 
 
 def write_text(frame: pd.DataFrame, path: str | Path) -> None:

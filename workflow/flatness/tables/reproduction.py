@@ -56,7 +56,9 @@ def write_reproduction(
     ).render(
         name=settings["name"],
         claims=claim_table.as_markdown(claims),
-        figures=[figure | {"verdicts": _verdicts(claims, figure["name"])} for figure in figures],
+        figures=[
+            figure | {"verdicts": _verdicts(claims, figure["name"], settings)} for figure in figures
+        ],
         studies=[_study(correlations.sel(study=name)) for name in correlations["study"].to_numpy()],
         what_was_run=_turned(facts.STUDY_COLUMNS, facts.studies(settings, every)),
         what_came_out=_turned(
@@ -66,7 +68,7 @@ def write_reproduction(
                 settings["analysis"]["interpolation_accuracy"],
             ),
         ),
-        interpolation_accuracy=f"{settings['analysis']['interpolation_accuracy']:.1%}",
+        interpolation_accuracy=f"{100 * settings['analysis']['interpolation_accuracy']:g}%",
         excluded=split_excluded(every)[1],
         conventions=markdown_table(("key", "value"), facts.conventions(settings)),
         made_with=markdown_table(("fact", "value"), facts.made_with(every)),
@@ -81,9 +83,12 @@ def write_reproduction(
         temporary.write_text(page, encoding="utf-8")
 
 
-def _verdicts(claims: pd.DataFrame, figure: str) -> str:
-    """What the claims say of one figure; empty where none is about it."""
-    about = claims[claims["figure"] == figure]
+def _verdicts(claims: pd.DataFrame, figure: str, settings: Mapping[str, Any]) -> str:
+    """The claims about one figure, where they are tested on what it shows; empty without any."""
+    options = settings["figures"][figure]
+    shown = options["studies"] if "studies" in options else [options["study"]]
+    tested = claims["network"].str.lower().map(settings["claims"])
+    about = claims[(claims["figure"] == figure) & tested.isin(shown)]
     return claim_table.said_of(about) if len(about) else ""
 
 
@@ -123,17 +128,22 @@ def _disk(results: Path, page: Path) -> list[tuple[str, str, str]]:
 
 
 def _deviations(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """The settings of each study that differ from those of the paper's study of that network."""
+    """What differs from the settings of the paper's study of the same network, and of analysis."""
     papers = {study["network"]["name"]: study for study in paper["studies"].values()}
-    rows = []
+    networks = {study["network"]["name"] for study in settings["studies"].values()}
+    rows = [("network", "none", name) for name in papers if name not in networks]
     for name, study in settings["studies"].items():
         theirs = papers.get(study["network"]["name"])
         if theirs is None:
+            rows.append((f"{name}: network", facts.as_text(study["network"]), "none"))
             continue
         one, other = _shown(settings, study), _shown(paper, theirs)
         rows += [
             (f"{name}: {key}", one[key], other[key]) for key in _COMPARED if one[key] != other[key]
         ]
+    for key, value in settings["analysis"].items():
+        if value != paper["analysis"][key]:
+            rows.append((key, facts.as_text(value), facts.as_text(paper["analysis"][key])))
     return rows or [("none", "", "")]
 
 
