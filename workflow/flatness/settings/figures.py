@@ -12,7 +12,7 @@ from pydantic import field_validator
 from flatness.glossary.quantities import QUANTITIES
 from flatness.settings.conventions import Analysis
 from flatness.settings.run import Run
-from flatness.settings.section import Section, key
+from flatness.settings.section import Section, key, without_repeats
 from flatness.settings.studies import Study
 
 SampleSet = Literal["train", "test"]
@@ -163,10 +163,7 @@ class PairFigure(StudyFigure):
     @field_validator("quantities")
     @classmethod
     def _quantities_differ(cls, quantities):
-        for name in quantities:
-            if quantities.count(name) > 1:
-                raise ValueError(f"has {name!r} twice. Remove one of the two")
-        return quantities
+        return without_repeats(quantities)
 
     def shows(self, run: Run) -> bool:
         return super().shows(run) and (self.seeds is None or run.seed in self.seeds)

@@ -27,3 +27,19 @@ def key(sentence: str, unit: str | None = None, **constraints: Any) -> Any:
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Module = Annotated[str, Field(pattern=MODULE_PATTERN, max_length=100)]
 Folder = Annotated[str, Field(pattern=FOLDER_PATTERN)]
+
+
+def without_repeats(values: tuple, kind: str = "") -> tuple:
+    """The values of a list, if they differ.
+
+    Args:
+        values: of the list.
+        kind: what stands before a value in a message, such as "seed ".
+
+    Raises:
+        ValueError: one stands there twice.
+    """
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"has {kind}{value!r} twice. Remove one of the two")
+    return values

@@ -8,7 +8,7 @@ from pydantic import Field, create_model, field_validator
 
 from flatness.experiment import networks
 from flatness.experiment.loss_names import LossName
-from flatness.settings.section import MAX_SEED, Module, Section, key
+from flatness.settings.section import MAX_SEED, Module, Section, key, without_repeats
 
 
 def _network_section(name: str) -> type[Section]:
@@ -83,15 +83,9 @@ class Study(Section):
     @field_validator("seeds")
     @classmethod
     def _seeds_differ(cls, seeds):
-        for seed in seeds:
-            if seeds.count(seed) > 1:
-                raise ValueError(f"has seed {seed} twice. Remove one of the two")
-        return seeds
+        return without_repeats(seeds, "seed ")
 
     @field_validator("middle_layers")
     @classmethod
     def _layers_differ(cls, layers):
-        for layer in layers:
-            if layers.count(layer) > 1:
-                raise ValueError(f"has {layer!r} twice. Remove one of the two")
-        return layers
+        return without_repeats(layers)
