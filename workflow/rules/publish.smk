@@ -14,11 +14,11 @@ localrules:
     publish,
 
 
+# All measurements are inputs, since the times of middle layers are told, too.
 rule publish:
     """One page with everything, its figures, tables and settings, and a file all tables come from."""
     input:
         analyses=analyses(RUNS.values()),
-        # Middle layers too, whose jobs are among the times.
         measurements=rules.measurements.input,
         tables=TABLES,
         claims=rules.judge_claims.output.csv,

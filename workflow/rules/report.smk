@@ -5,12 +5,12 @@ localrules:
 report: "../report/workflow.rst"
 
 
+# All measurements are inputs, since the times of middle layers are told, too.
 rule describe_results:
     """The first page of the report: claims, settings, hardware, versions and wall time."""
     input:
         claims=rules.judge_claims.output.csv,
         analyses=analyses(RUNS.values()),
-        # Middle layers too, whose jobs are among the times.
         measurements=rules.measurements.input,
     output:
         page=report(
