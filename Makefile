@@ -4,7 +4,7 @@
 # make faults   some 200 injected faults, written to docs/faults; ONLY="downloads" for one kind
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
 # make publish  the page of finished results, into docs/reproduction, in short in README.md;
-#               CONFIG=config/laptop.yaml
+#               CONFIG=config/laptop.yaml PUBLISHED=docs/reproduction
 # make reproduce-tables  all published tables anew from the published results
 # make same-bits  one study with 1 and 2 cores, in another order, interrupted and on SLURM: same bits?
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
@@ -49,7 +49,7 @@ demo: $(INSTALLED)
 	@echo "Measurements:     results/demo/measurements/ (`ls results/demo/measurements | wc -l` runs, one netCDF file each)"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --ignore tests/workflow/test_slurm.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile --ignore tests/workflow/test_slurm.py
 
 slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -s tests/workflow/test_slurm.py
