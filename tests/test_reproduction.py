@@ -1,7 +1,5 @@
 """What docs/reproduction says comes from the results that lie beside it."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +9,7 @@ from flatness.__main__ import main
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.analysis.condensed import separate
+from flatness.analysis.seeds import settings_of, split_excluded
 from flatness.storage import read_dataset
 
 FIGURES = ("fig1", "fig2", "fig3", "figD4", "figD5", "figD6", "figE7", "figE8")
@@ -27,14 +26,14 @@ def runs(folder):
     """The runs that count, by network."""
     of_network = {name: [] for name in NETWORKS}
     for study in separate(read_dataset(folder / "results.nc")).values():
-        for run in study:
-            if not run.attrs["excluded_because"]:
-                name = json.loads(run.attrs["settings"])["network"]["name"]
-                of_network[name].append(run)
+        for run in split_excluded(study)[0]:
+            of_network[settings_of(run)["network"]["name"]].append(run)
     return of_network
 
 
-def test_all_tables_are_made_anew(folder, tmp_path):
+@pytest.mark.parametrize("published", ["reproduction", "variants"])
+def test_all_tables_are_made_anew(published, root, tmp_path):
+    folder = root / "docs" / published
     command = ["tables", str(folder / "results.nc"), "--output", str(tmp_path)]
     assert main([*command, "--compare", str(folder / "tables")]) == 0
 
@@ -61,7 +60,7 @@ def test_correlations_are_those_of_scipy(folder, runs, network):
 def test_five_settings_have_four_seeds_at_least(runs, network):
     seeds = {}
     for run in runs[network]:
-        settings = json.loads(run.attrs["settings"])
+        settings = settings_of(run)
         setting = settings["learning_rate"], settings["batch_size"]
         seeds.setdefault(setting, set()).add(settings["seed"])
     assert len(seeds) >= 5

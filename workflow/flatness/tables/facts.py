@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from flatness.analysis.seeds import settings_of
+from flatness.analysis.seeds import interpolation_iteration, settings_of
 
 STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
 STUDY_COLUMNS = ("study", *STUDY_KEYS, "runs")
@@ -40,7 +40,7 @@ def outcomes(
     """
     rows = []
     for name, runs in studies.items():
-        reached = [float(run["train_accuracy"].max()) >= interpolation_accuracy for run in runs]
+        reached = [interpolation_iteration(run, interpolation_accuracy) for run in runs]
         accuracies = (
             _range([float(run[key][-1]) for run in runs])
             for key in ("train_accuracy", "test_accuracy")
@@ -49,7 +49,9 @@ def outcomes(
             _most([int(run[key].sel(sample_set="train").max()) for run in runs])
             for key in ("zero_singular_values", "unresolved_singular_values")
         )
-        rows.append((name, str(len(runs)), str(sum(reached)), *accuracies, *limits))
+        rows.append(
+            (name, str(len(runs)), str(len(reached) - reached.count(None)), *accuracies, *limits)
+        )
     return rows
 
 
