@@ -81,6 +81,9 @@ def analysed_run(
             "dataset_checksum": "0123456789abcdef",
             "source": "flatness test",
             "commit": "c0ffee",
+            "analysis_commit": "c0ffee",
+            "outputs": 10,
+            "processor": "a processor",
             "diverged": int(diverged),
             "excluded_because": "the loss is not finite at iteration 7" if diverged else "",
             "settings": json.dumps(

@@ -32,6 +32,7 @@ def provenance(**facts: Any) -> dict[str, Any]:
         "commit": commit(),
         "versions": {"python": platform.python_version()} | {n: version(n) for n in _LIBRARIES},
         "machine": platform.machine(),
+        "processor": processor(),
     }
     return {
         name: json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
@@ -40,17 +41,44 @@ def provenance(**facts: Any) -> dict[str, Any]:
 
 
 @cache
-def commit() -> str:
-    """The commit of the code, with "-dirty" after it if files differ, or "unknown"."""
+def processor() -> str:
+    """The model of this machine's processor, or "unknown"."""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"],
-            cwd=Path(__file__).parent,
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or "unknown"
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or "unknown"
+
+
+@cache
+def commit() -> str:
+    """The commit of the code, or "unknown".
+
+    With "-dirty" after it if a file that git knows differs from it, or if a file beside the
+    package, below `workflow/`, is not in it: networks and quantities are found by their files.
+    """
+    if not _git("ls-files", "--", __file__):  # installed into somebody else's repository
+        return "unknown"
+    described = _git("describe", "--always", "--abbrev=12", "--dirty", "--exclude=*")
+    if described is None:
+        return "unknown"
+    if described.endswith("-dirty") or not _git("status", "--porcelain", "-unormal", "--", "."):
+        return described
+    return f"{described}-dirty"
+
+
+def _git(*arguments: str) -> str | None:
+    """What git prints of the folder that holds the package, or None where it fails."""
+    try:
+        found = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parents[1],
             capture_output=True,
             text=True,
             timeout=30,
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return described.stdout.strip()
+        return None
+    return found.stdout.strip()

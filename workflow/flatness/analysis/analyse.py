@@ -9,6 +9,7 @@ from flatness.analysis.quantities import quantities
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
+from flatness.provenance import commit
 
 _COPIED = (
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
@@ -25,7 +26,8 @@ def analyse(run: xr.Dataset, *, powers: Sequence[float]) -> xr.Dataset:
 
     Returns:
         Variables on (checkpoint, sample_set), see `quantities`, those of `bounds` with the
-        dimension inequality besides, and curves on (checkpoint). Attributes are the run's.
+        dimension inequality besides, and curves on (checkpoint). Attributes are the run's, and
+        `analysis_commit`, that of the code that analysed it.
 
     Raises:
         BoundError: an inequality is violated by more than rounding.
@@ -36,5 +38,5 @@ def analyse(run: xr.Dataset, *, powers: Sequence[float]) -> xr.Dataset:
     together = known.merge(found, join="exact", compat="override")
     together = together.merge(run[[*_COPIED]], join="exact", compat="override")
     together["generalisation_gap"] = run["test_loss"] - run["train_loss"]
-    together.attrs = run.attrs
+    together.attrs = run.attrs | {"analysis_commit": commit()}
     return annotate(together, PRIMITIVES | QUANTITIES | ANALYSIS)

@@ -20,7 +20,7 @@ from flatness.writable import obstacle
 # float32 alone is a thousand times smaller; a sample at a kink (a ReLU at zero, a tie in
 # max-pooling) may have the derivative of its other side, and changes a mean by less than this.
 TOLERANCE = 1e-3
-_PLACE = ("versions", "machine", "device", "threads")
+_PLACE = ("versions", "machine", "processor", "device", "threads")
 _DIFFERS = "differs"
 
 
@@ -122,7 +122,7 @@ def _compared(recorded: xr.Dataset, again: xr.Dataset) -> str:
     different = [name for name in names if not _same(recorded, again, name)]
     if not different:
         return f"all {len(names)} variables have the same bits"
-    places = [name for name in _PLACE if recorded.attrs[name] != again.attrs[name]]
+    places = [name for name in _PLACE if recorded.attrs.get(name) != again.attrs[name]]
     worst = max(_distance(recorded, again, name) for name in different)
     if not places or worst > TOLERANCE:
         return f"{_DIFFERS} in {', '.join(different)}, by up to {worst:.1e} of the largest value"

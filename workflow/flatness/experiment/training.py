@@ -29,6 +29,7 @@ from flatness.experiment.networks import build
 from flatness.experiment.prepared import load_prepared
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.experiment.sgd import Sgd
+from flatness.provenance import commit, processor
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +142,9 @@ def train(
             checkpoints.append(checkpoint)
             progress.report(checkpoint)
 
-    write_run(output, checkpoints, tail, facts | {"diverged_at": diverged_at})
+    # Where and by which commit it was finished is told, but does not tell one run from another.
+    place = {"commit": commit(), "processor": processor()}
+    write_run(output, checkpoints, tail, facts | place | {"diverged_at": diverged_at})
     folder.clear()
 
 

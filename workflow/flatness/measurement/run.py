@@ -108,6 +108,7 @@ def measure_run(
         threads=plan["threads"],
         dataset=dataset_name,
         dataset_checksum=data.checksum,
+        outputs=data.outputs,
         training=run.facts,
         measuring=options | {"curvature": dict(curvature_options or {}), "code": code},
         diverged=int(diverged_at is not None),
