@@ -172,7 +172,8 @@ def test_markdown_says_what_the_tables_rest_on(tmp_path):
     assert text.startswith("# Correlations between final quantities: vgg10_cifar10\n")
     assert section(text, "pooled").startswith("10 runs\n")
     for sentence in (
-        "\n10 runs, each at its last checkpoint. Test loss, test accuracy and generalisation gap "
+        "\n10 runs; of each the mean over the checkpoints in the last fifth of its iterations. "
+        "Test loss, test accuracy and generalisation gap "
         "are those of all images, the other quantities those on the fixed sample set `train`. "
         "A of Eq. 28 is `mls`.\n",
         "\nIn brackets: 95% percentile interval of the bootstrap over runs (150 draws, seed 0); "
@@ -204,11 +205,11 @@ def test_every_dash_has_its_reason(tmp_path):
     for position in (0, 3, 4):
         runs[position]["nmls"][-1, 0] = np.nan
     for position in (2, 3, 4):
-        runs[position]["mls"][-1, 0] = 7
+        runs[position]["mls"][-2:, 0] = 7
     for position in (5, 6):
         runs[position]["local_dimension"][-1, 0] = np.inf
     for position in (7, 8, 9):
-        runs[position]["mls"][-1, 0] = 7
+        runs[position]["mls"][-2:, 0] = 7
     for run in runs:
         run["sharpness"][:] = 7
     text = markdown(runs, tmp_path / "table.md")
@@ -301,8 +302,8 @@ def test_latex_says_what_the_tables_rest_on(tmp_path):
         r"\textasciitilde{} \textbackslash{}c \textless{}d\textbar{}e\textgreater{}"
     )
     for sentence in (
-        r"\paragraph{Correlations between final quantities of \texttt{vgg10\_cifar10}.} 10 runs, "
-        "each at its last checkpoint.",
+        r"\paragraph{Correlations between final quantities of \texttt{vgg10\_cifar10}.} 10 runs; "
+        "of each the mean over the checkpoints in the last fifth of its iterations.",
         r"the other quantities those on the fixed sample set \texttt{train}. A of Eq. 28 is MLS. "
         r"In brackets: 95\% percentile interval of the bootstrap over runs (150 draws, seed 0); ",
         r"Excluded: \texttt{vgg10\_cifar10\_lr0.1\_bs20\_seed9} (the loss is not finite at "

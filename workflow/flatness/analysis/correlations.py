@@ -14,6 +14,7 @@ import xarray as xr
 from scipy.stats import rankdata
 
 from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL, SEED, draws, interval
+from flatness.analysis.final import final_value
 from flatness.analysis.seeds import settings_of, split_excluded
 from flatness.glossary import annotate
 from flatness.glossary.correlations import CORRELATIONS
@@ -47,7 +48,9 @@ _SCORES_AT_ONCE = 4_000_000
 
 
 def final_quantities(runs: Sequence[xr.Dataset], sample_set: str) -> xr.Dataset:
-    """The quantities of each run's last checkpoint, for the runs that did not diverge.
+    """The final quantities of each run, for the runs that did not diverge.
+
+    A final value is the mean over the last fifth of the iterations, see `analysis.final`.
 
     Args:
         runs: the analysed runs of one study.
@@ -62,21 +65,21 @@ def final_quantities(runs: Sequence[xr.Dataset], sample_set: str) -> xr.Dataset:
         the other values that are not finite.
     """
     counted, excluded = split_excluded(runs)
-    last = [run.sel(sample_set=sample_set).isel(checkpoint=-1) for run in counted]
+    of_set = [run.sel(sample_set=sample_set) for run in counted]
     settings = [settings_of(run) for run in counted]
     variables = {}
     not_finite: dict[str, dict[str, str]] = {}
     for name in FINAL_QUANTITIES:
-        values = np.array([float(run[name]) for run in last])
-        reasons = [reason for run in last if (reason := run[name].attrs.get("absent"))]
+        values = np.array([final_value(run[name]) for run in of_set])
+        reasons = [reason for run in of_set if (reason := run[name].attrs.get("absent"))]
         variables[name] = ("run", values, {"absent": reasons[0]} if reasons else {})
         if not reasons:
             for position in np.flatnonzero(~np.isfinite(values)):
-                run = last[position].attrs["run"]
+                run = of_set[position].attrs["run"]
                 not_finite.setdefault(run, {})[name] = f"{values[position]:g}"
     final = xr.Dataset(
         variables,
-        coords={"run": np.array([run.attrs["run"] for run in last], dtype=object)}
+        coords={"run": np.array([run.attrs["run"] for run in counted], dtype=object)}
         | {
             key: ("run", np.array([each[key] for each in settings], dtype=kind))
             for key, kind in (("learning_rate", float), ("batch_size", int), ("seed", int))

@@ -11,8 +11,10 @@ CORRELATIONS: dict[str, Term] = {
         "pooled: all runs of the study; else those that share one learning rate or batch size",
     ),
     "statistic": Term("", "coefficient of correlation", "pearson, spearman or kendall (tau-b)"),
-    "quantity": Term("", "one quantity", "its value at a run's last checkpoint"),
-    "other_quantity": Term("", "the other quantity", "its value at a run's last checkpoint"),
+    "quantity": Term("", "one quantity", "its mean over the last fifth of a run's iterations"),
+    "other_quantity": Term(
+        "", "the other quantity", "its mean over the last fifth of a run's iterations"
+    ),
     # per group, method and pair of quantities
     "coefficient": Term(
         "",

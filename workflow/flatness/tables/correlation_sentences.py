@@ -40,7 +40,8 @@ def about(dataset: xr.Dataset, markup: Markup) -> list[str]:
         json.loads(given[key]) for key in ("counted", "excluded", "not_finite", "provenance")
     )
     sentences = [
-        f"{count(len(counted))}, each at its last checkpoint. Test loss, test accuracy and "
+        f"{count(len(counted))}; of each the mean over the checkpoints in the last fifth of its "
+        "iterations. Test loss, test accuracy and "
         "generalisation gap are those of all images, the other quantities those on the fixed "
         f"sample set {markup.literal(given['sample_set'])}. A of Eq. 28 is "
         f"{markup.quantity('mls')}.",
