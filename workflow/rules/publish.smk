@@ -47,8 +47,8 @@ rule publish:
         runtime=minutes(10),
     params:
         analyses={study: analyses(runs_of_study(RUNS, study)) for study in settings.studies},
-        settings=settings.model_dump(),
-        configuration=settings.model_dump(exclude_none=True),
+        settings=settings.published(),
+        configuration=settings.published(exclude_none=True),
         figures=[
             {
                 "name": name,

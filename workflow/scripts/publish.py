@@ -36,7 +36,7 @@ with job_log(snakemake.log[0]):
         out.page,
         snakemake.input.template,
         settings=given.settings,
-        paper=paper.model_dump(),
+        paper=paper.published(),
         runs=studies,
         claims=pd.read_csv(snakemake.input.claims),
         correlations=read_dataset(snakemake.input.correlations),
