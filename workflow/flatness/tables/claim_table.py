@@ -185,7 +185,10 @@ def definitions(parts: Sequence[Part] = PARTS) -> str:
         (
             *(part.name, part.network, part.statement, part.place),
             *(f"{part.statistic}; {part.runs.words}", part.claimed),
-            *(" ".join(filter(None, [part.remark, part.caveat])), part.figure),
+            *(
+                f"{part.remark} Not said: {part.caveat}" if part.remark else part.caveat,
+                part.figure,
+            ),
         )
         for part in parts
     ]
