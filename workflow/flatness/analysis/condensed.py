@@ -19,10 +19,10 @@ from flatness.glossary.quantities import ANALYSIS, CONDENSED, QUANTITIES
 
 # Facts of each run, by the attribute of its own file.
 _TEXTS = (
-    *("settings", "dtype", "dataset", "dataset_checksum", "source", "commit"),
-    *("device", "machine", "versions", "excluded_because"),
+    *("settings", "dtype", "dataset", "dataset_checksum", "source", "commit", "analysis_commit"),
+    *("device", "machine", "processor", "versions", "excluded_because"),
 )
-_NUMBERS = ("diverged", "threads")
+_NUMBERS = ("diverged", "threads", "outputs")
 _LEFT_OUT = ("log10_left", "log10_right", "tightest_sample")
 
 
