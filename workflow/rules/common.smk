@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
-from flatness.figures.captions import CAPTIONS
+from flatness.figures.captions import caption
 from flatness.settings import (
     load_settings,
     runs_of_figure,

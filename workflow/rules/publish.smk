@@ -46,11 +46,11 @@ rule publish:
         analyses={study: analyses(runs_of_study(RUNS, study)) for study in settings.studies},
         settings=settings.model_dump(),
         configuration=settings.model_dump(exclude_none=True),
-        figures=[
+        figures=lambda wildcards: [
             {
                 "name": name,
                 "title": settings.figures.title(name),
-                "caption": CAPTIONS[name],
+                "caption": caption(name, settings),
             }
             for name in FIGURES
         ],
