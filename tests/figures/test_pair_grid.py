@@ -189,7 +189,19 @@ def test_runs_that_do_not_interpolate_are_hollow_and_counted(runs):
     drawn = np.concatenate([collection.get_offsets() for collection in hollow])
     expected = [final(some[:3], name) for name in PAIRED[:2]]
     assert np.allclose(drawn, np.transpose(expected))
-    assert "3 of 10 runs never reach a train accuracy of 99.9%." in texts(figure)
+    assert "Runs that never reach a train accuracy of 99.9%: 3 of 10." in texts(figure)
+
+
+def test_ticks_keep_away_from_the_next_panel(figure):
+    for row in range(1, 6):
+        for column in range(row):
+            panel = panel_at(figure, row, column)
+            for axis in (panel.xaxis, panel.yaxis):
+                low, high = axis.get_view_interval()
+                places = (axis.get_majorticklocs() - low) / (high - low)
+                assert len(places) == 2
+                assert places.min() > 0.1
+                assert places.max() < 0.9
 
 
 def test_the_diagonal_names_the_quantities(figure):

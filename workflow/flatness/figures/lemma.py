@@ -82,6 +82,8 @@ def lemma_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
                 "cannot be told from zero. Dashed: slope 1 through the geometric mean of the "
                 "points, what Lemma A.1 says of small distances."
             )
+        else:
+            caption += " There is nothing to draw."
         notes = [
             f"{study}{'' if study in shown else ' has no panel'}: {note}."
             for study, members in chosen.items()

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
 from flatness.analysis.correlations import (
@@ -29,6 +29,8 @@ from flatness.figures.scales import number
 # Violet for -1, white for 0, orange for 1; only its pale middle, on which black text can be read.
 TINTS = matplotlib.colormaps["PuOr_r"]
 _PALENESS = 0.22
+# Of an axis' length, at either end without a tick.
+_EDGE = 0.13
 
 
 def pair_grid_figure(
@@ -116,10 +118,10 @@ def _draw(panel: Axes, x: np.ndarray, y: np.ndarray, settings: Sequence[Setting]
     """The points of one pair."""
     for setting in settings:
         setting.draw(panel, x, y, size=4)
-    panel.set_xlim(_limits(x))
-    panel.set_ylim(_limits(y))
-    for axis in (panel.xaxis, panel.yaxis):
-        axis.set_major_locator(MaxNLocator(2))
+    for axis, values in ((panel.xaxis, x), (panel.yaxis, y)):
+        low, high = _limits(values)
+        axis.set_view_interval(low, high, ignore=True)
+        axis.set_major_locator(FixedLocator(_two_ticks(low, high)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
@@ -130,6 +132,17 @@ def _limits(values: np.ndarray) -> tuple[float, float]:
         return 0, 1
     size = np.ptp(known) or abs(known[0]) or 1
     return known.min() - 0.12 * size, known.max() + 0.12 * size
+
+
+def _two_ticks(low: float, high: float) -> list[float]:
+    """Two round numbers away from the ends, where they would meet those of the next panel."""
+    edge = _EDGE * (high - low)
+    for bins in range(2, 9):
+        ticks = MaxNLocator(bins).tick_values(low, high)
+        inner = ticks[(ticks > low + edge) & (ticks < high - edge)]
+        if len(inner) >= 2:
+            break
+    return [float(tick) for tick in inner[[0, -1]]]
 
 
 def _write(panel: Axes, drawn: xr.Dataset, everything: xr.Dataset | None) -> None:
@@ -224,4 +237,5 @@ def _count_hollow(settings: Sequence[Setting], accuracy: float) -> str:
     """How many of the runs that are drawn do not interpolate."""
     hollow = sum(len(setting.hollow) for setting in settings)
     runs = hollow + sum(len(setting.filled) for setting in settings)
-    return f" {hollow} of {runs} runs never reach a train accuracy of {100 * accuracy:g}%."
+    level = f"{100 * accuracy:g}%"
+    return f" Runs that never reach a train accuracy of {level}: {hollow} of {runs}."

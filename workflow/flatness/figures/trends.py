@@ -31,8 +31,8 @@ PANELS = (
     "local_dimension",
 )
 LOGARITHMIC = ("train_loss", "local_dimension")
-# The fraction of the iterations in which accuracy rises from chance; its axis shows what follows.
-RISE = 0.05
+# The part of the iterations in which accuracy rises from chance; its axis shows what follows.
+RISE = 0.2
 
 
 def trend_figure(
