@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from flatness.__main__ import main
-from flatness.analysis.claims import judge
+from flatness.analysis.claims import judge, sensitivity
 from flatness.analysis.condensed import condense, separate
 from flatness.analysis.correlations import correlations
 from flatness.storage import read_dataset, write_dataset
@@ -50,6 +50,7 @@ def file(studies, tmp_path):
     condensed.attrs |= {
         "analysis": json.dumps(analysis),
         "claims": json.dumps({"vgg10": "vgg", "mlp": "mlp_numbers"}),
+        "departures": json.dumps(["vgg: another network"]),
     }
     write_dataset(condensed, tmp_path / "results.nc")
     return tmp_path / "results.nc"
@@ -80,7 +81,11 @@ def test_tables_are_equal(studies, file):
             correlations(found[name], sample_set="train", **shared), expected
         )
     of = {"interpolation_accuracy": 0.999, **shared}
-    pd.testing.assert_frame_equal(judge(*found.values(), **of), judge(*studies.values(), **of))
+    verdicts = judge(*studies.values(), **of)
+    pd.testing.assert_frame_equal(judge(*found.values(), **of), verdicts)
+    pd.testing.assert_frame_equal(
+        sensitivity(*found.values(), verdicts, **of), sensitivity(*studies.values(), verdicts, **of)
+    )
 
 
 def test_the_command_compares_with_what_is_published(file, tmp_path, capsys):
@@ -90,7 +95,7 @@ def test_the_command_compares_with_what_is_published(file, tmp_path, capsys):
     command = ["tables", str(file), "--output", str(tmp_path / "new"), "--compare", str(published)]
     assert main(command) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3 + 1 + 2 * 3
+    assert len(lines) == 5 + 1 + 2 * 3
     assert all("the same as in" in line for line in lines)
     claims = published / "claims.csv"
     claims.write_text(claims.read_text().replace("reproduced", "disproved", 1))

@@ -56,18 +56,26 @@ def points(panel):
 
 
 def cell(figure, row, column, size=6):
-    """What the cell of a pair writes, as (rho, (low, high) or None, n or None, all or None)."""
+    """What the cell of a pair writes, None for what it lacks.
+
+    Returns:
+        rho, its intervals over seeds and over settings, n, and runs and rho of all seeds.
+    """
     text = inside(panel_at(figure, min(row, column), max(row, column), size))
     number = r"(-?\d\.\d\d)"
+    pair = f"{number}, {number}"
     found = re.fullmatch(
-        rf"\$\\rho\$ = {number}(?: \[{number}, {number}\])?"
+        rf"\$\\rho\$ = {number}(?: \[{pair}\])?(?: \({pair}\))?"
         rf"(?: n = (\d+))?(?: (\d+) runs: {number})?",
         text.replace("\N{MINUS SIGN}", "-"),
     )
     assert found, text
-    rho, low, high, n, runs, every = found.groups()
-    ends = low and (float(low), float(high))
-    return float(rho), ends, n and int(n), runs and (int(runs), float(every))
+    rho, *ends, n, runs, every = found.groups()
+    over_seeds, over_settings = (
+        ends[start] and [float(end) for end in ends[start : start + 2]] for start in (0, 2)
+    )
+    of_all = runs and (int(runs), float(every))
+    return float(rho), over_seeds, over_settings, n and int(n), of_all
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +105,7 @@ def test_coefficients_are_those_of_scipy(runs, figure):
     for row, lower in enumerate(PAIRED):
         for column, left in enumerate(PAIRED[:row]):
             expected = scipy.stats.linregress(final(runs, left), final(runs, lower)).rvalue
-            rho, _, n, every = cell(figure, row, column)
+            rho, _, _, n, every = cell(figure, row, column)
             assert abs(rho - expected) <= 0.005 + 1e-12
             assert n is None
             assert every is None
@@ -105,13 +113,17 @@ def test_coefficients_are_those_of_scipy(runs, figure):
     assert {-1, 1} <= signs
 
 
-def test_intervals_are_those_of_the_tables(runs, figure):
+def test_intervals_are_those_of_the_tables():
+    runs = made_up_runs(seeds=4)
+    figure = pair_grid_figure(runs, **LOOK)
     table = correlations(runs, sample_set="train", **INTERVALS)
     pearson = table.sel({"group": "pooled", "statistic": "pearson"})
     pair = pearson.sel(quantity="mls", other_quantity="test_loss")
-    _, ends, _, _ = cell(figure, PAIRED.index("mls"), PAIRED.index("test_loss"))
-    assert np.allclose(ends, [pair["low"], pair["high"]], atol=0.005)
-    assert "90% interval (bootstrap over runs)" in texts(figure)
+    found = cell(figure, PAIRED.index("mls"), PAIRED.index("test_loss"))
+    for name, ends in zip(("", "settings_"), found[1:3], strict=True):
+        assert np.allclose(ends, [pair[f"{name}low"], pair[f"{name}high"]], atol=0.005)
+    assert "90% intervals (bootstrap over whole seeds in square brackets" in texts(figure)
+    assert_readable(figure)
 
 
 def test_every_quantity_has_a_column_and_a_row(figure):
@@ -145,7 +157,7 @@ def test_coefficients_over_all_seeds_stand_below_those_of_the_drawn(runs):
         expected = [
             scipy.stats.linregress(final(of, one), final(of, other)).rvalue for of in (drawn, every)
         ]
-        rho, _, _, (count, of_all) = cell(figure, row, column)
+        rho, _, _, _, (count, of_all) = cell(figure, row, column)
         assert np.allclose([rho, of_all], expected, atol=0.005 + 1e-12)
         assert count == 15
     assert len(points(panel_at(figure, 1, 0))) == 10
@@ -219,10 +231,10 @@ def test_values_that_are_not_finite_are_left_out_and_counted():
     figure = pair_grid_figure(runs, **LOOK)
     counted = runs[2:]
     expected = scipy.stats.linregress(final(counted, "mls"), final(counted, "log_volume")).rvalue
-    rho, _, n, _ = cell(figure, 4, 2)
+    rho, _, _, n, _ = cell(figure, 4, 2)
     assert abs(rho - expected) <= 0.005
     assert n == 8
-    assert cell(figure, 4, 3)[2] is None
+    assert cell(figure, 4, 3)[3] is None
     text = r"Not finite and left out: Log volume $\log\,\mathrm{dVol}$ of 2 runs."
     assert text in texts(figure)
     low, high = panel_at(figure, 4, 2).get_xlim()
@@ -241,7 +253,7 @@ def test_an_absent_quantity_is_named_with_the_reason(runs):
     )
     assert text in texts(figure)
     assert inside(panel_at(figure, 0, 1, 3)) == "not defined"
-    assert cell(figure, 2, 0, 3)[2] is None
+    assert cell(figure, 2, 0, 3)[3] is None
 
 
 def test_no_correlation_of_two_points_or_of_equal_values(runs):
@@ -254,13 +266,14 @@ def test_no_correlation_of_two_points_or_of_equal_values(runs):
     assert "none with fewer than 3 points or where a quantity does not vary" in texts(figure)
 
 
-def test_three_runs_have_a_coefficient_without_an_interval(runs):
-    figure = pair_grid_figure(runs[:3], **LOOK)
-    rho, ends, _, _ = cell(figure, 1, 0)
+def test_few_seeds_or_settings_have_no_interval(runs, figure):
+    _, over_seeds, over_settings, _, _ = cell(figure, 1, 0)
+    assert over_seeds is None  # two seeds, five settings
+    assert over_settings is not None
+    rho, over_seeds, over_settings, _, _ = cell(pair_grid_figure(runs[:3], **LOOK), 1, 0)
     assert -1 <= rho <= 1
-    assert ends is None
-    assert "no interval with fewer than 4 runs" in texts(figure)
-    assert "bootstrap" not in texts(figure)
+    assert over_seeds is over_settings is None
+    assert "none over fewer than 4 of them" in texts(figure)
 
 
 def test_caption_and_provenance(figure):

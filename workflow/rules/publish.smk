@@ -1,12 +1,15 @@
 # What came out, in a folder small enough to be published.
 
-REPOSITORY = Path(workflow.basedir)
 TABLES = [
     rules.correlate.output.netcdf,
     *rules.correlate.output.csv,
     *rules.correlate.output.markdown,
     *rules.correlate.output.latex,
-    *rules.judge_claims.output,
+    rules.judge_claims.output.csv,
+    rules.judge_claims.output.markdown,
+    rules.judge_claims.output.text,
+    rules.judge_claims.output.sensitivity,
+    rules.judge_claims.output.sensitivity_markdown,
 ]
 
 
@@ -25,7 +28,7 @@ rule publish:
         correlations=rules.correlate.output.netcdf,
         pictures=expand(rules.draw_figure.output.png, figure=FIGURES),
         template=str(REPOSITORY / "workflow/report/reproduction.md"),
-        paper=str(REPOSITORY / "config/config.yaml"),
+        paper=str(PAPER),
     output:
         page=f"{RESULTS}/publication/README.md",
         netcdf=f"{RESULTS}/publication/results.nc",
@@ -44,8 +47,8 @@ rule publish:
         runtime=minutes(10),
     params:
         analyses={study: analyses(runs_of_study(RUNS, study)) for study in settings.studies},
-        settings=settings.model_dump(),
-        configuration=settings.model_dump(exclude_none=True),
+        settings=settings.published(),
+        configuration=settings.published(exclude_none=True),
         figures=lambda wildcards: [
             {
                 "name": name,

@@ -13,12 +13,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
-from flatness.analysis.correlations import (
-    FEWEST_FOR_COEFFICIENT,
-    POOLED,
-    correlations,
-    final_quantities,
-)
+from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.correlations import POOLED, correlations, final_quantities
 from flatness.analysis.seeds import settings_of, split_excluded
 from flatness.figures import STYLE
 from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
@@ -29,6 +25,8 @@ from flatness.figures.scales import number
 # Violet for -1, white for 0, orange for 1; only its pale middle, on which black text can be read.
 TINTS = matplotlib.colormaps["PuOr_r"]
 _PALENESS = 0.22
+# Around intervals over whole seeds, and over whole settings.
+BRACKETS = {"": "[]", "settings_": "()"}
 # Of an axis' length, at either end without a tick.
 _EDGE = 0.13
 
@@ -164,15 +162,17 @@ def _write(panel: Axes, drawn: xr.Dataset, everything: xr.Dataset | None) -> Non
     )
     n, runs = int(drawn["n"]), int(drawn["runs"])
     lines = [(rf"$\rho$ = {_decimals(rho)}", 9)]
-    if np.isfinite(drawn["low"]):
-        lines.append((f"[{_decimals(drawn['low'])}, {_decimals(drawn['high'])}]", 7))
+    for prefix, (left, right) in BRACKETS.items():
+        low, high = drawn[f"{prefix}low"], drawn[f"{prefix}high"]
+        if np.isfinite(low):
+            lines.append((f"{left}{_decimals(low)}, {_decimals(high)}{right}", 7))
     if n < runs:
         lines.append((f"n = {n}", 6.5))
     if everything is not None:
         text = f"{int(everything['n'])} runs: {_decimals(everything['coefficient'])}"
         lines.append((text, 6.5))
     for position, (text, size) in enumerate(lines):
-        height = 0.5 + 0.2 * ((len(lines) - 1) / 2 - position)
+        height = 0.5 + 0.19 * ((len(lines) - 1) / 2 - position)
         panel.text(0.5, height, text, fontsize=size, **_centred(panel))
 
 
@@ -218,10 +218,10 @@ def _numbers(drawn: xr.Dataset, everything: xr.Dataset | None, confidence: float
     """What stands above the diagonal."""
     count = int(drawn["runs"])
     text = f" Above it: Pearson's $\\rho$ of the same {count} runs"
-    if count >= FEWEST_FOR_INTERVAL:
-        text += f", its {100 * confidence:g}% interval (bootstrap over runs)"
-    else:
-        text += f" (no interval with fewer than {FEWEST_FOR_INTERVAL} runs)"
+    text += (
+        f", its {100 * confidence:g}% intervals (bootstrap over whole seeds in square brackets, "
+        f"over whole settings in round ones; none over fewer than {FEWEST_FOR_INTERVAL} of them)"
+    )
     if everything is not None:
         text += (
             f", and $\\rho$ of all {int(everything['runs'])} runs of the study, which tables and "

@@ -25,14 +25,25 @@ CORRELATIONS: dict[str, Term] = {
     "low": Term(
         "",
         "lower end of the confidence interval",
-        "percentile of the coefficients of bootstrap draws of runs",
+        "percentile of the coefficients of bootstrap draws of whole seeds",
     ),
     "high": Term(
         "",
         "upper end of the confidence interval",
-        "percentile of the coefficients of bootstrap draws of runs",
+        "percentile of the coefficients of bootstrap draws of whole seeds",
+    ),
+    "settings_low": Term(
+        "",
+        "lower end of the confidence interval over settings",
+        "percentile of the coefficients of bootstrap draws of whole settings",
+    ),
+    "settings_high": Term(
+        "",
+        "upper end of the confidence interval over settings",
+        "percentile of the coefficients of bootstrap draws of whole settings",
     ),
     "n": Term("$n$", "number of runs that count", "runs with finite values of both", "", "runs"),
+    "seeds": Term("", "number of seeds that count", "of runs with finite values of both"),
     "runs": Term("", "number of runs in the group", "runs that did not diverge", "", "runs"),
     # of final quantities
     "run": Term("", "run", "as named in the table of runs"),

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import xarray as xr
 
-from flatness.analysis.claims import judge
+from flatness.analysis.claims import judge, sensitivity, with_sensitivity
 from flatness.analysis.condensed import separate
 from flatness.analysis.correlations import correlations
-from flatness.tables import claim_table
+from flatness.tables.claim_files import write_claims
 from flatness.tables.correlation_files import write_correlations
 
 
@@ -17,30 +17,26 @@ def write_tables(condensed: xr.Dataset, folder: str | Path) -> list[Path]:
 
     Args:
         condensed: as `flatness.analysis.condensed.condense` gives it, with the settings
-            `analysis` and `claims` of the configuration as attributes, in JSON.
+            `analysis` and `claims` of the configuration and its `departures` from the paper's
+            settings as attributes, in JSON.
         folder: where they go; names are those below RESULTS/tables.
 
     Returns:
         The files.
     """
     studies = separate(condensed)
-    analysis, claims = (json.loads(condensed.attrs[key]) for key in ("analysis", "claims"))
+    analysis, claims, departures = (
+        json.loads(condensed.attrs[key]) for key in ("analysis", "claims", "departures")
+    )
     shared = {"confidence": analysis["confidence"], "resamples": analysis["bootstrap_draws"]}
     found = {
         study: correlations(runs, sample_set=analysis["sample_set"], **shared)
         for study, runs in studies.items()
     }
     written = write_correlations(found, folder)
-    verdicts = judge(
-        *(studies.get(claims[network], []) for network in ("vgg10", "mlp")),
-        interpolation_accuracy=analysis["interpolation_accuracy"],
-        **shared,
-    )
-    for ending, write in (
-        ("csv", claim_table.write_csv),
-        ("md", claim_table.write_markdown),
-        ("txt", claim_table.write_text),
-    ):
-        written.append(Path(folder, f"claims.{ending}"))
-        write(verdicts, written[-1])
-    return written
+    of = [studies.get(claims[network], []) for network in ("vgg10", "mlp")]
+    shared["interpolation_accuracy"] = analysis["interpolation_accuracy"]
+    verdicts = judge(*of, **shared)
+    alternatives = sensitivity(*of, verdicts, **shared)
+    verdicts = with_sensitivity(verdicts, alternatives)
+    return written + write_claims(verdicts, alternatives, folder, departures=departures)
