@@ -11,6 +11,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
 
+from flatness.analysis.claims.the_claims import PARTS
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
 
@@ -99,7 +101,7 @@ def test_the_first_page_begins_with_the_claims(page):
         *("Hardware and versions", "Wall time"),
     ]
     claims = overview.find_element(By.TAG_NAME, "table")
-    assert len(claims.find_elements(By.CSS_SELECTOR, "tbody tr")) == 42
+    assert len(claims.find_elements(By.CSS_SELECTOR, "tbody tr")) == len(PARTS)
     assert "The configuration names no study of VGG10." in claims.text
     text = overview.text
     for expected in (
@@ -159,6 +161,15 @@ def test_correlation_tables_are_displayed(page):
     assert heading.text == "Correlations between final quantities: mlp"
     assert len(page.find_elements(By.TAG_NAME, "table")) == 3
     assert page.find_element(By.TAG_NAME, "td").is_displayed()
+    page.switch_to.default_content()
+
+
+def test_the_verdicts_under_other_choices_are_displayed(page):
+    assert len(_rows(page, "Sensitivity of the verdicts")) == 1
+    _shown(page, "Sensitivity of the verdicts", 0)
+    heading = WebDriverWait(page, 10).until(lambda d: d.find_element(By.TAG_NAME, "h1"))
+    assert heading.text == "Sensitivity of the verdicts"
+    assert len(page.find_elements(By.TAG_NAME, "tr")) == 1 + len(PARTS)
     page.switch_to.default_content()
 
 

@@ -75,7 +75,6 @@ rule correlate:
 rule judge_claims:
     """Test every part of the paper's claims, as it is judged and under other choices."""
     input:
-        paper=str(PAPER),
         vgg10=analyses(runs_of_study(RUNS, settings.claims.vgg10)),
         mlp=analyses(runs_of_study(RUNS, settings.claims.mlp)),
     output:
@@ -101,11 +100,8 @@ rule judge_claims:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        settings={
-            "claims": config["claims"],
-            "studies": config["studies"],
-            "datasets": config["datasets"],
-        },
+        studies=settings.claims.model_dump(),
+        departures=departures_from_paper,
         interpolation_accuracy=settings.analysis.interpolation_accuracy,
         confidence=settings.analysis.confidence,
         draws=settings.analysis.bootstrap_draws,

@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+import yaml
+
 from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
 from flatness.figures.captions import caption
@@ -14,6 +16,7 @@ from flatness.settings import (
     table_of_runs,
     training_plan,
 )
+from flatness.tables.departures import departures
 
 try:
     settings = load_settings(config, PLACE)
@@ -118,6 +121,12 @@ def benchmark_files():
         ],
         "analyse_run": expand(rules.analyse_run.benchmark, run=RUNS),
     }
+
+
+def departures_from_paper(wildcards):
+    """In what the runs that claims are tested on are not the paper's."""
+    paper = load_settings(yaml.safe_load(PAPER.read_text()), "the paper")
+    return departures(settings.published(), paper.published())
 
 
 def needing_checkpoints():

@@ -5,11 +5,7 @@ from flatness.joblog import job_log
 with job_log(snakemake.log[0]):
     from pathlib import Path
 
-    import yaml
-
     from flatness.analysis.claims import judge, sensitivity, with_sensitivity
-    from flatness.settings import load_settings
-    from flatness.settings.departures import departures
     from flatness.storage import read_dataset
     from flatness.tables.claim_files import write_claims
     from flatness.tables.sensitivity_table import write_page
@@ -23,7 +19,6 @@ with job_log(snakemake.log[0]):
         "confidence": snakemake.params.confidence,
         "resamples": snakemake.params.draws,
     }
-    paper = load_settings(yaml.safe_load(Path(snakemake.input.paper).read_text()), "the paper")
     verdicts = judge(*studies, **options)
     alternatives = sensitivity(*studies, verdicts, **options)
     verdicts = with_sensitivity(verdicts, alternatives)
@@ -31,6 +26,6 @@ with job_log(snakemake.log[0]):
         verdicts,
         alternatives,
         Path(snakemake.output.csv).parent,
-        departures=departures(snakemake.params.settings, paper.model_dump()),
+        departures=snakemake.params.departures,
     )
     write_page(verdicts, alternatives, snakemake.output.page)

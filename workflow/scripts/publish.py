@@ -13,8 +13,8 @@ with job_log(snakemake.log[0]):
     from flatness.analysis.condensed import condense
     from flatness.figures.pictures import write_small
     from flatness.settings import load_settings
-    from flatness.settings.departures import departures
     from flatness.storage import atomic_path, read_dataset, write_dataset
+    from flatness.tables.departures import departures
     from flatness.tables.reproduction import write_reproduction
 
     given, out = snakemake.params, snakemake.output
@@ -24,7 +24,7 @@ with job_log(snakemake.log[0]):
     paper = load_settings(yaml.safe_load(Path(snakemake.input.paper).read_text()), "the paper")
     condensed = condense(studies)
     condensed.attrs |= {key: json.dumps(given.settings[key]) for key in ("analysis", "claims")}
-    condensed.attrs["departures"] = json.dumps(departures(given.settings, paper.model_dump()))
+    condensed.attrs["departures"] = json.dumps(departures(given.settings, paper.published()))
     write_dataset(condensed, out.netcdf)
     with atomic_path(out.configuration) as temporary:
         temporary.write_text(yaml.safe_dump(given.configuration, sort_keys=False))

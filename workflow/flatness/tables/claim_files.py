@@ -17,7 +17,7 @@ def write_claims(
         claims: from `flatness.analysis.claims.with_sensitivity`.
         found: from `flatness.analysis.claims.sensitivity`.
         folder: where they go.
-        departures: from `flatness.settings.departures`.
+        departures: from `flatness.tables.departures`.
 
     Returns:
         The files.

@@ -53,7 +53,7 @@ def write_markdown(
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
         path: of the file.
-        departures: from `flatness.settings.departures`.
+        departures: from `flatness.tables.departures`.
     """
     said = [no_test(departures)] if departures else []
     _write(path, "\n\n".join(["# Claims of the paper", *said, as_markdown(frame)]) + "\n")
@@ -103,7 +103,7 @@ def no_test(departures: Sequence[str]) -> str:
     """Says of a study at other settings than the paper's that it does not test the paper.
 
     Args:
-        departures: from `flatness.settings.departures`, at least one.
+        departures: from `flatness.tables.departures`, at least one.
     """
     return f"An example, no test of the paper: {'; '.join(departures)}."
 
@@ -114,7 +114,7 @@ def write_text(frame: pd.DataFrame, path: str | Path, *, departures: Sequence[st
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
         path: of the file.
-        departures: from `flatness.settings.departures`.
+        departures: from `flatness.tables.departures`.
     """
     rows = _rows(frame)
     # A second condition stands on a line of its own.

@@ -6,14 +6,14 @@ import pytest
 import yaml
 
 from flatness.settings import load_settings
-from flatness.settings.departures import departures
+from flatness.tables.departures import departures
 
 
 @pytest.fixture(scope="module")
 def load(root):
     def load(name: str) -> dict:
         text = (root / "config" / f"{name}.yaml").read_text()
-        return load_settings(yaml.safe_load(text), name).model_dump()
+        return load_settings(yaml.safe_load(text), name).published()
 
     return load
 
