@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -29,9 +30,28 @@ def strong(panel: Axes) -> np.ndarray:
     return np.array([line.get_ydata() for line in panel.lines if line.get_linewidth() > 1.2])
 
 
-def thin(panel: Axes) -> np.ndarray:
-    """Heights of the thin lines, (lines, K)."""
-    return np.array([line.get_ydata() for line in panel.lines if line.get_linewidth() < 0.7])
+def bands(panel: Axes) -> list[dict[float, tuple[float, float]]]:
+    """The shaded bands, by iteration the lower and the upper end."""
+    return [
+        {
+            place: (heights.min(), heights.max())
+            for place in np.unique(vertices[:, 0])
+            for heights in [vertices[vertices[:, 0] == place, 1]]
+        }
+        for band in panel.collections
+        if isinstance(band, PolyCollection)
+        for vertices in [np.concatenate([path.vertices for path in band.get_paths()])]
+    ]
+
+
+def assert_bands(panel: Axes, iteration, values: np.ndarray) -> None:
+    """The bands go from the smallest to the largest seed, of values (bands, seeds, K)."""
+    drawn = bands(panel)
+    assert len(drawn) == len(values)
+    for band, seeds in zip(drawn, values, strict=True):
+        for position, place in enumerate(iteration):
+            ends = (seeds[:, position].min(), seeds[:, position].max())
+            assert np.allclose(band[place], ends)
 
 
 def legend(panel: Axes) -> list[str]:
@@ -40,7 +60,10 @@ def legend(panel: Axes) -> list[str]:
 
 
 def assert_readable(figure: Figure) -> None:
-    """No text leaves the figure, lies on another text or on a panel that it is not of."""
+    """No text leaves the figure, lies on another text or on a panel that it is not of.
+
+    Nor does a legend within a panel lie on its curves.
+    """
     FigureCanvasAgg(figure).draw()
     boxes = [(text, text.get_window_extent()) for text in _visible_texts(figure)]
     assert boxes
@@ -55,7 +78,8 @@ def assert_readable(figure: Figure) -> None:
     for panel in figure.axes:
         if panel.axison:
             for text, box in boxes:
-                assert text in panel.texts or not _overlap(box, panel.bbox), (text, panel)
+                assert text in _own_texts(panel) or not _overlap(box, panel.bbox), (text, panel)
+            assert not _covers_curves(panel), panel
 
 
 def same_files(figures: Iterable[Figure], folder: Path, ending: str = "png") -> bool:
@@ -67,6 +91,25 @@ def same_files(figures: Iterable[Figure], folder: Path, ending: str = "png") -> 
         contents.add(path.read_bytes())
     assert position > 0
     return len(contents) == 1
+
+
+def _own_texts(panel: Axes) -> list[Text]:
+    """What is written within a panel, and in its legend."""
+    legend = panel.get_legend()
+    return [*panel.texts, *(legend.findobj(Text) if legend else ())]
+
+
+def _covers_curves(panel: Axes) -> bool:
+    """Whether the panel's legend lies on a point of its strong lines."""
+    legend = panel.get_legend()
+    if legend is None:
+        return False
+    box = legend.get_window_extent()
+    return any(
+        box.count_contains(panel.transData.transform(line.get_xydata()))
+        for line in panel.lines
+        if line.get_linewidth() > 1.2
+    )
 
 
 def _overlap(one: Bbox, other: Bbox) -> bool:

@@ -1,11 +1,20 @@
 """The text around panels."""
 
-import pytest
-from drawn import assert_readable, inside, texts
-from matplotlib.figure import Figure
+import json
 
-from flatness.figures.annotation import lay_out, say_instead, values_of, wrap
+import pytest
+from drawn import assert_readable, texts
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from flatness.figures.annotation import headline, lay_out, training, wrap
 from made_up import analysed_run
+
+
+def trained_with(loss, **settings):
+    run = analysed_run(**settings)
+    run.attrs["settings"] = json.dumps(json.loads(run.attrs["settings"]) | {"loss": loss})
+    return run
 
 
 def test_lines_break_at_spaces_but_not_within_mathematics():
@@ -15,10 +24,15 @@ def test_lines_break_at_spaces_but_not_within_mathematics():
     assert wrap("one two three", 7) == ["one two", "three"]
 
 
-def test_values_are_named_in_increasing_order():
-    runs = [analysed_run(batch_size=size) for size in (32, 8, 32)]
-    assert values_of(runs, "batch_size") == "batch size 8, 32"
-    assert values_of([], "learning_rate") == "learning rate none left"
+def test_loss_and_rates_are_those_of_the_runs():
+    runs = [trained_with("half_squared_error", batch_size=size) for size in (32, 8, 32)]
+    assert training(runs) == (
+        "Training: plain SGD on half_squared_error at learning rate 0.1 (0.5 in mse) and batch "
+        "sizes 8, 32."
+    )
+    assert headline("Figure 0", runs) == (
+        "Figure 0: MLP (tanh) on numbers, trained with half_squared_error"
+    )
 
 
 @pytest.mark.parametrize("size", [(10.5, 5), (7.5, 5), (10.5, 9)])
@@ -31,15 +45,27 @@ def test_a_long_caption_fits_at_any_size(size):
     assert_readable(figure)
 
 
-def test_a_reason_takes_the_place_of_data():
-    figure = Figure()
+@pytest.mark.parametrize("entries", [1, 5, 12])
+def test_a_legend_fits_between_headline_and_panels(entries):
+    figure = Figure(figsize=(10.5, 5))
     panel = figure.subplots()
     panel.set_title("Title")
-    say_instead(panel, "a reason that is so long that it does not fit into one line of a panel")
-    assert inside(panel) == "a reason that is so long that it does not fit into one line of a panel"
-    assert "\n" in panel.texts[0].get_text()
-    assert not panel.axison
-    assert panel.get_title() == "Title"
+    handles = [Line2D([], [], label=f"entry {n} with words") for n in range(entries)]
+    lay_out(figure, "Figure 0: ALL", ["caption"], handles=handles, legend_title="what they are")
+    assert [text.get_text() for text in figure.legends[0].get_texts()][-1].startswith(
+        f"entry {entries - 1}"
+    )
+    assert figure.legends[0].get_title().get_text() == "what they are"
+    assert_readable(figure)
+    legend = figure.legends[0].get_window_extent()
+    assert not legend.overlaps(panel.title.get_window_extent())
+    assert legend.x1 <= figure.bbox.x1
+
+
+def test_text_alone_is_a_figure_too():
+    figure = Figure(figsize=(10.5, 2))
+    lay_out(figure, "Figure 0: ALL", ["nothing to show"])
+    assert_readable(figure)
 
 
 def test_overlapping_text_is_noticed():

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import scipy.stats
-from drawn import strong, thin
+from drawn import assert_bands, bands, strong
 from matplotlib.figure import Figure
 
-from flatness.figures.curves import count_iterations, draw_seeds, looks, meaning
+from flatness.figures.curves import draw_seeds, looks, meaning
 
 ITERATION = np.array([0, 1000, 2000, 3000])
 
@@ -16,45 +15,49 @@ def panel():
     return Figure().subplots()
 
 
-def test_the_band_is_students_interval(panel):
-    values = np.random.default_rng(0).normal(size=(5, 4))
-    line = draw_seeds(panel, ITERATION, values, looks()[0], 0.9)
-    low, high = scipy.stats.t.interval(
-        0.9, 4, loc=values.mean(0), scale=scipy.stats.sem(values, axis=0)
-    )
-    drawn = panel.collections[0].get_paths()[0].vertices
-    for iteration, ends in zip(ITERATION, zip(low, high, strict=True), strict=True):
-        heights = drawn[drawn[:, 0] == iteration, 1]
-        assert np.allclose([heights.min(), heights.max()], ends)
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_the_band_goes_from_the_smallest_to_the_largest_seed(panel, seeds):
+    values = np.random.default_rng(0).normal(size=(seeds, 4))
+    line = draw_seeds(panel, ITERATION, values, looks()[0])
+    assert_bands(panel, ITERATION, values[None])
     assert np.allclose(line.get_ydata(), values.mean(0))
+    assert len(panel.lines) == 1
 
 
-def test_what_is_not_finite_is_a_gap_in_its_line_and_in_the_mean(panel):
-    values = np.array([[1, 2, np.inf, 4], [1, np.nan, 3, 4.0]])
-    draw_seeds(panel, ITERATION, values, looks()[0], 0.9)
+def test_the_band_of_positive_values_is_positive(panel):
+    """As no interval around the mean would be: here the spread is as large as the mean."""
+    values = np.array([[1e-4], [1e-4], [1.0]]).repeat(4, 1)
+    draw_seeds(panel, ITERATION, values, looks()[0])
+    assert_bands(panel, ITERATION, values[None])
+
+
+def test_one_seed_has_no_band(panel):
+    draw_seeds(panel, ITERATION, np.ones((1, 4)), looks()[0])
+    assert not bands(panel)
+
+
+def test_what_is_not_finite_is_a_gap_in_the_mean_and_left_out_of_the_band(panel):
     gap = np.nan
-    expected = [[1, 2, gap, 4], [1, gap, 3, 4]]
-    assert np.array_equal(thin(panel), expected, equal_nan=True)
-    assert np.array_equal(strong(panel), [[1, gap, gap, 4]], equal_nan=True)
+    values = np.array([[1, 2, np.inf, 4, gap], [1, gap, 3, 4.0, gap], [3, 1, 3, 4, gap]])
+    draw_seeds(panel, range(5), values, looks()[0])
+    assert np.allclose(strong(panel), [[5 / 3, gap, gap, 4, gap]], equal_nan=True)
+    assert bands(panel) == [{0: (1, 3), 1: (1, 2), 2: (3, 3), 3: (4, 4)}]
 
 
 def test_values_between_gaps_have_a_marker(panel):
     values = np.array([[1, np.nan, 3, np.nan], [1, 2, 3, 4.0]])
-    draw_seeds(panel, ITERATION, values, looks()[0], 0.9)
-    with_gaps, whole, mean = panel.lines
-    assert with_gaps.get_marker() == "."
-    assert list(with_gaps.get_markevery()) == [True, False, True, False]
-    assert whole.get_marker() == "None"
+    draw_seeds(panel, ITERATION, values, looks()[0])
+    (mean,) = panel.lines
+    assert mean.get_marker() == "."
     assert list(mean.get_markevery()) == [True, False, True, False]
+    whole = draw_seeds(panel, ITERATION, values[1:], looks()[0])
+    assert whole.get_marker() == "None"
 
 
-def test_iterations_are_counted_in_thousands(panel):
-    count_iterations(panel)
-    assert panel.xaxis.get_major_formatter()(2500, 0) == "2.5"
-    assert panel.get_xlabel() == "iteration (thousands)"
-
-
-def test_the_caption_says_when_there_is_no_band():
-    assert "shaded: 80% confidence interval of the mean (Student's t)." in meaning([3, 5], 0.8)
-    for seeds in ([2, 5], []):
-        assert "no confidence band with fewer than 3 seeds." in meaning(seeds, 0.8)
+def test_the_caption_says_what_the_band_is():
+    assert meaning([5]) == (
+        "Lines: mean over 5 seeds; shaded: from the smallest to the largest of these."
+    )
+    assert "mean over 2 or 5 seeds" in meaning([5, 2])
+    for seeds in ([1], []):
+        assert meaning(seeds) == "Lines: one seed each."

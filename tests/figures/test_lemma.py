@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from drawn import assert_readable, inside, same_files, texts
+from drawn import assert_readable, same_files, texts
 
-from flatness.figures.lemma import COLORS, lemma_figure
+from flatness.figures.lemma import BINS, COLORS, lemma_figure
 from made_up import ITERATIONS, analysed_run
 
 LOOK = {"title": "Lemma A.1", "sample_set": "train"}
@@ -34,10 +34,10 @@ def points(panel):
     return np.concatenate([collection.get_offsets() for collection in scattered])
 
 
-def bars(panel):
-    """Ends of the error bars, (bars, 2)."""
-    segments = [c.get_segments() for c in panel.collections if c.get_array() is None]
-    return np.array([segment[:, 1] for each in segments for segment in each])
+def shaded(panel):
+    """Edges and heights of the shaded bins."""
+    (steps,) = panel.patches
+    return steps.get_data().edges, steps.get_data().values
 
 
 def guide(panel):
@@ -73,16 +73,15 @@ def test_every_checkpoint_of_every_run_is_a_point(runs, figure):
     assert panel.get_xscale() == panel.get_yscale() == "log"
     assert panel.get_ylabel() == r"$|\mathrm{Tr}\,\nabla^2 L - S|$"
     assert panel.get_xlabel() == r"$\langle\|f(x) - y\|\rangle$"
-    thin = [line for line in panel.lines if line.get_linewidth() < 0.7]
-    assert np.array_equal([line.get_ydata() for line in thin], [e[:, 1] for e in expected])
+    assert len(panel.lines) == 1
 
 
 def test_colours_are_the_progress_of_training(figure):
     scattered = [c for c in figure.axes[0].collections if c.get_array() is not None]
-    for collection in scattered:
-        assert np.allclose(collection.get_array(), np.array(ITERATIONS) / 6000)
-        assert collection.get_clim() == (0, 1)
-        assert collection.get_cmap() == COLORS
+    (collection,) = scattered
+    assert np.allclose(collection.get_array(), np.tile(ITERATIONS, 2) / 6000)
+    assert collection.get_clim() == (0, 1)
+    assert collection.get_cmap() == COLORS
     (bar,) = colorbar(figure)
     assert bar.get_ylim() == (0, 1)
 
@@ -100,23 +99,38 @@ def test_the_guide_has_slope_one_and_the_factor_of_the_points():
     assert np.allclose(y, 4 * x)
 
 
-def test_error_bars_are_two_standard_errors_where_the_trace_is_estimated():
+def test_shading_ends_at_two_standard_errors_where_the_trace_is_estimated():
+    """Distances go from 1 down to 0.01: the last three lie in the bins from the left."""
     error = np.zeros((8, 1))
-    error[5:] = 0.01
+    error[5:] = [[0.01], [0.001], [0.002]]
     panel = lemma_figure([smooth_run(error=error)], **LOOK).axes[0]
-    gap = 3 * RESIDUAL[5:, 0]
-    assert np.allclose(bars(panel), np.transpose([gap - 0.02, gap + 0.02]))
-    exact = lemma_figure([smooth_run()], **LOOK).axes[0]
-    assert len(bars(exact)) == 0
+    edges, heights = shaded(panel)
+    bottom = panel.get_ylim()[0]
+    assert len(heights) == BINS
+    assert np.allclose(edges[[0, -1]], [0.01, 1])
+    assert np.allclose(np.diff(np.log(edges)), np.log(100) / BINS)
+    for residual, each in zip(RESIDUAL[5:, 0], error[5:, 0], strict=True):
+        (position,) = np.flatnonzero((edges[:-1] <= residual * 1.0001) & (residual < edges[1:]))
+        assert np.allclose(heights[position], max(2 * each, bottom))
+    assert np.allclose(heights[edges[:-1] > RESIDUAL[4, 0]], bottom)
 
 
-def test_a_study_without_any_gap_says_why(figure):
-    panel = figure.axes[1]
-    assert panel.get_title() == "VGG10 on numbers (vgg10_numbers)"
-    assert inside(panel) == f"zero at 16 of 16 checkpoints: {PIECEWISE}"
-    assert not panel.axison
-    assert not panel.collections
-    assert "zero at" not in texts(figure)
+def test_the_shading_is_the_median_of_neighbouring_points():
+    runs = [smooth_run(seed, error=error) for seed, error in enumerate((0.1, 0.2, 0.9))]
+    _, heights = shaded(lemma_figure(runs, **LOOK).axes[0])
+    assert np.allclose(heights[[0, -1]], 0.4)
+
+
+def test_an_exact_trace_is_not_shaded():
+    panel = lemma_figure([smooth_run()], **LOOK).axes[0]
+    assert np.allclose(shaded(panel)[1], panel.get_ylim()[0])
+
+
+def test_a_study_without_any_gap_has_no_panel_and_the_caption_says_why(figure):
+    titles = [panel.get_title() for panel in figure.axes]
+    assert titles == ["MLP (tanh) on numbers\n(mlp_numbers)", ""]
+    text = f"vgg10_numbers has no panel: zero at 16 of 16 checkpoints: {PIECEWISE}."
+    assert text in texts(figure)
 
 
 def test_zero_gaps_among_others_are_counted():
@@ -137,28 +151,31 @@ def test_unknown_gaps_are_counted_with_the_reason():
     assert "vgg10_numbers: unknown at 5 of 8 checkpoints (not finite)." in texts(figure)
     none = piecewise_linear_run(0, np.nan)
     none["hessian_gap"].attrs["absent"] = "not asked for"
-    panel = lemma_figure([none], **LOOK).axes[0]
-    assert inside(panel) == "unknown at 8 of 8 checkpoints (not asked for)"
+    text = "vgg10_numbers has no panel: unknown at 8 of 8 checkpoints (not asked for)."
+    assert text in texts(lemma_figure([none], **LOOK))
 
 
 def test_zero_or_unknown_everywhere_names_both():
     gap = np.zeros((8, 1))
     gap[7] = np.nan
-    panel = lemma_figure([piecewise_linear_run(0, gap)], **LOOK).axes[0]
-    assert inside(panel) == (
-        f"zero at 7 of 8 checkpoints: {PIECEWISE}; unknown at 1 of 8 checkpoints (not finite)"
-    )
+    figure = lemma_figure([piecewise_linear_run(0, gap)], **LOOK)
+    assert (
+        f"zero at 7 of 8 checkpoints: {PIECEWISE}; unknown at 1 of 8 checkpoints (not finite)."
+    ) in texts(figure)
 
 
-def test_no_colours_without_points():
-    assert not colorbar(lemma_figure([piecewise_linear_run()], **LOOK))
+def test_a_figure_without_points_is_text_alone():
+    figure = lemma_figure([piecewise_linear_run()], **LOOK)
+    assert not figure.axes
+    assert "Dashed" not in texts(figure)
+    assert_readable(figure)
 
 
 def test_studies_have_panels_of_their_own():
     names = ["mlp_one", "mlp_two", "mlp_three", "mlp_lr", "mlp_five"]
     figure = lemma_figure([smooth_run(seed, name) for name in names for seed in (0, 1)], **LOOK)
     titles = [panel.get_title() for panel in figure.axes[:5]]
-    assert titles == [f"MLP on numbers ({name})" for name in names]
+    assert titles == [f"MLP (tanh) on numbers\n({name})" for name in names]
     assert [len(points(panel)) for panel in figure.axes[:5]] == [16] * 5
     assert_readable(figure)
 
@@ -172,7 +189,7 @@ def test_the_sample_set_is_a_choice(runs):
 
 def test_caption_and_provenance(figure):
     for expected in (
-        *("Lemma A.1", "Bars: two standard errors, where the trace is estimated."),
+        *("Lemma A.1", "Shaded: up to two standard errors, where the trace is estimated"),
         *("Dashed: slope 1 through the geometric mean", "sample set `train`"),
         *("mlp_numbers: 2 runs, seeds 0, 1;", "vgg10_numbers: 2 runs, seeds 0, 1;"),
         *("network vgg10 (activation tanh)", "commit c0ffee"),
@@ -191,7 +208,7 @@ def test_excluded_runs_are_named_and_not_drawn(runs, figure):
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
     figure = lemma_figure([analysed_run(diverged=True)], **LOOK)
-    assert inside(figure.axes[0]) == "no run is left"
+    assert "mlp_numbers has no panel: no run is left." in texts(figure)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
     assert_readable(figure)
 

@@ -6,38 +6,44 @@ import numpy as np
 import pytest
 import scipy.stats
 from drawn import assert_readable, inside, same_files, texts
-from matplotlib.colors import to_hex
-from matplotlib.markers import MarkerStyle
+from matplotlib.colors import to_hex, to_rgb
 
+from flatness.analysis.correlations import FINAL_QUANTITIES, correlations
 from flatness.figures.pair_grid import pair_grid_figure
-from made_up import analysed_run
+from flatness.settings.figures import FINAL, PAIRED
+from made_up import ITERATIONS, analysed_run
 
-QUANTITIES = (
-    *("local_dimension", "sqrt_sharpness", "log_volume", "input_gradient_norm", "mls"),
-    "test_loss",
-)
-MORE = (*QUANTITIES, "mls_bound_c", "mls_bound_d")
+MORE = (*PAIRED, "mls_bound_c", "mls_bound_d")
 SETTINGS = ((0.05, 20), (0.1, 8), (0.1, 20), (0.1, 32), (0.2, 20))
-LOOK = {"title": "Figure D.5", "quantities": QUANTITIES, "sample_set": "train"}
+INTERVALS = {"confidence": 0.9, "resamples": 100}
+LOOK = {
+    "title": "Figure D.5",
+    "quantities": PAIRED,
+    "seeds": None,
+    "sample_set": "train",
+    "interpolation_accuracy": 0.999,
+    **INTERVALS,
+}
 
 
-def made_up_runs():
+def made_up_runs(seeds=2):
     runs = [
         analysed_run(learning_rate=rate, batch_size=size, seed=seed)
         for rate, size in SETTINGS
-        for seed in range(2)
+        for seed in range(seeds)
     ]
     for position, run in enumerate(runs):
         run["test_loss"] = ("checkpoint", np.linspace(1, 0.1 + 0.01 * (position % 7), 8))
     return runs
 
 
-def final(runs, name):
-    """Values at the last checkpoint, by a loop of its own."""
+def final(runs, name, sample_set=0):
+    """Means over the last fifth of the 6000 iterations, by hand: the checkpoints 5000 and 6000."""
+    assert ITERATIONS[-3:] == (4000, 5000, 6000)
     values = []
     for run in runs:
-        last = run[name].values[-1]
-        values.append(last if np.ndim(last) == 0 else last[0])
+        last = run[name].values[-2:]
+        values.append((last if last.ndim == 1 else last[:, sample_set]).sum() / 2)
     return np.array(values)
 
 
@@ -49,11 +55,27 @@ def points(panel):
     return np.concatenate([collection.get_offsets() for collection in panel.collections])
 
 
-def correlation(panel):
-    """What a panel writes, as (rho, n or None)."""
-    text = inside(panel).replace("\N{MINUS SIGN}", "-")
-    found = re.fullmatch(r"\$\\rho\$ = (-?\d\.\d\d)(?: \(n = (\d+)\))?", text)
-    return float(found[1]), found[2] and int(found[2])
+def cell(figure, row, column, size=6):
+    """What the cell of a pair writes, None for what it lacks.
+
+    Returns:
+        rho, its intervals over seeds and over settings, n, and runs and rho of all seeds.
+    """
+    text = inside(panel_at(figure, min(row, column), max(row, column), size))
+    number = r"(-?\d\.\d\d)"
+    pair = f"{number}, {number}"
+    found = re.fullmatch(
+        rf"\$\\rho\$ = {number}(?: \[{pair}\])?(?: \({pair}\))?"
+        rf"(?: n = (\d+))?(?: (\d+) runs: {number})?",
+        text.replace("\N{MINUS SIGN}", "-"),
+    )
+    assert found, text
+    rho, *ends, n, runs, every = found.groups()
+    over_seeds, over_settings = (
+        ends[start] and [float(end) for end in ends[start : start + 2]] for start in (0, 2)
+    )
+    of_all = runs and (int(runs), float(every))
+    return float(rho), over_seeds, over_settings, n and int(n), of_all
 
 
 @pytest.fixture(scope="module")
@@ -66,49 +88,132 @@ def figure(runs):
     return pair_grid_figure(runs, **LOOK)
 
 
-def test_points_are_the_last_values(runs, figure):
-    for row, lower in enumerate(QUANTITIES):
-        for column, left in enumerate(QUANTITIES[:row]):
+def test_what_may_be_drawn_has_correlations():
+    assert set(PAIRED) <= set(FINAL) <= set(FINAL_QUANTITIES)
+
+
+def test_points_are_final_values(runs, figure):
+    for row, lower in enumerate(PAIRED):
+        for column, left in enumerate(PAIRED[:row]):
             expected = np.transpose([final(runs, left), final(runs, lower)])
-            assert np.array_equal(points(panel_at(figure, row, column)), expected)
+            drawn = points(panel_at(figure, row, column))
+            assert np.allclose(drawn, expected)
 
 
-def test_correlations_are_those_of_scipy(runs, figure):
+def test_coefficients_are_those_of_scipy(runs, figure):
     signs = set()
-    for row, lower in enumerate(QUANTITIES):
-        for column, left in enumerate(QUANTITIES[:row]):
+    for row, lower in enumerate(PAIRED):
+        for column, left in enumerate(PAIRED[:row]):
             expected = scipy.stats.linregress(final(runs, left), final(runs, lower)).rvalue
-            rho, count = correlation(panel_at(figure, row, column))
+            rho, _, _, n, every = cell(figure, row, column)
             assert abs(rho - expected) <= 0.005 + 1e-12
-            assert count is None
+            assert n is None
+            assert every is None
             signs.add(np.sign(rho))
     assert {-1, 1} <= signs
+
+
+def test_intervals_are_those_of_the_tables():
+    runs = made_up_runs(seeds=4)
+    figure = pair_grid_figure(runs, **LOOK)
+    table = correlations(runs, sample_set="train", **INTERVALS)
+    pearson = table.sel({"group": "pooled", "statistic": "pearson"})
+    pair = pearson.sel(quantity="mls", other_quantity="test_loss")
+    found = cell(figure, PAIRED.index("mls"), PAIRED.index("test_loss"))
+    for name, ends in zip(("", "settings_"), found[1:3], strict=True):
+        assert np.allclose(ends, [pair[f"{name}low"], pair[f"{name}high"]], atol=0.005)
+    assert "90% intervals (bootstrap over whole seeds in square brackets" in texts(figure)
+    assert_readable(figure)
+
+
+def test_every_quantity_has_a_column_and_a_row(figure):
+    """Below the diagonal points, above it the coefficients of the same pairs."""
+    for row in range(6):
+        for column in range(6):
+            panel = panel_at(figure, row, column)
+            assert bool(panel.collections) == (row > column)
+            assert bool(panel.patches) == (row < column)
+    assert inside(panel_at(figure, 0, 5)).startswith(r"$\rho$ = ")
+    assert panel_at(figure, 5, 0).get_ylabel() == "Test loss"
+
+
+def test_the_tint_grows_with_the_coefficient(figure):
+    cells = [(row, column) for row in range(6) for column in range(row)]
+    ordered = sorted(cells, key=lambda place: cell(figure, *place)[0])
+    tints = [
+        to_rgb(panel_at(figure, column, row).patches[0].get_facecolor()) for row, column in ordered
+    ]
+    redness = [red - blue for red, _, blue in tints]
+    assert (np.diff(redness) >= -1e-9).all()
+    assert all(np.dot(tint, [0.2126, 0.7152, 0.0722]) > 0.5 for tint in tints)
+
+
+def test_coefficients_over_all_seeds_stand_below_those_of_the_drawn(runs):
+    every = made_up_runs(seeds=3)
+    figure = pair_grid_figure(every, **LOOK | {"seeds": [0, 1]})
+    drawn = [run for run in every if "seed2" not in run.attrs["run"]]
+    for row, column in ((1, 0), (5, 4)):
+        one, other = PAIRED[row], PAIRED[column]
+        expected = [
+            scipy.stats.linregress(final(of, one), final(of, other)).rvalue for of in (drawn, every)
+        ]
+        rho, _, _, _, (count, of_all) = cell(figure, row, column)
+        assert np.allclose([rho, of_all], expected, atol=0.005 + 1e-12)
+        assert count == 15
+    assert len(points(panel_at(figure, 1, 0))) == 10
+    assert "the same 10 runs" in texts(figure)
+    assert "of all 15 runs of the study, which tables and claims give" in texts(figure)
+    assert "10 runs, seeds 0, 1;" in texts(figure)
+    assert_readable(figure)
 
 
 def test_the_sample_set_is_a_choice_that_losses_do_not_have(runs):
     figure = pair_grid_figure(runs, **LOOK | {"sample_set": "test"})
     drawn = points(panel_at(figure, 5, 1))
-    expected = [run["sqrt_sharpness"].values[-1, 1] for run in runs]
-    assert np.array_equal(drawn, np.transpose([expected, final(runs, "test_loss")]))
+    expected = final(runs, "sqrt_sharpness", 1)
+    assert np.allclose(drawn, np.transpose([expected, final(runs, "test_loss")]))
     assert "sample set `test` (test loss: on all images)" in texts(figure)
-    without = pair_grid_figure(runs, **LOOK | {"quantities": QUANTITIES[:2]})
+    without = pair_grid_figure(runs, **LOOK | {"quantities": PAIRED[:2]})
     assert "on all images" not in texts(without)
 
 
 def test_settings_differ_in_colour_and_marker_and_are_in_the_legend(figure):
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert entries == [
-        f"learning rate {rate:g}, batch size {size} (2 runs)" for rate, size in SETTINGS
-    ]
+    assert entries == [f"{rate:g}, {size}" for rate, size in SETTINGS]
+    assert figure.legends[0].get_title().get_text() == (
+        "learning rate of mse, batch size; hollow: train accuracy never reaches 99.9%"
+    )
     handles = figure.legends[0].legend_handles
     assert len({(h.get_color(), h.get_marker()) for h in handles}) == 5
     assert len({h.get_color() for h in handles}) == 5
-    for collection, handle in zip(panel_at(figure, 1, 0).collections, handles, strict=True):
+    filled = [c for c in panel_at(figure, 1, 0).collections if len(c.get_offsets())]
+    for collection, handle in zip(filled, handles, strict=True):
         assert len(collection.get_offsets()) == 2
         assert to_hex(collection.get_facecolor()[0]) == to_hex(handle.get_color())
-        marker = MarkerStyle(handle.get_marker())
-        path = marker.get_path().transformed(marker.get_transform())
-        assert np.array_equal(collection.get_paths()[0].vertices, path.vertices)
+
+
+def test_runs_that_do_not_interpolate_are_hollow_and_counted(runs):
+    some = [run.copy() for run in runs]
+    for run in some[:3]:
+        run["train_accuracy"] = run["train_accuracy"] * 0.99
+    figure = pair_grid_figure(some, **LOOK)
+    hollow = [c for c in panel_at(figure, 1, 0).collections if not len(c.get_facecolor())]
+    drawn = np.concatenate([collection.get_offsets() for collection in hollow])
+    expected = [final(some[:3], name) for name in PAIRED[:2]]
+    assert np.allclose(drawn, np.transpose(expected))
+    assert "Runs that never reach a train accuracy of 99.9%: 3 of 10." in texts(figure)
+
+
+def test_ticks_keep_away_from_the_next_panel(figure):
+    for row in range(1, 6):
+        for column in range(row):
+            panel = panel_at(figure, row, column)
+            for axis in (panel.xaxis, panel.yaxis):
+                low, high = axis.get_view_interval()
+                places = (axis.get_majorticklocs() - low) / (high - low)
+                assert len(places) == 2
+                assert places.min() > 0.1
+                assert places.max() < 0.9
 
 
 def test_the_diagonal_names_the_quantities(figure):
@@ -116,26 +221,20 @@ def test_the_diagonal_names_the_quantities(figure):
     assert names[1] == r"Square root of the sharpness $\sqrt{S}$"
     assert names[5] == "Test loss"
     assert panel_at(figure, 5, 0).get_xlabel() == r"$D_\mathrm{PR}$"
-    assert panel_at(figure, 5, 0).get_ylabel() == "Test loss"
-    for row in range(6):
-        for column in range(row + 1, 6):
-            panel = panel_at(figure, row, column)
-            assert not panel.axison
-            assert not panel.collections
 
 
 def test_values_that_are_not_finite_are_left_out_and_counted():
     runs = made_up_runs()
     runs[0]["log_volume"][-1, 0] = -np.inf
-    runs[1]["log_volume"][-1, 0] = np.nan
-    runs[2]["log_volume"][-2, 0] = -np.inf  # not the last checkpoint
+    runs[1]["log_volume"][-2, 0] = np.nan
+    runs[2]["log_volume"][-3, 0] = -np.inf  # before the last fifth of the iterations
     figure = pair_grid_figure(runs, **LOOK)
     counted = runs[2:]
     expected = scipy.stats.linregress(final(counted, "mls"), final(counted, "log_volume")).rvalue
-    rho, count = correlation(panel_at(figure, 4, 2))
+    rho, _, _, n, _ = cell(figure, 4, 2)
     assert abs(rho - expected) <= 0.005
-    assert count == 8
-    assert correlation(panel_at(figure, 4, 3))[1] is None
+    assert n == 8
+    assert cell(figure, 4, 3)[3] is None
     text = r"Not finite and left out: Log volume $\log\,\mathrm{dVol}$ of 2 runs."
     assert text in texts(figure)
     low, high = panel_at(figure, 4, 2).get_xlim()
@@ -146,31 +245,41 @@ def test_values_that_are_not_finite_are_left_out_and_counted():
 def test_an_absent_quantity_is_named_with_the_reason(runs):
     absent = [run.assign(mls_bound_d=run["mls_bound_d"] * np.nan) for run in runs]
     for run in absent:
-        run["mls_bound_d"].attrs["absent"] = "the first layer is a convolution"
+        run["mls_bound_d"].attrs["absent"] = "the first layer is a convolution."
     figure = pair_grid_figure(absent, **LOOK | {"quantities": ("mls", "mls_bound_d", "nmls")})
     text = (
         "Not finite and left out: Bound D of the maximum local sensitivity $D$ of 10 runs "
         "(the first layer is a convolution)."
     )
     assert text in texts(figure)
-    assert inside(panel_at(figure, 1, 0, 3)) == ""
-    assert correlation(panel_at(figure, 2, 0, 3))[1] is None
+    assert inside(panel_at(figure, 0, 1, 3)) == "not defined"
+    assert cell(figure, 2, 0, 3)[3] is None
 
 
 def test_no_correlation_of_two_points_or_of_equal_values(runs):
     two = pair_grid_figure(runs[:2], **LOOK)
-    assert inside(panel_at(two, 1, 0)) == ""
+    assert inside(panel_at(two, 0, 1)) == "not defined"
     equal = [run.assign(mls=run["mls"] * 0 + 3) for run in runs]
     figure = pair_grid_figure(equal, **LOOK)
-    assert inside(panel_at(figure, 4, 0)) == ""
-    assert inside(panel_at(figure, 3, 0)) != ""
+    assert inside(panel_at(figure, 0, 4)) == "not defined"
+    assert inside(panel_at(figure, 0, 3)) != "not defined"
     assert "none with fewer than 3 points or where a quantity does not vary" in texts(figure)
+
+
+def test_few_seeds_or_settings_have_no_interval(runs, figure):
+    _, over_seeds, over_settings, _, _ = cell(figure, 1, 0)
+    assert over_seeds is None  # two seeds, five settings
+    assert over_settings is not None
+    rho, over_seeds, over_settings, _, _ = cell(pair_grid_figure(runs[:3], **LOOK), 1, 0)
+    assert -1 <= rho <= 1
+    assert over_seeds is over_settings is None
+    assert "none over fewer than 4 of them" in texts(figure)
 
 
 def test_caption_and_provenance(figure):
     for expected in (
-        *("Figure D.5: MLP on numbers", "Values at the last checkpoint of 10 runs"),
-        *("10 runs, seeds 0, 1;", "commit c0ffee"),
+        *("Figure D.5: MLP (tanh) on numbers, trained with mse", "final values of 10 runs"),
+        *("10 runs, seeds 0, 1;", "commit c0ffee", "learning rates 0.05, 0.1, 0.2 and batch"),
     ):
         assert expected in texts(figure)
 
@@ -181,26 +290,22 @@ def test_excluded_runs_are_named_and_not_drawn(runs, figure):
     text = "Excluded: mlp_numbers_lr0.4_bs20_seed0: the loss is not finite at iteration 7."
     assert text in texts(with_diverged)
     assert "Excluded" not in texts(figure)
-    assert "learning rate 0.4" not in str(with_diverged.legends[0].get_texts())
+    assert len(with_diverged.legends[0].get_texts()) == 5
     one, other = (panel_at(each, 1, 0) for each in (figure, with_diverged))
     assert np.array_equal(points(one), points(other))
+    assert cell(figure, 1, 0) == cell(with_diverged, 1, 0)
 
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
     figure = pair_grid_figure([analysed_run(diverged=True)], **LOOK)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
-    assert "Values at the last checkpoint of 0 runs" in texts(figure)
+    assert "final values of 0 runs" in texts(figure)
     assert_readable(figure)
 
 
-@pytest.mark.parametrize("quantities", [QUANTITIES[:2], QUANTITIES, MORE])
+@pytest.mark.parametrize("quantities", [PAIRED[:2], PAIRED, MORE])
 def test_all_text_can_be_read(runs, quantities):
-    figure = pair_grid_figure(runs, **LOOK | {"quantities": quantities})
-    assert_readable(figure)
-    for panel in figure.axes:
-        if panel.collections:
-            box = panel.texts[0].get_window_extent()
-            assert not box.count_contains(panel.transData.transform(points(panel)))
+    assert_readable(pair_grid_figure(runs, **LOOK | {"quantities": quantities}))
 
 
 def test_equal_figures_are_equal_files(runs, tmp_path):

@@ -1,15 +1,17 @@
 """Figure 3: all and misclassified test samples."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
-from drawn import assert_readable, same_files, strong, texts, thin
+from drawn import assert_bands, assert_readable, bands, legend, same_files, strong, texts
 
 # As a module, or pytest would take the function for a test.
 from flatness.figures import test_samples
 from flatness.figures.labels import label
-from made_up import analysed_run
+from made_up import ITERATIONS, analysed_run
 
-LOOK = {"title": "Figure 3", "confidence": 0.95, "interpolation_accuracy": 0.999}
+LOOK = {"title": "Figure 3", "interpolation_accuracy": 0.999}
 
 
 def made_up_runs(seeds=3):
@@ -42,29 +44,39 @@ def figure(runs):
 
 
 def panel_of(figure, name):
-    return next(panel for panel in figure.axes if panel.get_title() == label(name))
+    titles = test_samples.TITLES
+    return next(
+        panel for panel in figure.axes if panel.get_title() == titles.get(name, label(name))
+    )
 
 
-def right_axis(figure):
-    return next(panel for panel in figure.axes if panel.get_ylabel().startswith("misclassified"))
-
-
-@pytest.mark.parametrize("name", test_samples.LOSSES)
-def test_losses_are_those_of_each_seed_and_their_mean(runs, figure, name):
+@pytest.mark.parametrize("name", [*test_samples.LOSSES, "misclassified_total"])
+def test_what_concerns_all_images_has_one_curve(runs, figure, name):
     expected = np.array([run[name] for run in runs])
-    assert np.array_equal(thin(panel_of(figure, name)), expected)
-    assert np.allclose(strong(panel_of(figure, name)), expected.mean(0, keepdims=True))
+    panel = panel_of(figure, name)
+    assert np.allclose(strong(panel), expected.mean(0, keepdims=True))
+    assert_bands(panel, ITERATIONS, expected[None])
+    assert panel.get_yscale() == "log"
 
 
 @pytest.mark.parametrize("name", test_samples.QUANTITIES)
 def test_quantities_are_drawn_on_both_sample_sets(runs, figure, name):
-    by_set = [
-        [run[name].sel(sample_set=sample_set) for run in runs]
-        for sample_set in ("test", "misclassified")
-    ]
+    by_set = np.array(
+        [
+            [run[name].sel(sample_set=sample_set) for run in runs]
+            for sample_set in ("test", "misclassified")
+        ]
+    )
     panel = panel_of(figure, name)
-    assert np.array_equal(thin(panel), np.concatenate(by_set))
-    assert np.allclose(strong(panel), np.mean(by_set, axis=1))
+    assert np.allclose(strong(panel), by_set.mean(1))
+    assert_bands(panel, ITERATIONS, by_set)
+    assert panel.get_yscale() == ("log" if name == "local_dimension" else "linear")
+
+
+def test_no_two_panels_lie_on_each_other(figure):
+    for one, other in combinations(figure.axes, 2):
+        assert not one.bbox.overlaps(other.bbox)
+    assert len(figure.axes) == 7
 
 
 def test_curves_are_named(figure):
@@ -78,16 +90,15 @@ def test_curves_are_named(figure):
     ]
     assert looks == drawn
     assert [style for _, style in drawn] == ["-", "--"]
-    assert right_axis(figure).lines[-1].get_linestyle() == "--"
-    assert right_axis(figure).lines[-1].get_color() == drawn[1][0]
+    count = panel_of(figure, "misclassified_total").lines[0]
+    assert (count.get_color(), count.get_linestyle()) == drawn[1]
 
 
-def test_the_number_of_misclassified_images_has_an_axis_of_its_own(runs, figure):
-    expected = np.array([run["misclassified_total"] for run in runs])
-    assert np.array_equal(thin(right_axis(figure)), expected)
-    assert np.allclose(strong(right_axis(figure)), expected.mean(0))
-    assert right_axis(figure).spines["right"].get_visible()
-    assert "right axis beside the test loss counts all misclassified test images" in texts(figure)
+def test_counts_of_zero_have_no_place_on_a_logarithmic_axis(runs):
+    run = runs[0].copy()
+    run["misclassified_total"] = ("checkpoint", [60, 50, 40, 30, 20, 10, 0, 0])
+    panel = panel_of(test_samples.test_sample_figure([run], **LOOK), "misclassified_total")
+    assert list(np.flatnonzero(np.isnan(strong(panel)[0]))) == [6, 7]
 
 
 def test_the_caption_says_how_many_samples_count(figure):
@@ -102,8 +113,8 @@ def test_checkpoints_without_a_misclassified_sample_are_gaps(runs):
         [runs[0], without_misclassified(runs[1], [5, 7]), runs[2]], **LOOK
     )
     panel = panel_of(figure, "sqrt_sharpness")
-    assert list(np.flatnonzero(np.isnan(thin(panel)).any(0))) == [5, 7]
-    assert list(np.isnan(thin(panel)).sum(1)) == [0, 0, 0, 0, 2, 0]
+    shown = [run["sqrt_sharpness"].values[5, 2] for run in (runs[0], runs[2])]
+    assert np.allclose(bands(panel)[1][ITERATIONS[5]], (min(shown), max(shown)))
     assert [list(np.flatnonzero(np.isnan(line))) for line in strong(panel)] == [[], [5, 7]]
     assert "At 2 of 24 checkpoints no test image is misclassified" in texts(figure)
     assert "(n = 0 to 30, dashed)" in texts(figure)
@@ -124,29 +135,22 @@ def test_infinite_values_are_counted_and_left_out():
     runs[1]["log_volume"][0, 0] = -np.inf  # on train samples, which the figure does not show
     figure = test_samples.test_sample_figure(runs, **LOOK)
     assert "2 values are infinite (zero singular values) and not drawn." in texts(figure)
-    assert np.isnan(thin(panel_of(figure, "log_volume"))).sum() == 2
-
-
-def test_bands_from_three_seeds_on(figure):
-    assert len(panel_of(figure, "train_loss").collections) == 1
-    assert len(panel_of(figure, "log_volume").collections) == 2
-    assert len(right_axis(figure).collections) == 1
-    assert "95% confidence interval of the mean" in texts(figure)
-    two_seeds = test_samples.test_sample_figure(made_up_runs(2), **LOOK)
-    assert not any(panel.collections for panel in two_seeds.axes)
-    assert "no confidence band with fewer than 3 seeds" in texts(two_seeds)
+    gaps = np.isnan(strong(panel_of(figure, "log_volume")))
+    assert [list(np.flatnonzero(line)) for line in gaps] == [[3, 4], []]
 
 
 def test_interpolation_is_marked(figure):
     for panel in figure.axes:
         vertical = [line for line in panel.lines if list(line.get_xdata()) == [1000, 1000]]
-        assert len(vertical) == (panel is not right_axis(figure))
+        assert len(vertical) == 1
     assert "99.9% (3 of 3 runs do)" in texts(figure)
+    assert legend(panel_of(figure, "train_loss")) == ["3 of 3 runs"]
 
 
 def test_caption_and_provenance(figure):
     for expected in (
-        *("Figure 3: VGG10 on numbers", "at learning rate 0.1 and batch size 20"),
+        *("Figure 3: VGG10 (tanh) on numbers, trained with mse", "mean over 3 seeds"),
+        "plain SGD on mse at learning rate 0.1 and batch size 20",
         *("3 runs, seeds 0, 1, 2", "commit c0ffee"),
     ):
         assert expected in texts(figure)

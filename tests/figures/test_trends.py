@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drawn import assert_readable, same_files, strong, texts, thin
+from drawn import assert_bands, assert_readable, bands, legend, same_files, strong, texts
 from matplotlib import colors
 
 from flatness.figures.trends import PANELS, trend_figure
@@ -12,7 +12,6 @@ LOOK = {
     "title": "Figure 1",
     "compare": "learning_rate",
     "sample_set": "train",
-    "confidence": 0.95,
     "interpolation_accuracy": 0.999,
 }
 
@@ -33,40 +32,76 @@ def figure(runs):
     return trend_figure(runs, **LOOK)
 
 
-def test_each_seed_is_a_thin_line_and_the_mean_a_strong_one(runs, figure):
+def test_lines_are_means_over_seeds_and_bands_their_range(runs, figure):
     for name, panel in zip(PANELS, figure.axes, strict=True):
         chosen = [run.sel(sample_set="train")[name].to_numpy() for run in runs]
-        expected = np.array(chosen)
-        assert np.array_equal(thin(panel), expected), name
-        assert np.allclose(strong(panel), expected.reshape(3, 3, -1).mean(1)), name
-        assert all(list(line.get_xdata()) == list(ITERATIONS) for line in panel.lines[:3])
+        expected = np.array(chosen).reshape(3, 3, -1)
+        assert np.allclose(strong(panel), expected.mean(1)), name
+        assert_bands(panel, ITERATIONS, expected)
+        assert list(panel.lines[0].get_xdata()) == list(ITERATIONS)
+
+
+def test_two_seeds_have_bands_too_and_one_has_none():
+    two = trend_figure(made_up_runs(range(2)), **LOOK)
+    assert [len(bands(panel)) for panel in two.axes] == [3] * 6
+    assert "mean over 2 seeds" in texts(two)
+    one = trend_figure(made_up_runs(range(1)), **LOOK)
+    assert [len(bands(panel)) for panel in one.axes] == [0] * 6
+    assert "Lines: one seed each." in texts(one)
+
+
+def test_loss_and_dimensionality_have_logarithmic_axes(figure):
+    scales = {name: panel.get_yscale() for name, panel in zip(PANELS, figure.axes, strict=True)}
+    logarithmic = {name for name, scale in scales.items() if scale == "log"}
+    assert logarithmic == {"train_loss", "local_dimension"}
+
+
+def test_the_axis_of_the_accuracy_begins_where_the_first_iterations_end():
+    """By hand: 20% of 6000 iterations are over at the checkpoint at 2000, not at that at 1000."""
+    values = np.array([0.1, 0.3, 0.7, 0.8, 0.9, 0.9, 0.9, 0.9])
+    runs = [analysed_run(seed=seed, test_accuracy=values + 0.01 * seed) for seed in range(2)]
+    low, high = trend_figure(runs, **LOOK).axes[1].get_ylim()
+    assert np.allclose([low, high], [0.8 - 0.0055, 0.91 + 0.0055])
+    constant = [analysed_run(test_accuracy=0.5)]
+    assert np.allclose(trend_figure(constant, **LOOK).axes[1].get_ylim(), [0.49, 0.51])
 
 
 def test_curves_are_named_in_increasing_order(figure):
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert entries == ["learning rate 0.05", "learning rate 0.1", "learning rate 0.2"]
+    assert entries == ["0.05", "0.1", "0.2"]
+    title = figure.legends[0].get_title().get_text()
+    assert title == "learning rate of mse, at batch size 20"
+
+
+def test_rates_of_another_loss_stand_beside_those_of_mse(runs):
+    other = [run.copy() for run in runs]
+    for run in other:
+        run.attrs["settings"] = run.attrs["settings"].replace('"mse"', '"half_squared_error"')
+    figure = trend_figure(other, **LOOK)
+    title = figure.legends[0].get_title().get_text()
+    assert title == "learning rate of half_squared_error (in mse), at batch size 20"
+    entries = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert entries == ["0.05 (0.25)", "0.1 (0.5)", "0.2 (1)"]
+    assert "at learning rates 0.05, 0.1, 0.2 (0.25, 0.5, 1 in mse)" in texts(figure)
+    assert "trained with half_squared_error" in texts(figure)
+    assert_readable(figure)
+    sizes = trend_figure(other[:2], **LOOK | {"compare": "batch_size"})
+    assert sizes.legends[0].get_title().get_text() == (
+        "batch size, at learning rate 0.05 (half_squared_error; 0.25 in mse)"
+    )
 
 
 def test_the_sample_set_is_a_choice(runs, figure):
     test = trend_figure(runs, **LOOK | {"sample_set": "test"})
     expected = np.array([run["sqrt_sharpness"].sel(sample_set="test") for run in runs])
-    assert np.array_equal(thin(test.axes[2]), expected)
-    assert not np.allclose(thin(figure.axes[2]), expected)
-
-
-def test_bands_from_three_seeds_on(figure):
-    assert len(figure.axes[0].collections) == 3
-    assert "95% confidence interval of the mean" in texts(figure)
-    two_seeds = trend_figure(made_up_runs(range(2)), **LOOK)
-    assert len(two_seeds.axes[0].collections) == 0
-    assert "no confidence band with fewer than 3 seeds" in texts(two_seeds)
+    means = expected.reshape(3, 3, -1).mean(1)
+    assert np.allclose(strong(test.axes[2]), means)
+    assert not np.allclose(strong(figure.axes[2]), means)
 
 
 def test_levels_near_one_are_not_rounded_to_it():
-    close = {"confidence": 0.995, "interpolation_accuracy": 0.9995}
-    shown = texts(trend_figure(made_up_runs(range(3)), **LOOK | close))
-    assert "99.5% confidence interval" in shown
-    assert "99.95% (" in shown
+    close = {"interpolation_accuracy": 0.9995}
+    assert "99.95% (" in texts(trend_figure(made_up_runs(range(3)), **LOOK | close))
 
 
 def test_every_commit_is_named():
@@ -80,11 +115,24 @@ def test_interpolation_is_marked_in_every_panel(figure):
         vertical = [line for line in panel.lines if list(line.get_xdata()) == [1000, 1000]]
         assert len(vertical) == 3
     assert "99.9% (9 of 9 runs do)" in texts(figure)
+    assert legend(figure.axes[0]) == [f"{rate}: 3 of 3 runs" for rate in (0.05, 0.1, 0.2)]
+
+
+def test_a_setting_that_never_interpolates_says_so_in_the_panel():
+    runs = made_up_runs(range(2))
+    for run in runs[:2]:
+        run["train_accuracy"] = run["train_accuracy"] * 0.9
+    figure = trend_figure(runs, **LOOK)
+    assert legend(figure.axes[0]) == ["0.05: never", "0.1: 2 of 2 runs", "0.2: 2 of 2 runs"]
+    assert "(4 of 6 runs do)" in texts(figure)
+    assert_readable(figure)
 
 
 def test_caption_and_provenance(figure):
     for expected in (
-        *("Figure 1: MLP on numbers", "at batch size 20", "sample set `train`"),
+        *("Figure 1: MLP (tanh) on numbers, trained with mse", "sample set `train`"),
+        "plain SGD on mse at learning rates 0.05, 0.1, 0.2 and batch size 20",
+        "after 20% of the iterations",
         *("9 runs, seeds 0, 1, 2", "6,000 iterations", "mlp (activation tanh)"),
         *("loss mse", "dataset numbers (SHA-256 0123456789ab)", "commit c0ffee"),
     ):
@@ -94,9 +142,10 @@ def test_caption_and_provenance(figure):
 def test_the_other_setting_is_named_when_batch_sizes_are_compared():
     runs = [analysed_run(batch_size=size) for size in (32, 8)]
     figure = trend_figure(runs, **LOOK | {"compare": "batch_size"})
-    assert "at learning rate 0.1." in texts(figure)
+    assert "at learning rate 0.1 and batch sizes 8, 32." in texts(figure)
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert entries == ["batch size 8", "batch size 32"]
+    assert entries == ["8", "32"]
+    assert figure.legends[0].get_title().get_text() == "batch size, at learning rate 0.1 (mse)"
 
 
 def test_excluded_runs_are_named_and_not_averaged(runs, figure):
@@ -112,7 +161,7 @@ def test_excluded_runs_are_named_and_not_averaged(runs, figure):
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
     figure = trend_figure([analysed_run(diverged=True)], **LOOK)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
-    assert "at batch size none left" in texts(figure)
+    assert_readable(figure)
 
 
 def test_infinite_values_are_counted_and_left_out():
@@ -121,8 +170,8 @@ def test_infinite_values_are_counted_and_left_out():
     figure = trend_figure(runs, **LOOK)
     assert "1 values are infinite (zero singular values) and not drawn" in texts(figure)
     panel = figure.axes[PANELS.index("log_volume")]
-    assert np.isnan(thin(panel)[0, 2])
-    assert np.isnan(thin(panel)).sum() == 1
+    assert np.isnan(strong(panel)[0, 2])
+    assert np.isnan(strong(panel)).sum() == 1
 
 
 def test_colours_differ_in_grey_and_lines_in_style(figure):

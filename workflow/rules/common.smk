@@ -8,7 +8,7 @@ import yaml
 
 from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
-from flatness.figures.captions import CAPTIONS
+from flatness.figures.captions import caption
 from flatness.settings import (
     load_settings,
     runs_of_figure,

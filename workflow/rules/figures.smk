@@ -29,7 +29,7 @@ rule draw_figure:
     params:
         kind=lambda wildcards: FIGURES[wildcards.figure].kind,
         title=lambda wildcards: settings.figures.title(wildcards.figure),
-        caption=lambda wildcards: CAPTIONS[wildcards.figure],
+        caption=lambda wildcards: caption(wildcards.figure, settings),
         options=lambda wildcards: FIGURES[wildcards.figure].options(settings.analysis),
         code=code_of_figure,
     message:

@@ -49,11 +49,11 @@ rule publish:
         analyses={study: analyses(runs_of_study(RUNS, study)) for study in settings.studies},
         settings=settings.published(),
         configuration=settings.published(exclude_none=True),
-        figures=[
+        figures=lambda wildcards: [
             {
                 "name": name,
                 "title": settings.figures.title(name),
-                "caption": CAPTIONS[name],
+                "caption": caption(name, settings),
             }
             for name in FIGURES
         ],

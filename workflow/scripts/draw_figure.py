@@ -3,15 +3,16 @@
 from flatness.joblog import job_log
 
 with job_log(snakemake.log[0]):
-    from flatness.figures import drawing_function
+    from flatness.figures import draw
     from flatness.figures.page import write_page
     from flatness.figures.saving import save_figure
     from flatness.storage import read_dataset
 
-    figure = drawing_function(snakemake.params.kind)(
+    figure = draw(
+        snakemake.params.kind,
         [read_dataset(path) for path in snakemake.input.analyses],
         title=snakemake.params.title,
-        **snakemake.params.options,
+        options=snakemake.params.options,
     )
     save_figure(figure, snakemake.output.png, snakemake.output.pdf)
     write_page(snakemake.output.png, snakemake.output.page, title=snakemake.params.title)

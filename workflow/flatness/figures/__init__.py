@@ -5,9 +5,13 @@ configuration says which of them to draw (see `flatness.settings.figures`).
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the configuration names kinds of figures, and is read without these
+    import xarray as xr
+    from matplotlib.figure import Figure
 
 STYLE = Path(__file__).with_name("flatness.mplstyle")
 
@@ -30,3 +34,17 @@ def module_name(kind: str) -> str:
 def drawing_function(kind: str) -> Callable[..., Any]:
     """The function that draws figures of one kind; loads matplotlib."""
     return getattr(importlib.import_module(module_name(kind)), _FUNCTIONS[kind][1])
+
+
+def draw(
+    kind: str, runs: "Sequence[xr.Dataset]", *, title: str, options: Mapping[str, Any]
+) -> "Figure":
+    """Draw one figure.
+
+    Args:
+        kind: as in the settings, such as "trend".
+        runs: the analysed runs that the figure shows, see `flatness.settings.runs_of_figure`.
+        title: such as "Figure 1", see `flatness.settings.figures.Figures.title`.
+        options: of the kind, as `flatness.settings.figures.Figure.options` gives them.
+    """
+    return drawing_function(kind)(runs, title=title, **options)

@@ -1,36 +1,46 @@
-"""The text around panels: headline, caption, runs left out, provenance."""
+"""The text around panels: headline, legend, caption, runs left out, provenance."""
 
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import xarray as xr
-from matplotlib.axes import Axes
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from flatness.analysis.seeds import grouped, settings_of
+from flatness.analysis.seeds import settings_of
+from flatness.figures.training import network_in_words, sgd_in_words
 
-SETTINGS = {"learning_rate": "learning rate", "batch_size": "batch size"}
 # Of the caption's font, so that lines end before the figure does.
 _CHARACTERS_PER_INCH = 16.4
-_LINE_HEIGHT = 0.1295  # inches
+# In inches.
+_LEFT = 0.63
+_CAPTION_LINE = 0.1295
+_HEADLINE = 0.44
+_LEGEND_LINE = 0.2
+_LEGEND_CHARACTER, _LEGEND_HANDLE = 0.077, 0.65
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def headline(title: str, runs: Sequence[xr.Dataset]) -> str:
-    """Such as "Figure 1: VGG10 on cifar10"."""
-    return f"{title}: {network_and_dataset(runs[0])}"
+    """Such as "Figure 1: VGG10 (relu) on cifar10, trained with mse"."""
+    return f"{title}: {network_and_dataset(runs[0])}, trained with {settings_of(runs[0])['loss']}"
 
 
 def network_and_dataset(run: xr.Dataset) -> str:
-    """Such as "VGG10 on cifar10"."""
-    return f"{settings_of(run)['network']['name'].upper()} on {run.attrs['dataset']}"
+    """Such as "VGG10 (relu) on cifar10"."""
+    return f"{network_in_words(settings_of(run))} on {run.attrs['dataset']}"
 
 
-def values_of(runs: Sequence[xr.Dataset], key: str) -> str:
-    """One setting in words with all its values, such as "batch size 8, 20, 32"."""
-    values = ", ".join(f"{value:g}" for value in grouped(runs, key)) or "none left"
-    return f"{SETTINGS[key]} {values}"
+def outputs_of(run: xr.Dataset) -> int:
+    """The number of outputs N of a run's network."""
+    return int(run.attrs["outputs"])
+
+
+def training(runs: Sequence[xr.Dataset]) -> str:
+    """How runs of one study were trained, for a caption: loss, learning rates, batch sizes."""
+    return f"Training: {sgd_in_words([settings_of(run) for run in runs], outputs_of(runs[0]))}."
 
 
 def excluded_runs(excluded: Mapping[str, str]) -> str:
@@ -69,29 +79,50 @@ def wrap(text: str, width: int) -> list[str]:
     return [line.replace(_NO_BREAK, " ") for line in lines]
 
 
-def say_instead(panel: Axes, reason: str) -> None:
-    """Write in a panel why it shows no data."""
-    panel.set_axis_off()
-    panel.text(
-        *(0.5, 0.5, "\n".join(wrap(reason, 36))),
-        transform=panel.transAxes,
-        ha="center",
-        va="center",
-        fontsize=8.5,
-        color="#333333",
-    )
+def lay_out(
+    figure: Figure,
+    heading: str,
+    paragraphs: Sequence[str],
+    *,
+    handles: Sequence[Artist] = (),
+    legend_title: str = "",
+) -> None:
+    """Set headline and legend above and the caption below the panels, and fit these between.
 
-
-def lay_out(figure: Figure, heading: str, paragraphs: Sequence[str]) -> None:
-    """Set the headline above and the caption below the panels, and fit these between."""
+    Args:
+        figure: with its panels.
+        heading: the headline.
+        paragraphs: of the caption; empty ones are left out.
+        handles: what the legend explains, each with its label; there is none without them.
+        legend_title: what the labels have in common.
+    """
     width, height = figure.get_size_inches()
+    left = _LEFT / width
+    figure.text(left, 1 - 0.14 / height, heading, fontsize=12, va="top")
+    top = _HEADLINE
+    if handles:
+        longest = max(len(handle.get_label()) for handle in handles)
+        room = width - _LEFT - 0.2
+        columns = min(len(handles), int(room / (_LEGEND_CHARACTER * longest + _LEGEND_HANDLE)) or 1)
+        figure.legend(
+            handles=handles,
+            title=legend_title or None,
+            alignment="left",
+            title_fontsize=9,
+            loc="upper left",
+            bbox_to_anchor=(left, 1 - top / height),
+            ncols=columns,
+            borderpad=0,
+            borderaxespad=0,
+            columnspacing=1.5,
+        )
+        top += _LEGEND_LINE * (ceil(len(handles) / columns) + bool(legend_title))
     lines = [
         line
         for paragraph in paragraphs
         for line in wrap(paragraph, int(_CHARACTERS_PER_INCH * width))
     ]
-    left = 0.63 / width
-    figure.suptitle(heading, x=left, y=1 - 0.185 / height, ha="left", fontsize=12)
     figure.text(left, 0.0888 / height, "\n".join(lines), fontsize=7.5, color="#333333", va="bottom")
-    bottom = (0.222 + _LINE_HEIGHT * len(lines)) / height
-    figure.tight_layout(rect=(0, bottom, 1, 1 - 0.111 / height))
+    bottom = (0.222 + _CAPTION_LINE * len(lines)) / height
+    if figure.axes:
+        figure.tight_layout(rect=(0, bottom, 1, 1 - top / height))

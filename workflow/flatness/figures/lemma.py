@@ -13,27 +13,29 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from flatness.analysis.seeds import settings_of, split_excluded
-from flatness.figures import STYLE
+from flatness.figures import STYLE, scales
 from flatness.figures.annotation import (
     excluded_runs,
     lay_out,
     network_and_dataset,
     provenance,
-    say_instead,
 )
 from flatness.figures.labels import symbol, words
 
 COLUMNS = 3
 # Without its bright end, which would not show on white.
 COLORS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.87, 256)))
+# Of each panel's width, in which the error of the estimates is summed up.
+BINS = 12
 
 
 def lemma_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> Figure:
     """Draw |Tr Hessian - S| against the mean distance between output and target.
 
-    One panel for each study, one point for each checkpoint of each run, coloured by the
-    progress of training. Lemma A.1: the gap is of the order of the distance, a line of
-    slope 1 in these double logarithmic axes. A panel without a point says why.
+    One point for each checkpoint of each run, coloured by the progress of training, and one panel
+    for each study that has any; the caption says why others have none. Lemma A.1: the gap is of
+    the order of the distance, a line of slope 1 in these double logarithmic axes. Below the
+    shaded height an estimated gap cannot be told from zero.
 
     Args:
         runs: analysed runs of one or several studies.
@@ -43,25 +45,26 @@ def lemma_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
     studies: dict[str, list[xr.Dataset]] = {}
     for run in runs:
         studies.setdefault(_study(run), []).append(run)
-    columns = min(len(studies), COLUMNS)
-    rows = ceil(len(studies) / COLUMNS)
     _, excluded = split_excluded(runs)
-    notes = []
+    chosen = {
+        study: [run.sel(sample_set=sample_set) for run in split_excluded(members)[0]]
+        for study, members in studies.items()
+    }
+    shown = {
+        study: members
+        for study, members in chosen.items()
+        if any(_drawable(run).any() for run in members)
+    }
+    columns = min(len(shown), COLUMNS)
+    rows = ceil(len(shown) / COLUMNS)
     with matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(7.5 if columns == 1 else 10.5, 1.2 + 4.2 * rows))
-        grid = figure.add_gridspec(rows, columns + 1, width_ratios=[*[1] * columns, 0.03])
-        for position, (study, members) in enumerate(studies.items()):
-            panel = figure.add_subplot(grid[position // COLUMNS, position % COLUMNS])
-            panel.set_title(f"{network_and_dataset(members[0])} ({study})")
-            counted, _ = split_excluded(members)
-            chosen = [run.sel(sample_set=sample_set) for run in counted]
-            note = _note(chosen)
-            if any(_drawable(run).any() for run in chosen):
-                _draw(panel, chosen)
-                notes += [f"{study}: {note}."] if note else []
-            else:
-                say_instead(panel, note)
-        if any(panel.collections for panel in figure.axes):
+        figure = Figure(figsize=(10.5, 1.8 + 4.2 * rows))
+        if shown:
+            grid = figure.add_gridspec(rows, columns + 1, width_ratios=[*[1] * columns, 0.03])
+            for position, (study, members) in enumerate(shown.items()):
+                panel = figure.add_subplot(grid[position // COLUMNS, position % COLUMNS])
+                panel.set_title(f"{network_and_dataset(members[0])}\n({study})")
+                _draw(panel, members)
             figure.colorbar(
                 ScalarMappable(Normalize(0, 1), COLORS),
                 cax=figure.add_subplot(grid[:, -1]),
@@ -69,13 +72,26 @@ def lemma_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
             )
         caption = (
             f"{words('hessian_gap')} against the {words('mean_residual_norm').lower()}, on the "
-            f"fixed sample set `{sample_set}`. One point for each checkpoint; grey lines join "
-            "those of one run. Bars: two standard errors, where the trace is estimated. Dashed: "
-            "slope 1 through the geometric mean of the points, what Lemma A.1 says of small "
-            "distances. The loss is that of Eq. 2, whatever the network was trained with."
+            f"fixed sample set `{sample_set}`; the loss in it is that of Eq. 2, whatever the "
+            "network was trained with."
         )
+        if shown:
+            caption += (
+                " One point for each checkpoint of each run. Shaded: up to two standard errors, "
+                "where the trace is estimated (their median among points side by side); gaps in it "
+                "cannot be told from zero. Dashed: slope 1 through the geometric mean of the "
+                "points, what Lemma A.1 says of small distances."
+            )
+        else:
+            caption += " There is nothing to draw."
+        notes = [
+            f"{study}{'' if study in shown else ' has no panel'}: {note}."
+            for study, members in chosen.items()
+            if (note := _note(members))
+        ]
         sources = [f"{study}: {provenance(members)}" for study, members in studies.items()]
-        lay_out(figure, title, (caption, *notes, excluded_runs(excluded), *sources))
+        heading = f"{title}: trace of the loss Hessian and sharpness"
+        lay_out(figure, heading, (caption, *notes, excluded_runs(excluded), *sources))
     return figure
 
 
@@ -91,29 +107,52 @@ def _drawable(run: xr.Dataset) -> np.ndarray:
 
 
 def _draw(panel: Axes, runs: Sequence[xr.Dataset]) -> None:
-    """The points of one study, their error bars and the line of slope 1."""
-    panel.set(xscale="log", yscale="log")
+    """The points of one study, the line of slope 1 and the error of the estimates."""
     panel.set_xlabel(symbol("mean_residual_norm"))
     panel.set_ylabel(symbol("hessian_gap"))
-    every_x, every_y = [], []
+    parts = []
     for run in runs:
         drawn = _drawable(run)
-        x, y, error = (
-            run[name].to_numpy()[drawn]
-            for name in ("mean_residual_norm", "hessian_gap", "hessian_trace_standard_error")
+        progress = run["iteration"] / settings_of(run)["iterations"]
+        parts.append(
+            np.stack(
+                [
+                    variable.to_numpy()[drawn]
+                    for variable in (
+                        *(run["mean_residual_norm"], run["hessian_gap"]),
+                        *(run["hessian_trace_standard_error"], progress),
+                    )
+                ]
+            )
         )
-        progress = run["iteration"].to_numpy()[drawn] / settings_of(run)["iterations"]
-        panel.plot(x, y, color="#D0D0D0", lw=0.6, ls="-", zorder=1)
-        estimated = error > 0
-        panel.errorbar(
-            x[estimated], y[estimated], 2 * error[estimated], fmt="none", ecolor="#777777", lw=0.8
-        )
-        panel.scatter(x, y, c=progress, cmap=COLORS, vmin=0, vmax=1, s=16, lw=0, zorder=3)
-        every_x.append(x)
-        every_y.append(y)
-    x, y = np.concatenate(every_x), np.concatenate(every_y)
+    x, y, error, progress = np.concatenate(parts, axis=1)
+    panel.scatter(x, y, c=progress, cmap=COLORS, vmin=0, vmax=1, s=9, lw=0, zorder=3)
     ends = np.array([x.min(), x.max()])
-    panel.plot(ends, ends * np.exp(np.log(y / x).mean()), color="#111111", lw=1, ls="--", zorder=2)
+    panel.plot(ends, ends * np.exp(np.log(y / x).mean()), color="#111111", lw=1, ls="--", zorder=4)
+    scales.logarithmic_height(panel)
+    scales.logarithmic_width(panel)
+    bottom = panel.get_ylim()[0]
+    edges, heights = _resolution(x, error)
+    panel.stairs(
+        np.maximum(heights, bottom), edges, baseline=bottom, fill=True, color="#DDDDDD", zorder=1
+    )
+    panel.set_ylim(bottom=bottom)
+
+
+def _resolution(x: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two standard errors, summed up by their median in bins of equal width in log x.
+
+    Returns:
+        The bins' edges (bins + 1,), and heights (bins,): 0 where nothing is estimated.
+    """
+    edges = np.geomspace(x.min(), x.max() * (1 + 1e-9), BINS + 1)
+    bins = np.digitize(x, edges) - 1
+    heights = np.zeros(BINS)
+    for position in range(BINS):
+        estimated = error[(bins == position) & (error > 0)]
+        if len(estimated):
+            heights[position] = 2 * np.median(estimated)
+    return edges, heights
 
 
 def _note(runs: Sequence[xr.Dataset]) -> str:

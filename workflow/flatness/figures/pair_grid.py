@@ -1,159 +1,241 @@
-"""Figures D.5 and D.6: pairs of quantities at the end of training, and their correlation."""
+"""Figures D.5 and D.6: pairs of final quantities, and their correlation."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+import matplotlib
 import matplotlib.style
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
-from scipy.stats import pearsonr
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from flatness.analysis.seeds import split_excluded
+from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
+from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.correlations import POOLED, correlations, final_quantities
+from flatness.analysis.seeds import settings_of, split_excluded
 from flatness.figures import STYLE
-from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance
+from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
 from flatness.figures.labels import label, symbol, words
-from flatness.figures.points import Setting, by_setting
+from flatness.figures.points import Setting, by_setting, title_of_settings
+from flatness.figures.scales import number
 
-# With fewer points than this every correlation is perfect; none is given.
-FEWEST_FOR_CORRELATION = 3
+# Violet for -1, white for 0, orange for 1; only its pale middle, on which black text can be read.
+TINTS = matplotlib.colormaps["PuOr_r"]
+_PALENESS = 0.22
+# Around intervals over whole seeds, and over whole settings.
+BRACKETS = {"": "[]", "settings_": "()"}
+# Of an axis' length, at either end without a tick.
+_EDGE = 0.13
 
 
 def pair_grid_figure(
-    runs: Sequence[xr.Dataset], *, title: str, quantities: Sequence[str], sample_set: str
+    runs: Sequence[xr.Dataset],
+    *,
+    title: str,
+    quantities: Sequence[str],
+    seeds: Sequence[int] | None,
+    sample_set: str,
+    interpolation_accuracy: float,
+    confidence: float,
+    resamples: int,
 ) -> Figure:
-    """Draw every pair of quantities, one point per run, with Pearson's correlation.
+    """Draw every pair of final quantities, one point per run, and Pearson's correlation of each.
 
-    The diagonal names the quantities; panels above it would repeat those below.
+    The diagonal names the quantities. Below it are the points, above it, mirrored, the
+    coefficients with their intervals: each quantity has a row and a column.
 
     Args:
-        runs: analysed runs of one study.
+        runs: all analysed runs of one study.
         title: such as "Figure D.5".
-        quantities: names of two or more variables of the runs.
+        quantities: two or more of `flatness.analysis.correlations.FINAL_QUANTITIES`.
+        seeds: of the runs that are drawn; all for None. Where others exist, the coefficient over
+            all runs, which tables and claims give, stands below that of the drawn ones.
         sample_set: "train" or "test", where quantities that depend on samples are measured.
+        interpolation_accuracy: training accuracy from which a run interpolates.
+        confidence: level of the intervals.
+        resamples: bootstrap draws of runs that the intervals are made from.
     """
-    counted, excluded = split_excluded(runs)
-    values = {name: _final(counted, name, sample_set) for name in quantities}
+    shown = [run for run in runs if seeds is None or settings_of(run)["seed"] in seeds]
+    counted, excluded = split_excluded(shown)
+    found = final_quantities(shown, sample_set)
+    values = {name: found[name].to_numpy() for name in quantities}
+
+    def pearson(of: Sequence[xr.Dataset]) -> xr.Dataset:
+        every = correlations(of, sample_set=sample_set, confidence=confidence, resamples=resamples)
+        return every.sel({"group": POOLED, "statistic": "pearson"})
+
+    drawn = pearson(shown)
+    everything = pearson(runs) if len(shown) < len(runs) else None
     with matplotlib.style.context(STYLE):
-        settings = by_setting(counted)
-        figure = Figure(figsize=(10.5, 10.6))
-        # The first row holds no more than a name.
-        heights = [0.6] + [1] * (len(values) - 1)
-        axes = figure.subplots(len(values), len(values), height_ratios=heights)
+        settings = by_setting(counted, interpolation_accuracy)
+        figure = Figure(figsize=(10.5, 10.9))
+        axes = figure.subplots(len(values), len(values), squeeze=False)
         for row, lower in enumerate(values):
             for column, left in enumerate(values):
                 panel = axes[row, column]
+                pair = {"quantity": lower, "other_quantity": left}
                 if row > column:
                     _draw(panel, values[left], values[lower], settings)
                     panel.tick_params(
                         labelbottom=row == len(values) - 1, labelleft=column == 0, labelsize=7
                     )
+                elif row < column:
+                    _write(
+                        panel,
+                        drawn.sel(pair),
+                        None if everything is None else everything.sel(pair),
+                    )
                 else:
                     panel.set_axis_off()
-            _name(axes[row, row], lower, len(values))
+                    _name(panel, lower, len(values))
             axes[-1, row].set_xlabel(symbol(lower) or words(lower))
             axes[row, 0].set_ylabel(symbol(lower) or words(lower))
-        figure.legend(
-            handles=[Line2D([], [], ls="none", label=each.label, **each.look) for each in settings],
-            loc="upper right",
-            bbox_to_anchor=(0.995, 0.99),
-        )
         lay_out(
             figure,
             headline(title, runs),
-            (_caption(counted, values, sample_set), excluded_runs(excluded), provenance(runs)),
+            (
+                _caption(counted, found, quantities, sample_set)
+                + _numbers(drawn, everything, confidence)
+                + _count_hollow(settings, interpolation_accuracy),
+                training(runs),
+                excluded_runs(excluded),
+                provenance(shown) if shown else "",
+            ),
+            handles=[setting.handle() for setting in settings],
+            legend_title=title_of_settings(runs)
+            + f"; hollow: train accuracy never reaches {100 * interpolation_accuracy:g}%",
         )
         figure.subplots_adjust(wspace=0.1, hspace=0.1)
     return figure
 
 
-def _final(runs: Sequence[xr.Dataset], name: str, sample_set: str) -> np.ndarray:
-    """Values at the last checkpoint, (runs,)."""
-    last = [run.sel(sample_set=sample_set)[name].isel(checkpoint=-1) for run in runs]
-    return np.array(last, float)
-
-
 def _draw(panel: Axes, x: np.ndarray, y: np.ndarray, settings: Sequence[Setting]) -> None:
-    """One pair: the points, and its correlation in the free top-left corner."""
+    """The points of one pair."""
     for setting in settings:
-        panel.scatter(x[setting.positions], y[setting.positions], s=18, lw=0, **setting.look)
-    panel.set_xlim(_limits(x, headroom=0.1))
-    panel.set_ylim(_limits(y, headroom=0.4))
-    for axis in (panel.xaxis, panel.yaxis):
-        axis.set_major_locator(MaxNLocator(2))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: _number(f"{value:g}")))
-    rho, count = _correlation(x, y)
-    text = "" if rho is None else rf"$\rho$ = {_number(f'{rho:.2f}')}"
-    if text and count < len(x):
-        text += f" (n = {count})"
-    panel.text(
-        *(0.04, 0.95, text),
-        transform=panel.transAxes,
-        va="top",
-        fontsize=7.5,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-    )
+        setting.draw(panel, x, y, size=4)
+    for axis, values in ((panel.xaxis, x), (panel.yaxis, y)):
+        low, high = _limits(values)
+        axis.set_view_interval(low, high, ignore=True)
+        axis.set_major_locator(FixedLocator(_two_ticks(low, high)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
 
-def _number(digits: str) -> str:
-    """With the minus sign of other axes."""
-    return digits.replace("-", "\N{MINUS SIGN}")
-
-
-def _limits(values: np.ndarray, headroom: float) -> tuple[float, float]:
-    """Limits around the finite values, with `headroom` of their range above the largest."""
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Limits around the finite values."""
     known = values[np.isfinite(values)]
     if not len(known):
         return 0, 1
     size = np.ptp(known) or abs(known[0]) or 1
-    return known.min() - 0.1 * size, known.max() + headroom * size
+    return known.min() - 0.12 * size, known.max() + 0.12 * size
 
 
-def _correlation(x: np.ndarray, y: np.ndarray) -> tuple[float | None, int]:
-    """Pearson's correlation over the runs in which both are finite, and their number.
+def _two_ticks(low: float, high: float) -> list[float]:
+    """Two round numbers away from the ends, where they would meet those of the next panel."""
+    edge = _EDGE * (high - low)
+    for bins in range(2, 9):
+        ticks = MaxNLocator(bins).tick_values(low, high)
+        inner = ticks[(ticks > low + edge) & (ticks < high - edge)]
+        if len(inner) >= 2:
+            break
+    return [float(tick) for tick in inner[[0, -1]]]
 
-    None where it is not defined: fewer than three runs, or all values of one side equal.
-    """
-    known = np.isfinite(x) & np.isfinite(y)
-    x, y = x[known], y[known]
-    if len(x) < FEWEST_FOR_CORRELATION or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None, len(x)
-    return float(pearsonr(x, y).statistic), len(x)
+
+def _write(panel: Axes, drawn: xr.Dataset, everything: xr.Dataset | None) -> None:
+    """One coefficient in a cell that is tinted with it, its interval, and that over all runs."""
+    rho = float(drawn["coefficient"])
+    panel.set_axis_off()
+    if np.isnan(rho):
+        panel.text(0.5, 0.5, "not defined", color="#555555", fontsize=7, **_centred(panel))
+        return
+    panel.add_patch(
+        Rectangle(
+            (0, 0),
+            1,
+            1,
+            transform=panel.transAxes,
+            facecolor=TINTS(0.5 + _PALENESS * rho),
+            edgecolor="none",
+        )
+    )
+    n, runs = int(drawn["n"]), int(drawn["runs"])
+    lines = [(rf"$\rho$ = {_decimals(rho)}", 9)]
+    for prefix, (left, right) in BRACKETS.items():
+        low, high = drawn[f"{prefix}low"], drawn[f"{prefix}high"]
+        if np.isfinite(low):
+            lines.append((f"{left}{_decimals(low)}, {_decimals(high)}{right}", 7))
+    if n < runs:
+        lines.append((f"n = {n}", 6.5))
+    if everything is not None:
+        text = f"{int(everything['n'])} runs: {_decimals(everything['coefficient'])}"
+        lines.append((text, 6.5))
+    for position, (text, size) in enumerate(lines):
+        height = 0.5 + 0.19 * ((len(lines) - 1) / 2 - position)
+        panel.text(0.5, height, text, fontsize=size, **_centred(panel))
+
+
+def _centred(panel: Axes) -> dict:
+    return {"transform": panel.transAxes, "ha": "center", "va": "center"}
+
+
+def _decimals(value) -> str:
+    """Two decimals, with the minus sign of axes."""
+    return f"{float(value):.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _name(panel: Axes, name: str, panels: int) -> None:
     """A quantity's name and symbol, in its place on the diagonal."""
     lines = [*textwrap.wrap(words(name), 120 // panels), symbol(name)]
-    panel.text(
-        *(0.5, 0.5, "\n".join(filter(None, lines))),
-        transform=panel.transAxes,
-        ha="center",
-        va="center",
-        fontsize=8.5,
-    )
+    panel.text(0.5, 0.5, "\n".join(filter(None, lines)), fontsize=8.5, **_centred(panel))
 
 
-def _caption(runs: Sequence[xr.Dataset], values: Mapping[str, np.ndarray], sample_set: str) -> str:
+def _caption(
+    runs: Sequence[xr.Dataset], final: xr.Dataset, quantities: Sequence[str], sample_set: str
+) -> str:
+    """What the points are, and which values have no place."""
     on_all = [
-        words(name).lower() for name in values if runs and "sample_set" not in runs[0][name].dims
+        words(name).lower()
+        for name in quantities
+        if runs and "sample_set" not in runs[0][name].dims
     ]
     text = (
-        f"Values at the last checkpoint of {len(runs)} runs, one point each, on the fixed sample "
-        f"set `{sample_set}`"
+        f"Below the diagonal: final values of {len(runs)} runs (means over the checkpoints in the "
+        f"last fifth of the iterations), one point each, on the fixed sample set `{sample_set}`"
     )
-    if on_all:
-        text += f" ({', '.join(on_all)}: on all images)"
-    text += (
-        r". $\rho$: Pearson's correlation over these runs, with n where fewer count; none with "
-        f"fewer than {FEWEST_FOR_CORRELATION} points or where a quantity does not vary."
-    )
-    for name, each in values.items():
-        missing = int((~np.isfinite(each)).sum())
+    text += f" ({', '.join(on_all)}: on all images)." if on_all else "."
+    for name in quantities:
+        missing = int((~np.isfinite(final[name])).sum())
         if missing:
-            reason = runs[0][name].attrs.get("absent")
+            reason = final[name].attrs.get("absent")
             text += f" Not finite and left out: {label(name)} of {missing} runs"
-            text += f" ({reason})." if reason else "."
+            text += f" ({reason.rstrip('.')})." if reason else "."
     return text
+
+
+def _numbers(drawn: xr.Dataset, everything: xr.Dataset | None, confidence: float) -> str:
+    """What stands above the diagonal."""
+    count = int(drawn["runs"])
+    text = f" Above it: Pearson's $\\rho$ of the same {count} runs"
+    text += (
+        f", its {100 * confidence:g}% intervals (bootstrap over whole seeds in square brackets, "
+        f"over whole settings in round ones; none over fewer than {FEWEST_FOR_INTERVAL} of them)"
+    )
+    if everything is not None:
+        text += (
+            f", and $\\rho$ of all {int(everything['runs'])} runs of the study, which tables and "
+            "claims give"
+        )
+    return (
+        f"{text}; none with fewer than {FEWEST_FOR_COEFFICIENT} points or where a quantity does "
+        "not vary."
+    )
+
+
+def _count_hollow(settings: Sequence[Setting], accuracy: float) -> str:
+    """How many of the runs that are drawn do not interpolate."""
+    hollow = sum(len(setting.hollow) for setting in settings)
+    runs = hollow + sum(len(setting.filled) for setting in settings)
+    level = f"{100 * accuracy:g}%"
+    return f" Runs that never reach a train accuracy of {level}: {hollow} of {runs}."

@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
-from flatness.analysis.seeds import settings_of
+from flatness.analysis.seeds import interpolation_iteration, settings_of
 from flatness.figures import curves
+from flatness.figures.annotation import outputs_of
+from flatness.figures.training import WORDS, name_in_words, value_in_words
 
 # Not as many as there are colours, so that pairs of both repeat late.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+_EDGE = 1.1  # points
 
 
 @dataclass(frozen=True)
@@ -17,25 +22,66 @@ class Setting:
     """The runs of one learning rate and batch size, and how their points look.
 
     Args:
-        label: such as "learning rate 0.1, batch size 20 (5 runs)".
-        positions: of its runs among all runs.
+        label: such as "0.1 (0.5), 20".
+        filled: positions among all runs of those that interpolate.
+        hollow: positions of those that do not.
         look: colour and marker.
     """
 
     label: str
-    positions: list[int]
+    filled: list[int]
+    hollow: list[int]
     look: dict[str, str]
 
+    def draw(self, panel: Axes, x, y, size: float) -> None:
+        """Draw one point for each run, from values (runs,) of all runs; size in points."""
+        for positions, face in ((self.filled, self.look["color"]), (self.hollow, "none")):
+            if positions:
+                panel.scatter(
+                    x[positions],
+                    y[positions],
+                    s=size**2,
+                    marker=self.look["marker"],
+                    facecolors=face,
+                    edgecolors=self.look["color"],
+                    linewidths=_EDGE,
+                )
 
-def by_setting(runs: Sequence[xr.Dataset]) -> list[Setting]:
-    """One entry for each setting, in increasing order of learning rate, then batch size."""
-    keys = [(settings_of(run)["learning_rate"], settings_of(run)["batch_size"]) for run in runs]
+    def handle(self) -> Line2D:
+        """Its entry in a legend; hollow if all its points are."""
+        face = self.look["color"] if self.filled else "none"
+        return Line2D([], [], ls="none", label=self.label, mfc=face, mew=_EDGE, ms=5.5, **self.look)
+
+
+def by_setting(runs: Sequence[xr.Dataset], accuracy: float) -> list[Setting]:
+    """One entry for each setting, in increasing order of learning rate, then batch size.
+
+    Args:
+        runs: analysed runs of one study.
+        accuracy: training accuracy from which a run interpolates.
+    """
+    plans = [settings_of(run) for run in runs]
+    keys = [(plan["learning_rate"], plan["batch_size"]) for plan in plans]
+    interpolates = [interpolation_iteration(run, accuracy) is not None for run in runs]
     colors = [look["color"] for look in curves.looks()]
     settings = []
     for number, (rate, batch) in enumerate(sorted(set(keys))):
         positions = [position for position, key in enumerate(keys) if key == (rate, batch)]
         look = {"color": colors[number % len(colors)], "marker": MARKERS[number % len(MARKERS)]}
-        number_of_runs = f"{len(positions)} run{'s' if len(positions) > 1 else ''}"
-        label = f"learning rate {rate:g}, batch size {batch:g} ({number_of_runs})"
-        settings.append(Setting(label, positions, look))
+        entry = value_in_words("learning_rate", rate, plans[0]["loss"], outputs_of(runs[0]))
+        settings.append(
+            Setting(
+                f"{entry}, {batch:g}",
+                [position for position in positions if interpolates[position]],
+                [position for position in positions if not interpolates[position]],
+                look,
+            )
+        )
     return settings
+
+
+def title_of_settings(runs: Sequence[xr.Dataset]) -> str:
+    """What the labels of `by_setting` are, for the legend."""
+    loss = settings_of(runs[0])["loss"]
+    rate = name_in_words("learning_rate", loss, outputs_of(runs[0]))
+    return f"{rate}, {WORDS['batch_size']}"

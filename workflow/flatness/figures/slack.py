@@ -1,7 +1,8 @@
 """How tight the inequalities are over training."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from math import ceil
 
 import matplotlib.style
 import numpy as np
@@ -10,15 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from flatness.analysis.seeds import split_excluded
-from flatness.figures import STYLE, curves
-from flatness.figures.annotation import (
-    excluded_runs,
-    headline,
-    lay_out,
-    provenance,
-    say_instead,
-    values_of,
-)
+from flatness.figures import STYLE, curves, scales
+from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
 from flatness.figures.labels import symbol
 from flatness.glossary.quantities import QUANTITIES
 
@@ -61,71 +55,81 @@ FAMILIES: dict[str, dict[str, str]] = {
 SAME_AS_DRAWN = {"eq7_k1_all", "eq7_k2_all"}
 
 
-def slack_figure(
-    runs: Sequence[xr.Dataset], *, title: str, sample_set: str, confidence: float
-) -> Figure:
+def slack_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> Figure:
     """Draw log10(right / left) of every inequality against the iteration.
 
-    One panel for each family; where all its inequalities are absent, it says why instead.
+    One panel for each family of which any inequality is known; the caption says why others are
+    absent.
 
     Args:
         runs: analysed runs that differ in their seed only.
         title: of the figure.
         sample_set: "train" or "test", where the inequalities are checked.
-        confidence: level of the bands.
     """
     counted, excluded = split_excluded(runs)
     slacks = _slacks(counted, sample_set)
     reasons = {
         name: _reason(counted[0], name) for name, each in slacks.items() if np.isnan(each).all()
     }
-    absences = []
+    known = {name: each for name, each in slacks.items() if name not in reasons}
+    shown = {
+        family: {name: text for name, text in labels.items() if name in known}
+        for family, labels in FAMILIES.items()
+        if known.keys() & labels.keys()
+    }
     with matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(10.5, 9))
-        axes = figure.subplots(2, 3)
+        columns = 3 if len(shown) > 4 else 2
+        rows = ceil(len(shown) / columns)
+        figure = Figure(figsize=(10.5, 1.5 + 3.8 * rows if rows else 3))
         below = ScaledTranslation(0, -0.4, figure.dpi_scale_trans)  # inches, for the axis' label
-        for (family, labels), panel in zip(FAMILIES.items(), axes.flat, strict=True):
+        for position, (family, labels) in enumerate(shown.items()):
+            panel = figure.add_subplot(rows, columns, position + 1)
             panel.set_title(family)
-            missing = {name: reasons[name] for name in labels if name in reasons}
-            if len(missing) == len(labels):
-                say_instead(panel, _absences(missing, labels))
-                continue
-            if missing:
-                absences.append(f"In `{family}` {_absences(missing, labels)}")
             panel.axhline(0, color="#333333", linewidth=0.8)
-            for (name, text), look in zip(labels.items(), curves.looks(), strict=False):
-                if name in slacks and name not in reasons:
-                    iteration = counted[0]["iteration"]
-                    line = curves.draw_seeds(panel, iteration, slacks[name], look, confidence)
-                    line.set_label(text)
+            looks = dict(zip(FAMILIES[family], curves.looks(), strict=False))
+            for name, text in labels.items():
+                line = curves.draw_seeds(panel, counted[0]["iteration"], known[name], looks[name])
+                line.set_label(text)
             panel.set_ylabel(symbol("slack"))
-            curves.count_iterations(panel)
-            if panel.get_legend_handles_labels()[0]:
-                panel.legend(
-                    loc="upper center",
-                    bbox_to_anchor=(0.5, 0),
-                    bbox_transform=panel.transAxes + below,
-                    ncols=1 if len(labels) <= 4 else 2,
-                    fontsize=8,
-                    columnspacing=1,
-                )
+            scales.count_iterations(panel)
+            panel.legend(
+                loc="upper center",
+                bbox_to_anchor=(0.5, 0),
+                bbox_transform=panel.transAxes + below,
+                ncols=1 if len(labels) <= 4 else 2,
+                fontsize=8,
+                columnspacing=1,
+            )
         caption = (
-            f"Training with plain SGD at {values_of(runs, 'learning_rate')} and "
-            f"{values_of(runs, 'batch_size')}; sample set `{sample_set}`. An inequality holds "
-            "where its slack is at least 0; each step of a chain is shown on its own. Eq. 6, 7: "
-            "$J$, $K^W$, $K$ stand for the sides with the input Jacobian and with the gradients "
-            "of the first layer's weight and of all parameters; the second step of Eq. 7 has the "
-            "slack of that of Eq. 6. A to D: maximum local sensitivity and its bounds in Eq. 28; "
-            f"U = {QUANTITIES['mls_bound_unshared'].formula}; V: with the root of the mean square "
-            f"over samples. {curves.meaning([len(counted)], confidence)}"
+            f"{training(runs)} Sample set `{sample_set}`. An inequality holds "
+            "where its slack is at least 0; each step of a chain is shown on its own. "
+            f"{_meanings(known)}{curves.meaning([len(counted)])}"
             f"{_smallest(slacks)}{_vacuous(slacks)}{_not_drawn(counted)}"
         )
         lay_out(
             figure,
             headline(title, runs),
-            (caption, *absences, excluded_runs(excluded), provenance(runs)),
+            (caption, *_absences(reasons), excluded_runs(excluded), provenance(runs)),
         )
     return figure
+
+
+def _meanings(known: Collection[str]) -> str:
+    """The letters in titles and legends, of those inequalities that are shown."""
+    text = ""
+    if any(name.startswith(("eq6", "eq7")) for name in known):
+        text += (
+            "Eq. 6, 7: $J$, $K^W$, $K$ stand for the sides with the input Jacobian and with the "
+            "gradients of the first layer's weight and of all parameters; the second step of "
+            "Eq. 7 has the slack of that of Eq. 6. "
+        )
+    text += "A: maximum local sensitivity (MLS)"
+    if known & FAMILIES["Maximum local sensitivity: Eq. 13, 28"].keys():
+        text += "; B to D: its bounds in Eq. 28"
+    return (
+        f"{text}; U = {QUANTITIES['mls_bound_unshared'].formula}; V: with the root of the mean "
+        "square over samples. "
+    )
 
 
 def _slacks(runs: Sequence[xr.Dataset], sample_set: str) -> dict[str, np.ndarray]:
@@ -142,14 +146,20 @@ def _reason(run: xr.Dataset, name: str) -> str:
     return json.loads(run["slack"].attrs.get("absent", "{}")).get(name, "no value is stored")
 
 
-def _absences(reasons: Mapping[str, str], labels: Mapping[str, str]) -> str:
-    """Absent inequalities of one family; those with the same reason together."""
+def _absences(reasons: Mapping[str, str]) -> list[str]:
+    """Absent inequalities, those with the same reason together; a whole family by its title."""
     by_reason: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
-        by_reason.setdefault(reason, []).append(labels[name])
-    if list(by_reason.values()) == [list(labels.values())]:
-        return f"absent: {next(iter(by_reason))}."
-    return " ".join(f"absent: {'; '.join(each)} ({why})." for why, each in by_reason.items())
+    for family, labels in FAMILIES.items():
+        absent = {name: text for name, text in labels.items() if name in reasons}
+        for reason in dict.fromkeys(reasons[name] for name in absent):
+            alike = [text for name, text in absent.items() if reasons[name] == reason]
+            whole = len(alike) == len(labels)
+            by_reason.setdefault(reason, []).append(
+                f"`{family}`" if whole else f"{' and '.join(alike)} of `{family}`"
+            )
+    return [
+        f"Absent: {'; '.join(which)} ({reason.rstrip('.')})." for reason, which in by_reason.items()
+    ]
 
 
 def _smallest(slacks: Mapping[str, np.ndarray]) -> str:

@@ -9,84 +9,96 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatness.analysis.seeds import split_excluded
-from flatness.figures import STYLE, curves, interpolation
-from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, values_of
+from flatness.figures import STYLE, curves, interpolation, scales
+from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
 from flatness.figures.labels import label
 
 LOSSES = ("train_loss", "test_loss")
 QUANTITIES = ("sqrt_sharpness", "log_volume", "input_gradient_norm", "local_dimension")
+LOGARITHMIC = (*LOSSES, "misclassified_total", "local_dimension")
+TITLES = {"misclassified_total": "Misclassified test images"}
 SAMPLE_SETS = {"test": "test samples", "misclassified": "misclassified test samples"}
 
 
 def test_sample_figure(
-    runs: Sequence[xr.Dataset], *, title: str, confidence: float, interpolation_accuracy: float
+    runs: Sequence[xr.Dataset], *, title: str, interpolation_accuracy: float
 ) -> Figure:
-    """Draw two losses and four quantities against the iteration.
+    """Draw two losses, a count and four quantities against the iteration.
 
-    Each quantity has two curves, one on the sample set `test` and one on `misclassified`.
-    A second axis beside the test loss shows how many test images are misclassified.
+    Each quantity has two curves, one on the sample set `test` and one on `misclassified`. Below
+    the test loss stands how many test images are misclassified.
 
     Args:
         runs: analysed runs that differ in their seed only.
         title: such as "Figure 3".
-        confidence: level of the bands.
         interpolation_accuracy: training accuracy from which a run interpolates.
     """
     counted, excluded = split_excluded(runs)
     with matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(10.5, 7.4))
-        axes = figure.subplots(2, 3, sharex=True)
+        figure = Figure(figsize=(10.5, 8))
+        panels = _panels(figure)
         test, misclassified, train = curves.looks()[:3]
         train = train | {"linestyle": "-"}
-        panels = dict(zip((*LOSSES, *QUANTITIES), axes.flat, strict=True))
-        for name, panel in panels.items():
-            panel.set_title(label(name))
-        panels["train_loss"].set_yscale("log")
-        right = _second_axis(panels["test_loss"], misclassified["color"])
-        for panel in axes[-1]:
-            curves.count_iterations(panel)
+        handles = []
         if counted:
             iteration = counted[0]["iteration"]
 
-            def draw(panel: Axes, values: Sequence[xr.DataArray], look: dict):
-                return curves.draw_seeds(panel, iteration, np.stack(values), look, confidence)
+            def draw(name: str, values: Sequence[xr.DataArray], look: dict):
+                return curves.draw_seeds(panels[name], iteration, np.stack(values), look)
 
-            draw(panels["train_loss"], [run["train_loss"] for run in counted], train)
-            draw(panels["test_loss"], [run["test_loss"] for run in counted], test)
-            draw(right, [run["misclassified_total"] for run in counted], misclassified)
+            for name, look in (
+                *(("train_loss", train), ("test_loss", test)),
+                ("misclassified_total", misclassified),
+            ):
+                draw(name, [_positive(run[name]) for run in counted], look)
             for sample_set, look in zip(SAMPLE_SETS, (test, misclassified), strict=True):
                 for name in QUANTITIES:
-                    values = [run[name].sel(sample_set=sample_set) for run in counted]
-                    line = draw(panels[name], values, look)
+                    line = draw(
+                        name, [run[name].sel(sample_set=sample_set) for run in counted], look
+                    )
                 line.set_label(SAMPLE_SETS[sample_set])
+                handles.append(line)
             interpolation.mark_interpolation(
-                axes.flat, counted, interpolation_accuracy, train["color"]
+                panels.values(), counted, interpolation_accuracy, train["color"]
             )
-            figure.legend(
-                *panels[QUANTITIES[-1]].get_legend_handles_labels(),
-                loc="upper right",
-                bbox_to_anchor=(0.995, 0.995),
-                ncols=2,
+            interpolation.count_interpolating(
+                panels["train_loss"], {"": (counted, train["color"])}, interpolation_accuracy
             )
+        for name in LOGARITHMIC:
+            scales.logarithmic_height(panels[name])
         caption = (
-            f"Training with plain SGD at {values_of(runs, 'learning_rate')} and "
-            f"{values_of(runs, 'batch_size')}. Losses are those on all images; the right axis "
-            "beside the test loss counts all misclassified test images (dashed). "
-            f"{_samples(counted)}{curves.meaning([len(counted)], confidence)} "
+            f"{training(runs)} Losses are those on all images, the number of misclassified images "
+            f"is that of all test images. {_samples(counted)}{curves.meaning([len(counted)])} "
             f"{interpolation.meaning(counted, interpolation_accuracy)}{_gaps(counted)}"
         )
-        lay_out(figure, headline(title, runs), (caption, excluded_runs(excluded), provenance(runs)))
+        lay_out(
+            figure,
+            headline(title, runs),
+            (caption, excluded_runs(excluded), provenance(runs)),
+            handles=handles,
+        )
     return figure
 
 
-def _second_axis(panel: Axes, color: str) -> Axes:
-    """An axis at the right for the number of misclassified test images."""
-    right = panel.twinx()
-    right.grid(visible=False)
-    right.spines["right"].set(visible=True, color=color)
-    right.tick_params(axis="y", colors=color)
-    right.set_ylabel("misclassified test images", color=color)
-    return right
+def _panels(figure: Figure) -> dict[str, Axes]:
+    """A panel for each variable by name; the two that concern all test images share one place."""
+    grid = figure.add_gridspec(2, 3)
+    upper = grid[0, 1].subgridspec(2, 1, hspace=0.5)
+    places = (grid[0, 0], upper[0], upper[1], grid[0, 2], *(grid[1, column] for column in range(3)))
+    panels: dict[str, Axes] = {}
+    for name, place in zip((*LOSSES, "misclassified_total", *QUANTITIES), places, strict=True):
+        panels[name] = figure.add_subplot(place, sharex=panels.get("train_loss"))
+        panels[name].set_title(TITLES.get(name) or label(name))
+        lowest = name in QUANTITIES[1:]
+        panels[name].tick_params(labelbottom=lowest)
+        if lowest:
+            scales.count_iterations(panels[name])
+    return panels
+
+
+def _positive(counts: xr.DataArray) -> np.ndarray:
+    """Values that have a place on a logarithmic axis; the others are gaps."""
+    return np.where(counts > 0, counts, np.nan)
 
 
 def _samples(runs: Sequence[xr.Dataset]) -> str:

@@ -5,19 +5,22 @@ from collections.abc import Sequence
 import matplotlib.style
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatness.analysis.seeds import grouped, split_excluded
-from flatness.figures import STYLE, curves, interpolation
+from flatness.analysis.learning_rates import rate_of
+from flatness.analysis.seeds import grouped, settings_of, split_excluded
+from flatness.figures import STYLE, curves, interpolation, scales
 from flatness.figures.annotation import (
-    SETTINGS,
     excluded_runs,
     headline,
     lay_out,
+    outputs_of,
     provenance,
-    values_of,
+    training,
 )
 from flatness.figures.labels import label
+from flatness.figures.training import WORDS, name_in_words, value_in_words
 
 PANELS = (
     "train_loss",
@@ -27,6 +30,9 @@ PANELS = (
     "input_gradient_norm",
     "local_dimension",
 )
+LOGARITHMIC = ("train_loss", "local_dimension")
+# The part of the iterations in which accuracy rises from chance; its axis shows what follows.
+RISE = 0.2
 
 
 def trend_figure(
@@ -35,63 +41,91 @@ def trend_figure(
     title: str,
     compare: str,
     sample_set: str,
-    confidence: float,
     interpolation_accuracy: float,
 ) -> Figure:
     """Draw six panels against the iteration.
 
-    Each run is a thin line, the mean over seeds a strong one with its confidence band
-    from three seeds on. A vertical line marks the median iteration at which the runs of
-    a setting begin to interpolate. Diverged runs are left out and named below.
+    One line for each setting, the mean over its seeds, in a band from the smallest to the largest
+    seed. A vertical line marks the median iteration at which the runs of a setting begin to
+    interpolate; the first panel counts these runs. Diverged runs are left out and named below.
 
     Args:
         runs: analysed runs.
         title: such as "Figure 1".
         compare: "learning_rate" or "batch_size", what differs between curves.
         sample_set: "train" or "test", where the quantities are measured.
-        confidence: level of the bands.
         interpolation_accuracy: training accuracy from which a run interpolates.
     """
     counted, excluded = split_excluded(runs)
+    loss, outputs = settings_of(runs[0])["loss"], outputs_of(runs[0])
+    infinite = 0
+    handles, interpolating = [], {}
     with matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(10.5, 7.4))
+        figure = Figure(figsize=(10.5, 7.6))
         axes = figure.subplots(2, 3, sharex=True)
+        panels = dict(zip(PANELS, axes.flat, strict=True))
         looks = curves.looks()
-        handles = []
-        infinite = 0
         for position, (value, members) in enumerate(grouped(counted, compare).items()):
             look = looks[position % len(looks)]
             chosen = [run.sel(sample_set=sample_set) for run in members]
-            for name, panel in zip(PANELS, axes.flat, strict=True):
+            for name, panel in panels.items():
                 values = np.stack([run[name].to_numpy() for run in chosen])
                 infinite += int(np.isinf(values).sum())
-                iteration = members[0]["iteration"]
-                line = curves.draw_seeds(panel, iteration, values, look, confidence)
+                line = curves.draw_seeds(panel, members[0]["iteration"], values, look)
             interpolation.mark_interpolation(
                 axes.flat, members, interpolation_accuracy, look["color"]
             )
-            line.set_label(f"{SETTINGS[compare]} {value:g}")
+            line.set_label(value_in_words(compare, value, loss, outputs))
             handles.append(line)
-        for name, panel in zip(PANELS, axes.flat, strict=True):
+            interpolating[f"{value:g}"] = (members, look["color"])
+        for name, panel in panels.items():
             panel.set_title(label(name))
         for panel in axes[-1]:
-            curves.count_iterations(panel)
-        axes[0, 0].set_yscale("log")
-        figure.legend(
-            handles=handles,
-            loc="upper right",
-            bbox_to_anchor=(0.995, 0.995),
-            ncols=len(handles) or 1,
-        )
-        other = "batch_size" if compare == "learning_rate" else "learning_rate"
+            scales.count_iterations(panel)
+        for name in LOGARITHMIC:
+            scales.logarithmic_height(panels[name])
+        if counted:
+            _leave_out_the_rise(panels["test_accuracy"], counted)
+            interpolation.count_interpolating(
+                panels["train_loss"], interpolating, interpolation_accuracy
+            )
         seeds = {len(members) for members in grouped(counted, compare).values()}
         caption = (
-            f"Training with plain SGD at {values_of(counted, other)}. Loss and accuracy are those "
-            "on all images, the other quantities those on the fixed sample set "
-            f"`{sample_set}`. {curves.meaning(seeds, confidence)} "
-            f"{interpolation.meaning(counted, interpolation_accuracy)}"
+            f"{training(runs)} Loss and accuracy are those on all images, the other quantities "
+            f"those on the fixed sample set `{sample_set}`. {curves.meaning(seeds)} "
+            f"{interpolation.meaning(counted, interpolation_accuracy)} The axis of the test "
+            f"accuracy shows what is reached after {100 * RISE:g}% of the iterations."
         )
         if infinite:
             caption += f" {infinite} values are infinite (zero singular values) and not drawn."
-        lay_out(figure, headline(title, runs), (caption, excluded_runs(excluded), provenance(runs)))
+        lay_out(
+            figure,
+            headline(title, runs),
+            (caption, excluded_runs(excluded), provenance(runs)),
+            handles=handles,
+            legend_title=f"{name_in_words(compare, loss, outputs)}, at {_fixed(runs, compare)}",
+        )
     return figure
+
+
+def _fixed(runs: Sequence[xr.Dataset], compare: str) -> str:
+    """What all curves have in common, such as "batch size 20"."""
+    plan = settings_of(runs[0])
+    if compare == "learning_rate":
+        return f"{WORDS['batch_size']} {plan['batch_size']}"
+    return f"{WORDS['learning_rate']} {rate_of(runs[0])}"
+
+
+def _leave_out_the_rise(panel: Axes, runs: Sequence[xr.Dataset]) -> None:
+    """Fit the vertical axis to the test accuracies after the `RISE`."""
+    reached = np.concatenate(
+        [run["test_accuracy"].to_numpy()[_after_the_rise(run["iteration"])] for run in runs]
+    )
+    low, high = np.nanmin(reached), np.nanmax(reached)
+    margin = 0.05 * (high - low) or 0.01
+    panel.set_ylim(low - margin, high + margin)
+
+
+def _after_the_rise(iteration: xr.DataArray) -> np.ndarray:
+    values = iteration.to_numpy()
+    return values >= RISE * values[-1]

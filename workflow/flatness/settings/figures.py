@@ -7,9 +7,8 @@ functions are named in `flatness.figures`.
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
-from flatness.glossary.quantities import QUANTITIES
 from flatness.settings.conventions import Analysis
 from flatness.settings.run import Run
 from flatness.settings.section import Section, key, without_repeats
@@ -18,9 +17,12 @@ from flatness.settings.studies import Study
 SampleSet = Literal["train", "test"]
 _SAMPLE_SET = "Samples on which the quantities are measured."
 
-# What a pair grid may show of the end of a run: one number for each run.
-_CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "generalisation_gap")
-FINAL = (*(name for name in QUANTITIES if name != "layer_mls"), *_CURVES)
+# What a pair grid may show of the end of a run: what correlation tables give.
+FINAL = (
+    *("sharpness", "sqrt_sharpness", "log_volume", "input_gradient_norm", "mls"),
+    *("local_dimension", "mls_bound_b", "mls_bound_c", "mls_bound_d", "nmls"),
+    *("test_loss", "test_accuracy", "generalisation_gap"),
+)
 PAIRED = (
     *("local_dimension", "sqrt_sharpness", "log_volume", "input_gradient_norm", "mls"),
     "test_loss",
@@ -31,6 +33,7 @@ class Figure(Section):
     """Base of all kinds."""
 
     kind: ClassVar[str]
+    shown: ClassVar[str]  # with a capital, for the beginning of a caption
 
     def shows(self, run: Run) -> bool:
         """Whether the figure needs a run."""
@@ -65,6 +68,7 @@ class TrendFigure(StudyFigure):
     """Six quantities against the iteration, one curve per setting."""
 
     kind = "trend"
+    shown = "Train loss, test accuracy, √S, log volume, G and local dimensionality over training"
     compare: Literal["learning_rate", "batch_size"] = key("What differs between the curves.")
     fixed: float = key("Value of the other one of the two, the same for all curves.", gt=0)
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
@@ -81,7 +85,6 @@ class TrendFigure(StudyFigure):
         return {
             "compare": self.compare,
             "sample_set": self.sample_set,
-            "confidence": analysis.confidence,
             "interpolation_accuracy": analysis.interpolation_accuracy,
         }
 
@@ -122,41 +125,42 @@ class TestSampleFigure(SettingFigure):
     """Quantities on a sample of the test images and on misclassified ones."""
 
     kind = "test_samples"
+    shown = "Quantities over training on a sample of the test images and on misclassified ones"
 
     def options(self, analysis: Analysis) -> dict[str, Any]:
-        return {
-            "confidence": analysis.confidence,
-            "interpolation_accuracy": analysis.interpolation_accuracy,
-        }
+        return {"interpolation_accuracy": analysis.interpolation_accuracy}
 
 
 class ChainFigure(SettingFigure):
     """The chain A <= B <= C <= D over training."""
 
     kind = "chain"
+    shown = "The chain A ≤ B ≤ C ≤ D of Eq. 28 over training, A the maximum local sensitivity (MLS)"
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
 
     def options(self, analysis: Analysis) -> dict[str, Any]:
-        return {"sample_set": self.sample_set, "confidence": analysis.confidence}
+        return {"sample_set": self.sample_set}
 
 
 class SlackFigure(ChainFigure):
     """The slack of every inequality over training."""
 
     kind = "slack"
+    shown = "Slack, log10(right / left), of every step of every inequality over training"
 
 
 class PairFigure(StudyFigure):
     """Every pair of some final quantities, one point per run."""
 
     kind = "pair_grid"
+    shown = "Pairs of final quantities, one point per run, and Pearson's coefficients"
     quantities: tuple[Literal[*FINAL], ...] = key(
         "Quantities at the end of training, by their names in the glossary.",
         default=PAIRED,
         min_length=2,
     )
     seeds: tuple[int, ...] | None = key(
-        "Seeds of the runs shown; all, if left out.", default=None, min_length=1
+        "Seeds of the runs that are points; all, if left out.", default=None, min_length=1
     )
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
 
@@ -165,11 +169,16 @@ class PairFigure(StudyFigure):
     def _quantities_differ(cls, quantities):
         return without_repeats(quantities)
 
-    def shows(self, run: Run) -> bool:
-        return super().shows(run) and (self.seeds is None or run.seed in self.seeds)
-
+    # Other seeds than those of its points count, too: correlations over all runs stand beside.
     def options(self, analysis: Analysis) -> dict[str, Any]:
-        return {"quantities": list(self.quantities), "sample_set": self.sample_set}
+        return {
+            "quantities": list(self.quantities),
+            "seeds": None if self.seeds is None else list(self.seeds),
+            "sample_set": self.sample_set,
+            "interpolation_accuracy": analysis.interpolation_accuracy,
+            "confidence": analysis.confidence,
+            "resamples": analysis.bootstrap_draws,
+        }
 
     def check(self, path: str, studies: Mapping[str, Study]) -> None:
         super().check(path, studies)
@@ -186,6 +195,10 @@ class LemmaFigure(Figure):
     """The trace of the loss Hessian against the sharpness (Lemma A.1)."""
 
     kind = "lemma"
+    shown = (
+        "Distance between the trace of the loss Hessian and the sharpness, against the "
+        "mean distance between output and target"
+    )
     studies: tuple[str, ...] = key("Names of entries of `studies`.", min_length=1)
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
 
@@ -200,23 +213,99 @@ class LemmaFigure(Figure):
             _known(f"{path}.studies", name, studies)
 
 
+def _figure(number: str, subject: str, paper: str) -> Any:
+    """A figure's key.
+
+    Args:
+        number: as in the paper, such as "Figure E.7".
+        subject: what it shows, in a few words.
+        paper: what the paper says of its own figure; of ours, how to read it.
+    """
+    return Field(
+        description=f"{number}: {subject}.",
+        json_schema_extra={"number": number, "subject": subject, "paper": paper},
+        default=None,
+    )
+
+
 class Figures(Section):
     """The figures to draw, named as in the paper; leave one out to skip it.
 
     Those with S are this project's own.
     """
 
-    fig1: TrendFigure | None = key("Figure 1: trends over learning rates, VGG10.", default=None)
-    fig2: TrendFigure | None = key("Figure 2: trends over batch sizes, VGG10.", default=None)
-    fig3: TestSampleFigure | None = key("Figure 3: trends on test samples, VGG10.", default=None)
-    figD4: ChainFigure | None = key("Figure D.4: the bounds of the MLS, MLP.", default=None)
-    figD5: PairFigure | None = key("Figure D.5: pairwise correlations, VGG10.", default=None)
-    figD6: PairFigure | None = key("Figure D.6: pairwise correlations, MLP.", default=None)
-    figE7: TrendFigure | None = key("Figure E.7: trends over batch sizes, MLP.", default=None)
-    figE8: TrendFigure | None = key("Figure E.8: trends over learning rates, MLP.", default=None)
-    figS1: SlackFigure | None = key("Figure S.1: slack of the inequalities, MLP.", default=None)
-    figS2: SlackFigure | None = key("Figure S.2: slack of the inequalities, VGG10.", default=None)
-    figS3: LemmaFigure | None = key("Figure S.3: Hessian trace and sharpness.", default=None)
+    fig1: TrendFigure | None = _figure(
+        "Figure 1",
+        "trends over learning rates, VGG10",
+        "The paper's figure 1 (VGG10 on two classes of CIFAR-10, learning rates 0.05, 0.1 and 0.2 "
+        "of mse, batch size 20): once the loss is small √S and log volume fall together, and "
+        "higher learning rates lead to lower √S and a stronger compression.",
+    )
+    fig2: TrendFigure | None = _figure(
+        "Figure 2",
+        "trends over batch sizes, VGG10",
+        "The paper's figure 2 (VGG10 on two classes of CIFAR-10, learning rate 0.1 of mse, batch "
+        "sizes 8, 20 and 32): once the loss is small √S and log volume fall together, and smaller "
+        "batches lead to lower √S and a stronger compression.",
+    )
+    fig3: TestSampleFigure | None = _figure(
+        "Figure 3",
+        "trends on test samples, VGG10",
+        "The paper's figure 3 (VGG10 on two classes of CIFAR-10, learning rate 0.1 of mse, batch "
+        "size 20): √S and G rise over training; √S is higher on misclassified samples, whose "
+        "volume is compressed less.",
+    )
+    figD4: ChainFigure | None = _figure(
+        "Figure D.4",
+        "the bounds of the MLS, MLP",
+        "The paper's figure D.4 (a fully connected network on FashionMNIST): the gap between C and "
+        "D is large compared with those between A and B and between B and C.",
+    )
+    figD5: PairFigure | None = _figure(
+        "Figure D.5",
+        "pairwise correlations, VGG10",
+        "The paper's figure D.5 (20 VGG10 networks): G and MLS are almost the same quantity, log "
+        "volume correlates well with √S and MLS, and MLS correlates with the test loss better than "
+        "log volume and local dimensionality do.",
+    )
+    figD6: PairFigure | None = _figure(
+        "Figure D.6",
+        "pairwise correlations, MLP",
+        "The paper's figure D.6 (20 MLPs on FashionMNIST): as its figure D.5; besides, bound C "
+        "correlates positively with MLS, bound D negatively.",
+    )
+    figE7: TrendFigure | None = _figure(
+        "Figure E.7",
+        "trends over batch sizes, MLP",
+        "The paper's figure E.7 (MLP on FashionMNIST, learning rate 0.1 of mse, batch sizes 8, 20 "
+        "and 32): smaller batches lead to lower √S and a stronger compression, and G closely "
+        "follows √S.",
+    )
+    figE8: TrendFigure | None = _figure(
+        "Figure E.8",
+        "trends over learning rates, MLP",
+        "The paper's figure E.8 (MLP on FashionMNIST, learning rates 0.05, 0.1 and 0.2 of mse, "
+        "batch size 20): higher learning rates lead to lower √S and a stronger compression, and G "
+        "closely follows √S.",
+    )
+    figS1: SlackFigure | None = _figure(
+        "Figure S.1",
+        "slack of the inequalities, MLP",
+        "An inequality holds where its slack is not below zero. The paper has no such figure.",
+    )
+    figS2: SlackFigure | None = _figure(
+        "Figure S.2",
+        "slack of the inequalities, VGG10",
+        "An inequality holds where its slack is not below zero; those that rest on Eq. 4 do not "
+        "apply where the first layer is a convolution. The paper has no such figure.",
+    )
+    figS3: LemmaFigure | None = _figure(
+        "Figure S.3",
+        "Hessian trace and sharpness",
+        "Lemma A.1: the two approach each other as outputs approach targets. Networks that are "
+        "piecewise linear in each layer's parameters have no distance between them. The paper has "
+        "no such figure.",
+    )
 
     def drawn(self) -> dict[str, Figure]:
         """The figures that are asked for, by name."""
@@ -225,12 +314,21 @@ class Figures(Section):
     @classmethod
     def title(cls, name: str) -> str:
         """A figure's number as in the paper, such as "Figure E.7"."""
-        return cls.model_fields[name].description.split(":")[0]
+        return cls._text(name, "number")
 
     @classmethod
     def subject(cls, name: str) -> str:
         """What a figure shows, in a few words."""
-        return cls.model_fields[name].description.split(": ")[1].rstrip(".")
+        return cls._text(name, "subject")
+
+    @classmethod
+    def paper(cls, name: str) -> str:
+        """What the paper says of its own figure; of ours, how to read it."""
+        return cls._text(name, "paper")
+
+    @classmethod
+    def _text(cls, name: str, which: str) -> str:
+        return cls.model_fields[name].json_schema_extra[which]
 
 
 def _known(path: str, study: str, studies: Mapping[str, Study]) -> None:
