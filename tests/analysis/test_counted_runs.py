@@ -280,7 +280,8 @@ def test_with_few_seeds_values_are_told_and_nothing_is_decided(seeds):
     assert row.verdict == NOT_TESTABLE
     assert np.isnan([row.low, row.high]).all()
     assert row.reason == f"{count}; an interval needs 4. By seed: {', '.join(values)}."
-    assert f"As claimed: {seeds - 1} of {seeds} seeds." in row.remarks
+    plural = "seed" if seeds == 1 else "seeds"
+    assert f"As claimed: {seeds - 1} of {seeds} {plural}." in row.remarks
     assert row.seeds_held == seeds - 1
 
 

@@ -141,7 +141,8 @@ def _remarks(
         sentences.append(f"{reached} of {len(runs)} runs interpolate.")
     if min(len(each.by_seed) for each in found) > 0 and np.isnan(found[0].low):
         count = min(each.seeds for each in found)
-        sentences.append(f"As claimed: {_held(part, found)} of {count} seeds.")
+        seeds = "seed" if count == 1 else "seeds"
+        sentences.append(f"As claimed: {_held(part, found)} of {count} {seeds}.")
     for beside in part.beside if runs else ():
         number = outcome(beside.measure, runs, **vars(options))
         sentences.append(_beside(beside.words, number))
