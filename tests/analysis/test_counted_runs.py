@@ -272,14 +272,16 @@ def test_with_few_seeds_values_are_told_and_nothing_is_decided(seeds):
     assert (row.n, row.seeds) == (5 * seeds, seeds)
     assert row.value == pytest.approx(1 - 2 / seeds)
     if seeds == 4:
-        assert (row.verdict, row.reason) == ("undecided", "")
+        assert (row.verdict, row.reason, row.seeds_held) == ("undecided", "", 3)
+        assert "As claimed" not in row.remarks
         return
     values = ["-1 (seed 0)", "1 (seed 1)", "1 (seed 2)"][:seeds]
     count = "1 seed counts" if seeds == 1 else f"{seeds} seeds count"
     assert row.verdict == NOT_TESTABLE
     assert np.isnan([row.low, row.high]).all()
     assert row.reason == f"{count}; an interval needs 4. By seed: {', '.join(values)}."
-    assert f"On the claimed side: {seeds - 1} of {seeds} seed" in row.remarks
+    assert f"As claimed: {seeds - 1} of {seeds} seeds." in row.remarks
+    assert row.seeds_held == seeds - 1
 
 
 def test_two_runs_on_a_line_are_no_correlation():

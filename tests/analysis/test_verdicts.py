@@ -390,6 +390,22 @@ def test_a_sensitivity_that_goes_against_the_loss_does_not_predict_it(network, p
     assert row.verdict == NOT_REPRODUCED
 
 
+def test_a_seed_holds_if_it_fulfils_both_conditions():
+    runs = [
+        analysed_run(
+            network="vgg10",
+            batch_size=32,
+            seed=seed,
+            sqrt_sharpness=LEVEL if seed < 2 else FALLING,
+            log_volume=FALLING if seed > 0 else RISING,
+        )
+        for seed in range(3)
+    ]
+    row = row_of(VGG10, "3c", runs)
+    assert (row.seeds, row.seeds_held) == (3, 1)
+    assert row.remarks == "As claimed: 1 of 3 seeds."
+
+
 @pytest.mark.parametrize("part", ["7e", "7f"])
 def test_an_other_that_goes_against_the_loss_predicts_it_no_better(part):
     row = row_of(MLP, part, correlated_with_loss(0.8, -0.99))

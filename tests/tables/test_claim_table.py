@@ -35,6 +35,7 @@ def one_row(**changed) -> dict:
         "settings_high": 0.5,
         "n": 25,
         "seeds": 5,
+        "seeds_held": 2,
         "threshold": 0.0,
         "comparison": "< 0",
         "second_value": np.nan,
@@ -58,7 +59,7 @@ def one_row(**changed) -> dict:
 def frame() -> pd.DataFrame:
     """One row of each verdict."""
     nothing = dict.fromkeys(("value", "low", "high", "settings_low", "settings_high"), np.nan)
-    nothing |= {"n": 0, "seeds": 0}
+    nothing |= {"n": 0, "seeds": 0, "seeds_held": 0}
     return pd.DataFrame(
         [
             one_row(part="a", verdict="reproduced", low=-0.9, high=-0.1),
@@ -242,6 +243,16 @@ def test_the_short_table_counts_the_verdicts_of_each_claim_and_network(frame):
         "-",
     ]
     assert eight[3:-1] == ["-", "2 reproduced; sensitive: 8b"]
+
+
+def test_the_short_table_tells_what_few_seeds_point_to():
+    held = {"a": 2, "b": 0, "c": 1, "d": 2}
+    rows = [
+        one_row(part=part, verdict="not testable", seeds=2, seeds_held=count)
+        for part, count in held.items()
+    ]
+    row = in_short(pd.DataFrame(rows)).splitlines()[-1]
+    assert "| 4 not testable; as claimed in every seed: 7a, 7d; in none: 7b |" in row
 
 
 def test_every_claim_has_a_title(judged):

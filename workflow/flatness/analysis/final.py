@@ -36,8 +36,12 @@ def final_value(variable: xr.DataArray, *, last_checkpoint: bool = False) -> flo
     Returns:
         What is not finite if a value at any of these checkpoints is not.
     """
-    values = variable.to_numpy()
-    if last_checkpoint:
-        return float(values[-1])
+    iteration = variable["iteration"].to_numpy()
+    chosen = iteration == iteration[-1] if last_checkpoint else final_checkpoints(iteration)
+    return mean_of_end(variable.to_numpy(), chosen)
+
+
+def mean_of_end(values: np.ndarray, chosen: np.ndarray) -> float:
+    """The mean of (checkpoints,) values over those that are chosen, (checkpoints,) booleans."""
     with np.errstate(invalid="ignore"):  # infinities of both signs
-        return float(values[final_checkpoints(variable["iteration"].to_numpy())].mean())
+        return float(values[chosen].mean())

@@ -15,7 +15,7 @@ import pandas as pd
 from flatness.analysis.claims.judging import SECOND
 from flatness.analysis.claims.part import Part
 from flatness.analysis.claims.the_claims import PARTS, TITLES
-from flatness.analysis.claims.verdicts import VERDICTS
+from flatness.analysis.claims.verdicts import NOT_TESTABLE, VERDICTS
 from flatness.storage import atomic_path
 from flatness.tables.cells import NOTHING, as_markdown_cell, interval, number
 from flatness.tables.markdown import markdown_table
@@ -76,8 +76,8 @@ def in_short(frame: pd.DataFrame) -> str:
     Args:
         frame: from `flatness.analysis.claims.with_sensitivity`, or read back from its CSV file.
     """
-    if "sensitive_to" not in frame:  # published before alternatives were looked at
-        frame = frame.assign(sensitive_to="")
+    if "sensitive_to" not in frame:  # published before alternatives and seeds were looked at
+        frame = frame.assign(sensitive_to="", seeds=0, seeds_held=0)
     networks = list(dict.fromkeys(frame["network"]))
     rows = []
     for claim, parts in frame.groupby("claim"):
@@ -185,7 +185,10 @@ def definitions(parts: Sequence[Part] = PARTS) -> str:
         (
             *(part.name, part.network, part.statement, part.place),
             *(f"{part.statistic}; {part.runs.words}", part.claimed),
-            *(" ".join(filter(None, [part.remark, part.caveat])), part.figure),
+            *(
+                f"{part.remark} Not said: {part.caveat}" if part.remark else part.caveat,
+                part.figure,
+            ),
         )
         for part in parts
     ]
@@ -251,12 +254,20 @@ def _summary(frame: pd.DataFrame) -> str:
 
 
 def _in_short(parts: pd.DataFrame) -> str:
-    """The verdicts that there are, how often, and which parts are sensitive."""
+    """The verdicts that there are, how often, what few seeds point to, and what is sensitive."""
     counts = parts["verdict"].value_counts()
     words = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
-    changed = parts["sensitive_to"].fillna("") != ""
-    letters = ", ".join(f"{row.claim}{row.part}" for row in parts[changed].itertuples())
-    return (f"{words}; sensitive: {letters}" if letters else words) or NOTHING
+    few = parts[(parts["verdict"] == NOT_TESTABLE) & (parts["seeds"] > 0)]
+    said = [
+        f"as claimed in every seed: {_names(few[few['seeds_held'] == few['seeds']])}",
+        f"in none: {_names(few[few['seeds_held'] == 0])}",
+        f"sensitive: {_names(parts[parts['sensitive_to'].fillna('') != ''])}",
+    ]
+    return "; ".join([words, *(each for each in said if not each.endswith(": "))]) or NOTHING
+
+
+def _names(parts: pd.DataFrame) -> str:
+    return ", ".join(f"{row.claim}{row.part}" for row in parts.itertuples())
 
 
 def _write(path: str | Path, text: str) -> None:

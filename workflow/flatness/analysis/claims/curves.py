@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from flatness.analysis.claims.reading import AS_JUDGED, Reading
-from flatness.analysis.final import final_checkpoints, final_value
+from flatness.analysis.final import final_checkpoints, mean_of_end
 from flatness.analysis.over_training import evenly_spaced
 from flatness.analysis.seeds import interpolation_iteration, settings_of
 
@@ -76,8 +76,7 @@ class Curves:
         Raises:
             NotCountedError: it is not finite.
         """
-        curve = self._curve(name, sample_set)
-        value = final_value(curve, last_checkpoint=self._reading.last_checkpoint)
+        value = mean_of_end(self._curve(name, sample_set), self.end())
         if not np.isfinite(value):
             raise self._not_finite(name, sample_set)
         return value
@@ -131,7 +130,7 @@ class Curves:
         Raises:
             NotCountedError: a value is not finite.
         """
-        values = self._curve(name, sample_set).to_numpy()[chosen]
+        values = self._curve(name, sample_set)[chosen]
         if not np.isfinite(values).all():
             raise self._not_finite(name, sample_set)
         return values
@@ -150,16 +149,21 @@ class Curves:
             )
         return position
 
-    def _curve(self, name: str, sample_set: str) -> xr.DataArray:
+    def _curve(self, name: str, sample_set: str) -> np.ndarray:
+        """One variable over all checkpoints, (checkpoints,)."""
         if name == "sqrt_input_gradient_norm":
             return np.sqrt(self._curve("input_gradient_norm", sample_set))
         if name == "mls_bound_c_without_weight_norm":
             norm = self._curve("input_weight_spectral_norm", sample_set)
             return self._curve("mls_bound_c", sample_set) / norm
-        variable = self._run.get(self._reading.variable(name))
-        if variable is None:
-            raise NotCountedError(f"the analysed file holds no {self._reading.variable(name)}")
-        return variable.sel(sample_set=sample_set) if "sample_set" in variable.dims else variable
+        name = self._reading.variable(name)
+        if name not in self._run.variables:
+            raise NotCountedError(f"the analysed file holds no {name}")
+        variable = self._run.variables[name]  # without coordinates, which take time
+        if "sample_set" not in variable.dims:
+            return variable.to_numpy()
+        sets = self._run.variables["sample_set"].to_numpy().tolist()
+        return variable.isel(sample_set=sets.index(sample_set)).to_numpy()
 
     def _not_finite(self, name: str, sample_set: str) -> NotCountedError:
         name = self._reading.variable(name)

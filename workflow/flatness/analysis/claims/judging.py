@@ -1,6 +1,6 @@
 """Every part of every claim applied to the runs of a study."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ NUMBERS = ("value", "low", "high", "settings_low", "settings_high")
 SECOND = "second_"
 COLUMNS = (
     *("claim", "part", "network", "statement", "statistic", *NUMBERS, "n", "seeds"),
+    "seeds_held",
     *("threshold", "comparison"),
     *(f"{SECOND}{name}" for name in (*NUMBERS, "threshold", "comparison")),
     *("verdict", "reason", "remarks", "figure", "sensitive_to"),
@@ -67,7 +68,8 @@ def judge(
         computed; value, low and high are the statistic and its interval over seeds, NaN where
         there is none, settings_low and settings_high that over settings; threshold and comparison
         are the rule. A part with two conditions has all of these for the second, too. n and seeds
-        are the numbers of runs and seeds that count, the smaller ones of two conditions. verdict
+        are the numbers of runs and seeds that count, the smaller ones of two conditions; seeds_held
+        is the number of seeds that alone fulfil what is claimed, the whole of it. verdict
         is one of `verdicts.VERDICTS`; reason says why a part is not testable and which runs do
         not count; remarks is what else is to be known; figure is the target that shows it;
         sensitive_to names the alternatives that change the verdict (see `alternatives`), here
@@ -98,6 +100,7 @@ def row_of(part: Part, study: Sequence[xr.Dataset], options: Options) -> dict[st
         "statistic": f"{part.statistic}; {which}",
         "n": min(each.runs for each in found),
         "seeds": min(each.seeds for each in found),
+        "seeds_held": _held(part, found),
         "verdict": joint(
             [
                 verdict(each.low, each.high, condition.rule)
@@ -136,26 +139,25 @@ def _remarks(
             for run in runs
         )
         sentences.append(f"{reached} of {len(runs)} runs interpolate.")
-    for condition, each in zip(part.conditions, found, strict=True):
-        if len(part.conditions) == 1:
-            of = ""
-        else:
-            of = ", first condition" if condition is part.conditions[0] else ", second condition"
-        if sides := _sides(each.by_seed, condition.rule):
-            sentences.append(f"{sides}{of}.")
+    if min(len(each.by_seed) for each in found) > 0 and np.isnan(found[0].low):
+        count = min(each.seeds for each in found)
+        sentences.append(f"As claimed: {_held(part, found)} of {count} seeds.")
     for beside in part.beside if runs else ():
         number = outcome(beside.measure, runs, **vars(options))
         sentences.append(_beside(beside.words, number))
     return sentences
 
 
-def _sides(by_seed: Mapping[int, float], rule: Rule) -> str:
-    """On which side of the threshold each seed lies, where there is no interval."""
-    values = [value for value in by_seed.values() if not np.isnan(value)]
-    if not values:
-        return ""
-    held = sum(rule.holds(value) for value in values)
-    return f"On the claimed side: {held} of {len(values)} seeds"
+def _held(part: Part, found: Sequence[Outcome]) -> int:
+    """How many seeds alone fulfil all conditions."""
+    seeds = set.intersection(*(set(each.by_seed) for each in found))
+    return sum(
+        all(
+            condition.rule.holds(each.by_seed[seed])
+            for condition, each in zip(part.conditions, found, strict=True)
+        )
+        for seed in seeds
+    )
 
 
 def _beside(words: str, number: Outcome) -> str:

@@ -27,7 +27,7 @@ class Outcome:
         settings_low, settings_high: its interval over settings, likewise.
         runs: how many runs count.
         seeds: of how many seeds these are.
-        by_seed: the value of each seed alone, where there is no interval over seeds.
+        by_seed: the value of each seed alone; none where the value is not defined.
         reasons: why there is no interval, and which runs do not count and why, a sentence each.
     """
 
@@ -63,13 +63,14 @@ def outcome(
     sentences = []
     if len(observed) and np.isnan(value):
         sentences.append(f"Not defined: {measure.why_undefined(observed)}.")
-    elif 0 < len(seeds) < measure.fewest_seeds:
+    elif len(observed):
         by_seed = {
             int(seed): measure.value(observed.only(observed.seeds == seed)) for seed in seeds
         }
-        sentences.append(_few_seeds(by_seed, measure.fewest_seeds))
-    elif len(observed):
-        ends = measure.interval(observed, observed.seeds, confidence, resamples)
+        if len(seeds) < measure.fewest_seeds:
+            sentences.append(_few_seeds(by_seed, measure.fewest_seeds))
+        else:
+            ends = measure.interval(observed, observed.seeds, confidence, resamples)
     several = len(np.unique(observed.settings)) >= measure.fewest_seeds
     if measure.over_settings and several and not np.isnan(value):
         settings_ends = measure.interval(observed, observed.settings, confidence, resamples)
