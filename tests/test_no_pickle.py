@@ -17,6 +17,7 @@ from flatness.experiment import datasets, thinning
 from flatness.experiment.checkpoints import StateFolder, read_run
 from flatness.experiment.datasets.from_torchvision import KNOWN
 from flatness.experiment.prepared import load_prepared
+from flatness.publication.opening import open_results
 from flatness.storage import read_dataset
 
 
@@ -51,6 +52,7 @@ READERS = {
     "run to be thinned": ("run/checkpoints.safetensors", lambda p: thinning.thin(p.parent, "last")),
     "prepared dataset": ("digits.nc", load_prepared),
     "measurements": ("run.nc", read_dataset),
+    "results": ("results.nc", open_results),
 }
 
 

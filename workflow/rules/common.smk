@@ -11,12 +11,17 @@ from flatness.settings import (
     load_settings,
     runs_of_figure,
     runs_of_study,
+    runs_with_seeds,
     table_of_runs,
     training_plan,
 )
 
+# `--config seeds=[1]`: the runs of these seeds only, as one part of the whole study.
+ONLY_SEEDS = config.pop("seeds", None)
+
 try:
     settings = load_settings(config, PLACE)
+    RUNS = runs_with_seeds(table_of_runs(settings), ONLY_SEEDS)
     if workflow.is_main_process:
         preflight.check_datasets(settings, PLACE)
         preflight.check_results_folder(settings, PLACE)
@@ -28,9 +33,13 @@ config.clear()
 config.update(settings.model_dump())
 
 TO_PREPARE = set()
-RUNS = table_of_runs(settings)
 DATASETS = sorted({run.dataset for run in RUNS.values()})
-FIGURES = settings.figures.drawn()
+STUDIES = [study for study in settings.studies if runs_of_study(RUNS, study)]
+FIGURES = {
+    name: figure
+    for name, figure in settings.figures.drawn().items()
+    if runs_of_figure(RUNS, figure)
+}
 MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RUNS.values()}
 RESULTS = f"{settings.folders.results}/{settings.name}"
 ENVIRONMENT = "../../envs/environment.yaml"
@@ -101,21 +110,6 @@ def labels_of_figure(wildcards):
 def code_of_figure(wildcards):
     """The code that one figure depends on."""
     return stages.drawing_code(FIGURES[wildcards.figure].kind)
-
-
-def benchmark_files():
-    """By rule, where Snakemake writes time and memory of its jobs."""
-    return {
-        "prepare_dataset": expand(rules.prepare_dataset.benchmark, dataset=DATASETS),
-        "train_run": expand(rules.train_run.benchmark, run=RUNS),
-        "measure_run": expand(rules.measure_run.benchmark, run=RUNS),
-        "measure_layer": [
-            rules.measure_layer.benchmark.format(run=run, layer=layer)
-            for run, layers in MIDDLE_LAYERS.items()
-            for layer in layers
-        ],
-        "analyse_run": expand(rules.analyse_run.benchmark, run=RUNS),
-    }
 
 
 def needing_checkpoints():

@@ -5,16 +5,17 @@ it can stand inside the report as well as be opened by itself.
 """
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import xarray as xr
 
-from flatness.analysis.seeds import split_excluded
+from flatness.publication import costs, facts
+from flatness.publication.deviations import nature
+from flatness.publication.results import separate
+from flatness.settings import Settings
 from flatness.storage import atomic_path
-from flatness.tables import facts
 from flatness.tables.claim_table import html_table
 
 # The first rules make room for the page: the report centres what it shows, and what is higher
@@ -39,36 +40,39 @@ def write_overview(
     path: str | Path,
     *,
     claims: pd.DataFrame,
-    runs: Sequence[xr.Dataset],
-    settings: Mapping[str, Any],
-    benchmarks: Mapping[str, Sequence[str]],
+    results: xr.DataTree,
+    settings: Settings,
+    paper: Settings,
 ) -> None:
     """Write the page, atomically.
 
     Args:
         path: of the file.
         claims: from `flatness.analysis.claims.judge`, or read back from its CSV file.
-        runs: all analysed runs.
-        settings: the whole configuration, as a mapping.
-        benchmarks: Snakemake's benchmark files by the rule's name; those that are absent do
-            not count.
+        results: as `flatness.publication.results.condense` gives it.
+        settings: the configuration.
+        paper: that of the paper, to compare with.
     """
+    runs = [run for study in separate(results).values() for run in study]
+    mapping = settings.model_dump(exclude_none=True)
+    what = nature(mapping, paper.model_dump(exclude_none=True)).sentence
     parts = [
         _STYLE,
         '<div class="overview">',
+        f"<p><strong>{html.escape(what)}.</strong></p>",
         "<h2>Claims</h2>",
         html_table(claims),
         "<h2>Excluded runs</h2>",
         _excluded(runs),
         "<h2>What was run</h2>",
-        _table(facts.STUDY_COLUMNS, facts.studies(settings, runs)),
+        _table(facts.STUDY_COLUMNS, facts.studies(mapping, runs)),
         "<h2>Conventions of the analysis</h2>",
-        _table(("key", "value"), facts.conventions(settings)),
+        _table(("key", "value"), facts.conventions(mapping)),
         "<h2>Hardware and versions</h2>",
         _table(("fact", "value"), facts.made_with(runs)),
         "<h2>Wall time</h2>",
         "<p>Of the last attempt of each job; memory is the largest resident set.</p>",
-        _table(facts.TIME_COLUMNS, facts.times(benchmarks)),
+        _table(costs.COLUMNS, costs.in_words(results)),
         "</div>",
     ]
     with atomic_path(path) as temporary:
@@ -76,11 +80,11 @@ def write_overview(
 
 
 def _excluded(runs: Sequence[xr.Dataset]) -> str:
-    _, excluded = split_excluded(runs)
+    excluded = facts.excluded(runs)
     if not excluded:
         return f"<p>None of the {len(runs)} runs.</p>"
     items = "".join(
-        f"<li>{html.escape(run)}: {html.escape(why)}</li>" for run, why in excluded.items()
+        f"<li>{html.escape(run)}, {html.escape(why)}</li>" for run, why in excluded.items()
     )
     return f"<p>{len(excluded)} of {len(runs)} runs:</p><ul>{items}</ul>"
 

@@ -1,39 +1,39 @@
-"""All tables, made from a file of condensed runs."""
+"""All tables, made from a file of results."""
 
-import json
 from pathlib import Path
 
 import xarray as xr
 
 from flatness.analysis.claims import judge
-from flatness.analysis.condensed import separate
 from flatness.analysis.correlations import correlations
+from flatness.publication.results import separate
+from flatness.settings import Settings
 from flatness.tables import claim_table
 from flatness.tables.correlation_files import write_correlations
 
 
-def write_tables(condensed: xr.Dataset, folder: str | Path) -> list[Path]:
+def write_tables(results: xr.DataTree, settings: Settings, folder: str | Path) -> list[Path]:
     """Correlation tables of every study and the claims, in every form.
 
     Args:
-        condensed: as `flatness.analysis.condensed.condense` gives it, with the settings
-            `analysis` and `claims` of the configuration as attributes, in JSON.
+        results: as `flatness.publication.results.condense` gives it.
+        settings: the configuration.
         folder: where they go; names are those below RESULTS/tables.
 
     Returns:
         The files.
     """
-    studies = separate(condensed)
-    analysis, claims = (json.loads(condensed.attrs[key]) for key in ("analysis", "claims"))
-    shared = {"confidence": analysis["confidence"], "resamples": analysis["bootstrap_draws"]}
+    studies, analysis = separate(results), settings.analysis
+    shared = {"confidence": analysis.confidence, "resamples": analysis.bootstrap_draws}
     found = {
-        study: correlations(runs, sample_set=analysis["sample_set"], **shared)
+        study: correlations(runs, sample_set=analysis.sample_set, **shared)
         for study, runs in studies.items()
     }
     written = write_correlations(found, folder)
     verdicts = judge(
-        *(studies.get(claims[network], []) for network in ("vgg10", "mlp")),
-        interpolation_accuracy=analysis["interpolation_accuracy"],
+        studies.get(settings.claims.vgg10, []),
+        studies.get(settings.claims.mlp, []),
+        interpolation_accuracy=analysis.interpolation_accuracy,
         **shared,
     )
     for ending, write in (

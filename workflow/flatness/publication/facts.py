@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import xarray as xr
 
+from flatness.analysis.learning_rates import rate_in_words, rate_of
 from flatness.analysis.seeds import interpolation_iteration, settings_of
 
 STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
@@ -16,7 +16,12 @@ OUTCOME_COLUMNS = (
     *("study", "runs that count", "of them interpolate", "final training accuracy"),
     *("final test accuracy", "zero singular values", "singular values below resolution"),
 )
-TIME_COLUMNS = ("rule", "jobs", "sum in minutes", "longest in minutes", "largest memory in MiB")
+# Of the code that measured, and of that which analysed.
+_COMMITS = ("commit", "analysis_commit")
+PART_COLUMNS = (
+    *("part", "runs", "seeds", "processor", "device", "commit of training", "of measuring"),
+    "of analysis",
+)
 
 
 def studies(settings: Mapping[str, Any], runs: Sequence[xr.Dataset]) -> list[tuple[str, ...]]:
@@ -24,9 +29,61 @@ def studies(settings: Mapping[str, Any], runs: Sequence[xr.Dataset]) -> list[tup
     rows = []
     for name, study in settings["studies"].items():
         ids = [run.attrs["run"].rpartition("_lr")[0] for run in runs]
-        count = ids.count(name)
-        rows.append((name, *(as_text(study[key]) for key in STUDY_KEYS), str(count)))
+        words = {key: as_text(study[key]) for key in STUDY_KEYS}
+        words["sweep"] = sweep(settings, study)
+        rows.append((name, *words.values(), str(ids.count(name))))
     return rows
+
+
+def sweep(settings: Mapping[str, Any], study: Mapping[str, Any]) -> str:
+    """Learning rates, with the loss they belong to, and batch sizes of one study."""
+    outputs = settings["datasets"][study["dataset"]]["outputs"]
+    return "; ".join(
+        f"learning rate {rate_in_words(each['learning_rate'], study['loss'], outputs)}, batch "
+        f"size {each['batch_size']}"
+        for each in study["sweep"]
+    )
+
+
+def excluded(runs: Sequence[xr.Dataset]) -> dict[str, str]:
+    """Of each run that does not count, its learning rate and why."""
+    return {
+        run.attrs["run"]: f"learning rate {rate_of(run)}: {run.attrs['excluded_because']}"
+        for run in runs
+        if run.attrs["diverged"]
+    }
+
+
+def parts(runs: Sequence[xr.Dataset], numbers: Mapping[str, int]) -> list[tuple[str, ...]]:
+    """Where the runs of each part come from.
+
+    Args:
+        runs: all analysed runs.
+        numbers: by run, the number of its part.
+    """
+    rows = []
+    for number in sorted(set(numbers.values())):
+        of_part = [run for run in runs if numbers[run.attrs["run"]] == number]
+        seeds: dict[str, set[int]] = {}
+        for run in of_part:
+            study = run.attrs["run"].rpartition("_lr")[0]
+            seeds.setdefault(study, set()).add(settings_of(run)["seed"])
+        listed = {study: as_text(sorted(each)) for study, each in seeds.items()}
+        same = len(set(listed.values())) == 1
+        said = next(iter(listed.values())) if same else as_text(listed)
+        rows.append(
+            (
+                *(str(number), str(len(of_part)), said),
+                *(_counted(run.attrs[key] for run in of_part) for key in ("processor", "device")),
+                _counted(_training_commit(run) for run in of_part),
+                *(_counted(run.attrs[key] for run in of_part) for key in _COMMITS),
+            )
+        )
+    return rows
+
+
+def _training_commit(run: xr.Dataset) -> str:
+    return json.loads(run.attrs["training"]).get("commit", "unknown")
 
 
 def outcomes(
@@ -71,8 +128,11 @@ def conventions(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 def made_with(runs: Sequence[xr.Dataset]) -> list[tuple[str, str]]:
     """What the runs were made with; where they differ, all values with their number of runs."""
     rows = []
-    for fact in ("device", "machine", "threads", "dataset_checksum", "source", "commit"):
+    for fact in ("device", "processor", "machine", "threads", "dataset_checksum", "source"):
         rows.append((fact.replace("_", " "), _counted(str(run.attrs[fact]) for run in runs)))
+    rows.append(("commit of training", _counted(_training_commit(run) for run in runs)))
+    for stage, fact in zip(("measuring", "analysis"), _COMMITS, strict=True):
+        rows.append((f"commit of {stage}", _counted(run.attrs[fact] for run in runs)))
     versions = [json.loads(run.attrs["versions"]) for run in runs]
     for library in versions[0] if versions else ():
         rows.append((library, _counted(version[library] for version in versions)))
@@ -85,26 +145,6 @@ def _counted(values) -> str:
     if len(counts) == 1:
         return str(counts.index[0])
     return "; ".join(f"{value} ({count} runs)" for value, count in counts.items())
-
-
-def times(benchmarks: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
-    """Of each rule that has run, from Snakemake's benchmark files."""
-    rows = []
-    for rule, files in benchmarks.items():
-        present = [pd.read_csv(file, sep="\t") for file in files if Path(file).exists()]
-        if not present:
-            continue
-        jobs = pd.concat(present, ignore_index=True)
-        seconds = jobs["s"].astype(float)
-        # Jobs that end within Snakemake's first sample have no reading.
-        memory = pd.to_numeric(jobs["max_rss"], errors="coerce").max()
-        rows.append(
-            (
-                *(rule, str(len(jobs)), f"{seconds.sum() / 60:.2f}", f"{seconds.max() / 60:.2f}"),
-                "-" if pd.isna(memory) else f"{memory:.0f}",
-            )
-        )
-    return rows
 
 
 def as_text(value: Any) -> str:
