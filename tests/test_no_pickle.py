@@ -1,24 +1,21 @@
 """A file that runs code when it is unpickled, in every place where a file is read."""
 
-import hashlib
-import io
+import functools
 import os
 import pickle
 import re
-import tarfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from flatness.errors import FlatnessError
 from flatness.experiment import datasets, thinning
 from flatness.experiment.checkpoints import StateFolder, read_run
-from flatness.experiment.datasets.from_torchvision import KNOWN
 from flatness.experiment.prepared import load_prepared
 from flatness.publication.opening import open_results
 from flatness.storage import read_dataset
+from published_archive import publish_cifar10, write_archive
 
 
 class Malicious:
@@ -91,18 +88,10 @@ def test_a_pickle_in_the_place_of_an_archive_is_refused(planted, tmp_path):
     assert not (tmp_path / "canary").exists()
 
 
-def _archive(path: Path, members: dict[str, bytes]) -> None:
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in members.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            archive.addfile(member, io.BytesIO(content))
-
-
 def test_an_archive_that_is_not_the_published_one_is_not_unpacked(tmp_path):
     bad = pickle.dumps(Malicious(tmp_path / "canary"))
     (tmp_path / "data").mkdir()
-    _archive(
+    write_archive(
         tmp_path / "data/cifar-10-python.tar.gz",
         {"../escaped": b"", "cifar-10-batches-py/data_batch_1": bad},
     )
@@ -118,29 +107,7 @@ def published(tmp_path, monkeypatch):
 
     Members of other names or contents may be added.
     """
-    from torchvision import datasets as theirs_all
-
-    theirs = theirs_all.CIFAR10
-
-    def publish(more: dict[str, bytes]) -> None:
-        draw = np.random.default_rng(0)
-        folder, sound = theirs.base_folder, {}
-        for name, _ in theirs.train_list + theirs.test_list:
-            data = draw.integers(0, 256, (10, 3072), dtype=np.uint8)
-            sound[name] = pickle.dumps({"data": data, "labels": list(range(10))}, protocol=2)
-        meta = pickle.dumps({"label_names": list(KNOWN["CIFAR10"].class_names)}, protocol=2)
-        path = tmp_path / "data" / theirs.filename
-        path.parent.mkdir(exist_ok=True)
-        inside = {f"{folder}/{name}": content for name, content in sound.items()}
-        _archive(path, inside | {f"{folder}/batches.meta": meta} | more)
-        known = {name: hashlib.md5(content).hexdigest() for name, content in sound.items()}
-        for split in ("train_list", "test_list"):
-            changed = [[name, known[name]] for name, _ in getattr(theirs, split)]
-            monkeypatch.setattr(theirs, split, changed)
-        monkeypatch.setattr(theirs, "meta", theirs.meta | {"md5": hashlib.md5(meta).hexdigest()})
-        monkeypatch.setattr(theirs, "tgz_md5", hashlib.md5(path.read_bytes()).hexdigest())
-
-    return publish
+    return functools.partial(publish_cifar10, tmp_path / "data", monkeypatch)
 
 
 def test_an_unpacked_folder_beside_the_archive_is_not_read(published, planted, tmp_path):

@@ -44,6 +44,7 @@ REASONS = {
     "flatness/experiment/datasets/digits.py": {"load_digits": "CSV inside scikit-learn"},
     "flatness/experiment/datasets/from_torchvision.py": {
         "download_url": "verified before it has its name",
+        "load": "of class_folders, with Pillow",
         "reader": "torchvision, on archives and members with known checksums only",
     },
     "flatness/experiment/datasets/image_folder.py": {"open": "Pillow"},

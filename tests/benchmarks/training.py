@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from tqdm import tqdm
 
 from flatness.experiment.networks import build
+from flatness.experiment.sgd import AutogradStep
 from flatness.experiment.training import TrainingPlan, _Loop
 from rows import Row, Tables
 from timing import compare
@@ -34,9 +35,11 @@ def _compare(name: str, batch_size: int) -> list[Row]:
     inputs, labels = images(name)
     targets = functional.one_hot(labels, _OUTPUTS).float()
     ours = advancing(plan(name, batch_size), inputs, labels)
+    by_autograd = advancing(plan(name, batch_size), inputs, labels, AutogradStep)
     ways = {
         "bare loop": _bare_loop(_network(name), inputs, targets, batch_size),
         "flatness": lambda: ours(ITERATIONS),
+        "flatness, all gradients by autograd": lambda: by_autograd(ITERATIONS),
         "DataLoader and logging": _logging_loop(_network(name), inputs, targets, batch_size),
     }
     return compare(ways, "bare loop")
@@ -70,10 +73,13 @@ def plan(name: str, batch_size: int, **changes: object) -> TrainingPlan:
     )
 
 
-def advancing(plan: TrainingPlan, inputs: Tensor, labels: Tensor) -> Callable[[int], None]:
+def advancing(
+    plan: TrainingPlan, inputs: Tensor, labels: Tensor, make_step: Callable | None = None
+) -> Callable[[int], None]:
     """The loop of a run, as a function that does so many iterations more.
 
-    Batch order from the seed, every loss recorded, watched for divergence.
+    Batch order from the seed, every loss recorded, watched for divergence; with another step
+    than the run's if there is one.
     """
     images, classes = inputs.numpy(), labels.numpy()
     data = SimpleNamespace(
@@ -84,6 +90,8 @@ def advancing(plan: TrainingPlan, inputs: Tensor, labels: Tensor) -> Callable[[i
         outputs=_OUTPUTS,
     )
     loop = _Loop(plan, data, torch.device(plan.device))
+    if make_step:
+        loop.iterate.make_step = make_step
     bar, done = tqdm(disable=True), 0
 
     def advance(iterations: int) -> None:

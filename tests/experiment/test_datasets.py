@@ -85,14 +85,15 @@ def test_digits_are_what_the_description_says():
 
 def test_prepared_dataset_holds_what_training_and_measuring_need(digits):
     prepared = load_prepared(digits)
-    images = datasets.load(DIGITS, NOWHERE, False)
-    assert np.array_equal(prepared.train_inputs, (images.train_images / 16).astype(np.float32))
+    images, stored = datasets.load(DIGITS, NOWHERE, False), read_dataset(digits)
+    pixels = stored["train_images"].to_numpy()
+    assert np.array_equal(prepared.train_inputs, (pixels / 16).astype(np.float32))
     assert prepared.train_inputs.dtype == np.float32
-    assert np.array_equal(prepared.test_targets, images.test_labels)
+    assert sorted(map(bytes, pixels)) == sorted(map(bytes, images.train_images))
+    assert np.array_equal(prepared.test_targets, np.sort(images.test_labels))
     assert len(set(prepared.train_samples)) == len(set(prepared.test_samples)) == 30
     assert sorted(prepared.test_order) == list(range(360))
     assert np.array_equal(prepared.test_order[:30], prepared.test_samples)
-    stored = read_dataset(digits)
     assert list(stored["class_name"].values) == list("0123456789")
 
 

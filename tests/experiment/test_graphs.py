@@ -30,7 +30,7 @@ NETWORKS = {
 
 DIVERGING = {
     "network": {"name": "mlp", "activation": "relu", "hidden_width": 30, "hidden_layers": 2},
-    "learning_rate": 5.0,
+    "learning_rate": 10.0,
     "early_checkpoints": 1,
     "late_checkpoints": 1,
 }

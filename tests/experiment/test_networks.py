@@ -20,7 +20,7 @@ def test_mlp_is_the_papers():
     assert [(m.in_features, m.out_features) for m in linear] == [
         *((784, 500), (500, 500), (500, 500), (500, 10))
     ]
-    assert sum(isinstance(module, nn.Tanh) for module in model) == 3
+    assert sum(isinstance(module, nn.ReLU) for module in model) == 3
     assert sum(p.numel() for p in model.parameters()) == 785 * 500 + 2 * 501 * 500 + 501 * 10
 
 
@@ -69,7 +69,7 @@ def test_initialisation_is_a_pure_function_of_the_seed(name):
     assert any(not torch.equal(one[key], other[key]) for key in one)
 
 
-@pytest.mark.parametrize(("name", "kind"), [("mlp", nn.ReLU), ("vgg10", nn.Tanh)])
+@pytest.mark.parametrize(("name", "kind"), [("mlp", nn.Tanh), ("vgg10", nn.Tanh)])
 def test_activation_is_an_option(name, kind):
     activation = kind.__name__.lower()
     model = networks.build({"name": name, "activation": activation}, (1, 8, 8), 10, 0)

@@ -81,7 +81,15 @@ def sound(draw):
         "name": draw(_NAME),
         "folders": {"results": draw(_FOLDER), "data": draw(_FOLDER)},
         "device": "cpu",
-        "datasets": {"digits": {"source": "digits", "outputs": 10, "samples": 20}},
+        "datasets": {
+            "digits": {"source": "digits", "outputs": 10, "samples": 20},
+            "unused": {
+                "source": "torchvision",
+                "dataset": draw(st.sampled_from(["CIFAR10", "FashionMNIST"])),
+                "image_folder": draw(st.none() | _FOLDER),
+                "outputs": 10,
+            },
+        },
         "studies": {name: draw(_study()) for name in studies},
         "training": {
             "threads": draw(st.sampled_from([1, 2, 10**6])),

@@ -188,6 +188,10 @@ ABSENT = {
         _set(*DIGITS[:1], "digits", {"source": "image_folder", "path": "pictures", "outputs": 2}),
         r"datasets\.digits: pictures/train: no such folder\..*Correct the dataset's `path`",
     ),
+    "class folders that do not exist": (
+        _set(*DIGITS[:1], "digits", FASHION | {"image_folder": "pictures"}),
+        r"datasets\.digits: pictures/train: no such folder\..*Correct the dataset's `image_folder`",
+    ),
 }
 
 

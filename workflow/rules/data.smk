@@ -5,6 +5,8 @@ localrules:
     prepare_dataset,
 
 
+# Snakemake compares params with those of last time, and `config` it does not: where this machine
+# keeps the images, the script takes from there.
 rule prepare_dataset:
     """Select classes, draw the sample sets and write one file that all runs read."""
     input:
@@ -23,9 +25,9 @@ rule prepare_dataset:
         runtime=minutes(30),
     params:
         name=lambda wildcards: wildcards.dataset,
-        dataset=lambda wildcards: settings.datasets[wildcards.dataset].model_dump(),
+        dataset=lambda wildcards: settings.datasets[wildcards.dataset].identity(),
         code=lambda wildcards: stages.preparing_code(
-            settings.datasets[wildcards.dataset].model_dump()
+            settings.datasets[wildcards.dataset].identity()
         ),
     message:
         "Preparing dataset {wildcards.dataset}"

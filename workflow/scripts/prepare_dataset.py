@@ -9,7 +9,7 @@ with job_log(snakemake.log[0]):
     from flatness.provenance import provenance
 
     prepare(
-        snakemake.params.dataset,
+        snakemake.config["datasets"][snakemake.params.name],
         Path(snakemake.config["folders"]["data"]),
         snakemake.config["download"],
         Path(snakemake.output.dataset),

@@ -31,6 +31,23 @@ _VALUES: dict[LossName, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
+# What multiplies an error f - y (B, N) in the gradient of a loss that is a sum of its squares.
+_FACTORS: dict[Callable[[Tensor, Tensor], Tensor], Callable[[Tensor], float]] = {
+    functional.mse_loss: lambda error: 2 / error.numel(),
+    half_squared_error: lambda error: 1 / len(error),
+}
+
+
+def closed_gradient(
+    loss: Callable[[Tensor, Tensor], Tensor], output: Tensor, target: Tensor
+) -> Tensor | None:
+    """Gradient to the output without autograd, or None if none is known for this loss."""
+    if loss not in _FACTORS or (output.shape, output.dtype) != (target.shape, target.dtype):
+        return None
+    error = output - target
+    return error.mul_(_FACTORS[loss](error))
+
+
 def loss_function(name: LossName) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss as a function of outputs (B, N) and `targets` of the same batch."""
     return _VALUES[name]

@@ -72,14 +72,20 @@ def prepare(
 
 
 def assemble(dataset: Mapping[str, Any], images: Images) -> xr.Dataset:
-    """Select classes, draw the sample sets and put everything into one Dataset."""
+    """Select and order the images, draw the sample sets and put everything into one Dataset.
+
+    The result does not depend on how the source lists its images (see `_selected`), so that
+    whoever has the same images in other files or archives has the same dataset and checksum.
+    """
     labels = selected_labels(dataset, len(images.class_names))
     outputs = outputs_of_labels(labels, dataset["outputs"])
-    kept = {split: np.isin(getattr(images, f"{split}_labels"), labels) for split in _SPLITS}
     values: dict[str, Any] = {}
     for split in _SPLITS:
-        values[f"{split}_images"] = getattr(images, f"{split}_images")[kept[split]]
-        values[f"{split}_labels"] = getattr(images, f"{split}_labels")[kept[split]]
+        pixels, numbers = getattr(images, f"{split}_images"), getattr(images, f"{split}_labels")
+        positions = _selected(pixels, numbers, labels)
+        # In one layout, too: sums over the pixels round differently in another.
+        values[f"{split}_images"] = np.ascontiguousarray(pixels[positions])
+        values[f"{split}_labels"] = numbers[positions]
     values["class_label"] = np.array(labels)
     values["class_output"] = np.array([outputs[label] for label in labels])
     values["class_name"] = np.array([images.class_names[label] for label in labels], dtype=object)
@@ -138,6 +144,28 @@ def load_prepared(path: str | Path) -> PreparedDataset:
         samples=samples,
         checksum=prepared.checksum,
     )
+
+
+def _selected(images: np.ndarray, labels: np.ndarray, kept: tuple[int, ...]) -> np.ndarray:
+    """Where the images with the labels to keep lie: by label, then by the SHA-256 of the pixels.
+
+    The digest is of an image's bytes in the order channel, height, width. Images with one label
+    and the same pixels are interchangeable. Takes 4 microseconds an image of 3x32x32 pixels.
+
+    Args:
+        images: (images, channels, height, width) uint8.
+        labels: (images,) int64.
+        kept: labels to keep.
+
+    Returns:
+        (images kept,) positions among `images`.
+    """
+
+    def place(position: int) -> tuple[int, bytes]:
+        pixels = np.ascontiguousarray(images[position])
+        return labels[position], hashlib.sha256(pixels).digest()
+
+    return np.array(sorted(np.flatnonzero(np.isin(labels, kept)), key=place), dtype=np.intp)
 
 
 def _normalisation(kind: str, images: np.ndarray, pixel_max: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,41 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from flatness.experiment.dense import DenseEndStep, dense_end
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Step = Callable[[Tensor, Tensor], Tensor]
+
+
+class AutogradStep:
+    """One update, w <- w - r dL/dw, of any network; see `Sgd` for the arguments."""
+
+    def __init__(self, network: nn.Module, loss: Loss, learning_rate: float):
+        self._network, self._loss, self._learning_rate = network, loss, learning_rate
+        self._weights = [weight for weight in network.parameters() if weight.requires_grad]
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Update the weights once.
+
+        Args:
+            inputs: (B, *input_shape); the network may overwrite them.
+            targets: (B, ...).
+
+        Returns:
+            The loss of the batch before the update, without a graph.
+        """
+        loss = self._loss(self._network(inputs), targets)
+        gradients = torch.autograd.grad(loss, self._weights, materialize_grads=True)
+        with torch.no_grad():
+            torch._foreach_add_(self._weights, gradients, alpha=-self._learning_rate)
+        return loss.detach()
+
+
+def fastest_step(network: nn.Module, loss: Loss, learning_rate: float) -> Step:
+    """A `DenseEndStep` for a network that has a dense end, else an `AutogradStep`."""
+    kind = DenseEndStep if dense_end(network)[1] else AutogradStep
+    return kind(network, loss, learning_rate)
+
 
 class Sgd:
     """Does one update, w <- w - r dL/dw, for each batch it is called with.
@@ -15,19 +50,17 @@ class Sgd:
         learning_rate: the step size r.
         inputs: (samples, *input_shape), on the network's device and in its memory format.
         targets: (samples, ...), on the same device.
+
+    Attributes:
+        make_step: makes the step from network, loss and learning rate, at the start of each call.
     """
 
     def __init__(
-        self,
-        network: nn.Module,
-        loss: Callable[[Tensor, Tensor], Tensor],
-        learning_rate: float,
-        inputs: Tensor,
-        targets: Tensor,
+        self, network: nn.Module, loss: Loss, learning_rate: float, inputs: Tensor, targets: Tensor
     ):
         self.network, self.loss, self.learning_rate = network, loss, learning_rate
         self.inputs, self.targets = inputs, targets
-        self._weights = [weight for weight in network.parameters() if weight.requires_grad]
+        self.make_step: Callable[[nn.Module, Loss, float], Step] = fastest_step
         # Selecting from rows keeps the memory format and is faster than from images.
         self._rows = inputs.as_strided((len(inputs), inputs[0].numel()), (inputs.stride(0), 1))
 
@@ -40,13 +73,10 @@ class Sgd:
         Returns:
             (iterations,) on the device, the loss of each batch before its update.
         """
-        return torch.stack([self._iterate(batch) for batch in batches])
+        step = self.make_step(self.network, self.loss, self.learning_rate)
+        return torch.stack([step(*self._samples(batch)) for batch in batches])
 
-    def _iterate(self, batch: Tensor) -> Tensor:
+    def _samples(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         shape, strides = self.inputs.shape[1:], self.inputs.stride()
         inputs = self._rows.index_select(0, batch).as_strided((len(batch), *shape), strides)
-        loss = self.loss(self.network(inputs), self.targets.index_select(0, batch))
-        gradients = torch.autograd.grad(loss, self._weights, materialize_grads=True)
-        with torch.no_grad():
-            torch._foreach_add_(self._weights, gradients, alpha=-self.learning_rate)
-        return loss.detach()
+        return inputs, self.targets.index_select(0, batch)

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from flatness.experiment.batches import iterations_per_epoch, mini_batches
 from flatness.experiment.checkpoints import Checkpoint, StateFolder, write_run
+from flatness.experiment.dense import lay_out
 from flatness.experiment.device import configure, device_name, memory_format
 from flatness.experiment.graphs import GraphedSgd
 from flatness.experiment.losses import loss_function, targets
@@ -157,6 +158,7 @@ class _Loop:
         self.network = build(plan.network, shape, data.outputs, plan.seed).to(device)
         layout = memory_format(self.network, device)
         self.network.to(memory_format=layout).train()
+        lay_out(self.network)
         self.loss = loss_function(plan.loss)
         self.inputs, self.labels, self.targets = {}, {}, {}
         for split in ("train", "test"):

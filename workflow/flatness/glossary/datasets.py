@@ -2,9 +2,11 @@
 
 from flatness.glossary import Term
 
+_PIXELS = "pixel values as stored in the source; by label, then by the SHA-256 of the pixels"
+
 DATASET: dict[str, Term] = {
-    "train_images": Term("", "training images", "pixel values as stored in the source"),
-    "test_images": Term("", "test images", "pixel values as stored in the source"),
+    "train_images": Term("", "training images", _PIXELS),
+    "test_images": Term("", "test images", _PIXELS),
     "train_labels": Term("", "labels of the training images", "as numbered in the source"),
     "test_labels": Term("", "labels of the test images", "as numbered in the source"),
     "class_label": Term("", "labels of the selected classes", "as numbered in the source"),

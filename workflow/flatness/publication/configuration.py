@@ -6,13 +6,13 @@ from typing import Any
 from flatness.settings import Settings, load_settings
 
 # Where files are kept, and whether they are; no number depends on it.
-LOCAL = ("folders", "download", "datasets.*.image_folder", "training.keep_checkpoints")
+LOCAL = ("folders", "download", "training.keep_checkpoints")
 LOCAL_IN_WORDS = "folders, download, device, image_folder and keep_checkpoints"
 
 
 def portable(settings: Settings) -> dict[str, Any]:
     """The settings without local ones, as a mapping."""
-    mapping = settings.model_dump(mode="json", exclude_none=True)
+    mapping = settings.published(mode="json", exclude_none=True)
     for path in LOCAL:
         _remove(mapping, path.split("."))
     return mapping
@@ -20,7 +20,7 @@ def portable(settings: Settings) -> dict[str, Any]:
 
 def without_seeds(settings: Settings) -> dict[str, Any]:
     """What all parts of a publication must agree on, every key written out."""
-    mapping = settings.model_dump(mode="json")
+    mapping = settings.published(mode="json")
     for path in (*LOCAL, "device", "studies.*.seeds", "figures.*.seeds"):
         _remove(mapping, path.split("."))
     return mapping

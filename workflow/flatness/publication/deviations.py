@@ -117,10 +117,12 @@ def _steps(
         yield "variant", f"loss {study['loss']} in the place of {theirs['loss']}"
     pairs = _pairs(settings, study)
     wanted = _pairs(paper, theirs)
-    mine, others = (sorted({pair[0] for pair in each}) for each in (pairs, wanted))
+    mine, others = (
+        sorted({rate for rate, _ in each if rate is not None}) for each in (pairs, wanted)
+    )
     listed = [", ".join(f"{rate:g}" for rate in each) for each in (mine, others)]
     ratios = {f"{a / b:.6g}" for a, b in zip(mine, others, strict=False)}
-    if None in mine:
+    if not mine:
         yield "variant", "learning rates that mse has no like of"
     elif len(mine) == len(others) and len(ratios) == 1:
         (ratio,) = ratios

@@ -1,10 +1,14 @@
 """Where images come from, and what is taken of them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from flatness.settings.section import MAX_SEED, Folder, Section, key
+
+# Keys that say only where this machine keeps the same images. They decide no result, so that no
+# result is computed anew when they change, and what is published leaves them out.
+HERE_ONLY = frozenset({"image_folder"})
 
 
 class Dataset(Section):
@@ -52,12 +56,22 @@ class Dataset(Section):
                 raise ValueError(f"has label {repeated[0]} twice. Name each label once")
         return classes
 
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides what is prepared, as a mapping."""
+        return self.model_dump(exclude=HERE_ONLY)
+
 
 class TorchvisionDataset(Dataset):
-    """A dataset that torchvision knows, found below the data folder or downloaded into it."""
+    """A dataset that torchvision knows, in its archives or in class folders of the same images."""
 
     source: Literal["torchvision"] = key("Where the images come from.")
     dataset: Literal["CIFAR10", "FashionMNIST"] = key("Which of torchvision's datasets.")
+    image_folder: Folder | None = key(
+        "A folder of the same images in class folders, PATH/train/CLASS/* and PATH/test/CLASS/*, "
+        "read in the place of the archives; the prepared dataset is the same. No part of a run's "
+        "identity.",
+        default=None,
+    )
 
 
 class ImageFolderDataset(Dataset):

@@ -4,12 +4,12 @@ Every key has a type, bounds and a sentence in this folder, and nowhere else: th
 the error messages and the reference table in `config/README.md` all come from here.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import model_validator
 
 from flatness.settings.conventions import Analysis, Claims, Folders, Measuring, Training
-from flatness.settings.datasets import AnyDataset
+from flatness.settings.datasets import HERE_ONLY, AnyDataset
 from flatness.settings.figures import Figures
 from flatness.settings.section import Name, Section, key
 from flatness.settings.studies import Study
@@ -54,6 +54,14 @@ class Settings(Section):
                     f"{_listed(self.studies)}. Name one of these, or leave {network} out"
                 )
         return self
+
+    def published(self, **options: Any) -> dict[str, Any]:
+        """The configuration as a mapping that means the same on every machine.
+
+        Args:
+            options: of pydantic's `model_dump`.
+        """
+        return self.model_dump(exclude={"datasets": {"__all__": HERE_ONLY}}, **options)
 
 
 def _listed(values) -> str:

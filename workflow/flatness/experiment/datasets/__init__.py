@@ -4,7 +4,8 @@ A source is a module with three functions. `describe(dataset, data_folder)`
 answers from names and counts alone, without loading torch or decoding an image;
 `input_shape(dataset)` gives channels, height and width without loading the images;
 `load(dataset, data_folder)` returns the images, downloading what is absent. `dataset` is
-one entry of `datasets` in the configuration, as a mapping.
+one entry of `datasets` in the configuration, as a mapping. A source with the key `image_folder`
+has a fourth one: `check_folder(dataset)` sees from names and counts whether the images are there.
 """
 
 import importlib
@@ -76,10 +77,10 @@ def input_shape(dataset: Mapping[str, Any]) -> tuple[int, int, int]:
 
 
 def check_at_hand(dataset: Mapping[str, Any], data_folder: Path, download: bool) -> None:
-    """See whether the source of `dataset` is there or may be downloaded.
+    """See from names and counts whether the source of `dataset` is there or may be downloaded.
 
     Raises:
-        DatasetError: it is neither.
+        DatasetError: it is neither, or its `image_folder` holds something else.
     """
     absent = describe(dataset, data_folder).absent
     if absent and not download:
@@ -88,6 +89,8 @@ def check_at_hand(dataset: Mapping[str, Any], data_folder: Path, download: bool)
             f"folder with the archives of {dataset['dataset']} as torchvision leaves them there. "
             "Set folders.data to such a folder, or set download to true."
         )
+    if dataset.get("image_folder"):
+        _source(dataset).check_folder(dataset)
 
 
 def load(dataset: Mapping[str, Any], data_folder: Path, download: bool) -> Images:

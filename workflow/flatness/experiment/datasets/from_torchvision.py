@@ -1,4 +1,7 @@
-"""CIFAR10 and FashionMNIST through torchvision, from archives below the data folder."""
+"""CIFAR10 and FashionMNIST, from archives below the data folder or from class folders.
+
+torchvision reads the archives. Where `image_folder` is set, the same images are read from there.
+"""
 
 import os
 import socket
@@ -6,7 +9,6 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
@@ -14,55 +16,18 @@ from urllib.error import URLError
 import numpy as np
 
 from flatness.errors import DatasetError
-from flatness.experiment.datasets import Description, Images
+from flatness.experiment.datasets import Description, Images, class_folders
+from flatness.experiment.datasets.known import KNOWN
 
 # A server that says nothing for so long has gone.
 _SILENT_SECONDS = 60
 
 
-@dataclass(frozen=True)
-class _Known:
-    """What is public knowledge of a dataset: no archive has to be opened for it."""
-
-    archives: tuple[str, ...]
-    class_names: tuple[str, ...]
-    train_per_class: int
-    test_per_class: int
-    input_shape: tuple[int, int, int]
-
-
-KNOWN = {
-    "CIFAR10": _Known(
-        ("cifar-10-python.tar.gz",),
-        (
-            *("airplane", "automobile", "bird", "cat", "deer"),
-            *("dog", "frog", "horse", "ship", "truck"),
-        ),
-        5000,
-        1000,
-        (3, 32, 32),
-    ),
-    "FashionMNIST": _Known(
-        tuple(
-            f"FashionMNIST/raw/{part}-ubyte.gz"
-            for split in ("train", "t10k")
-            for part in (f"{split}-images-idx3", f"{split}-labels-idx1")
-        ),
-        (
-            *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
-            *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
-        ),
-        6000,
-        1000,
-        (1, 28, 28),
-    ),
-}
-
-
 def describe(dataset, data_folder) -> Description:
-    """Names and counts, and which archives are not below the data folder."""
+    """Names and counts, and which archives are needed and not below the data folder."""
     known = KNOWN[dataset["dataset"]]
-    absent = tuple(name for name in known.archives if not os.path.isfile(Path(data_folder, name)))
+    needed = () if dataset.get("image_folder") else known.archives
+    absent = tuple(name for name in needed if not os.path.isfile(Path(data_folder, name)))
     classes = len(known.class_names)
     return Description(
         known.class_names,
@@ -75,6 +40,11 @@ def describe(dataset, data_folder) -> Description:
 def input_shape(dataset) -> tuple[int, int, int]:
     """Channels, height and width."""
     return KNOWN[dataset["dataset"]].input_shape
+
+
+def check_folder(dataset) -> None:
+    """See whether the class folders hold the images of the dataset."""
+    class_folders.check(dataset)
 
 
 def sources(name: str) -> dict[str, tuple[str, str]]:
@@ -93,11 +63,15 @@ def sources(name: str) -> dict[str, tuple[str, str]]:
 def load(dataset, data_folder) -> Images:
     """Download what is absent, verify the checksums, then let torchvision read the archives.
 
+    With class folders in their place nothing is downloaded.
+
     torchvision unpacks beside its archives; it is given links to them in a
     temporary folder, so that the data folder may be read-only, and what somebody
     unpacked there is not read. The batches of CIFAR10 are pickles: torchvision
     compares the checksum of each with the published one before it opens it.
     """
+    if dataset.get("image_folder"):
+        return class_folders.load(dataset)
     from torchvision import datasets
 
     name, data_folder = dataset["dataset"], Path(data_folder)

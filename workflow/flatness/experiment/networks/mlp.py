@@ -16,7 +16,7 @@ def mlp(
     activation: Annotated[
         Literal["tanh", "relu"],
         Field(description="Elementwise nonlinearity after each hidden layer."),
-    ] = "tanh",
+    ] = "relu",
     hidden_width: Annotated[
         int,
         Field(ge=1, description="Units in each hidden layer.", json_schema_extra={"unit": "units"}),
@@ -32,8 +32,8 @@ def mlp(
 ) -> "nn.Module":
     """Fully connected network on flattened inputs.
 
-    The defaults give M-500-500-500-N with tanh, which the paper calls a 4-layer
-    MLP. Weights and biases start from PyTorch's default for linear layers.
+    The defaults give M-500-500-500-N with ReLU, the paper's 4-layer MLP. Weights and
+    biases start from PyTorch's default for linear layers.
     """
     from torch import nn
 
