@@ -6,6 +6,7 @@
 # make publish  the page of PUBLISHED=docs/reproduction, in short in README.md: from the files
 #               PARTS=docs/reproduction/parts/*.nc, or where there are none from a study,
 #               CONFIG=config/laptop.yaml, which is computed if it is not
+# make republish  every publication below docs anew from its own results, by the code as it is
 # make reproduce  every figure and table of PUBLISHED=docs/reproduction from its results
 # make same-bits  one study with 1 and 2 cores, in another order, interrupted and on SLURM: same bits?
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
@@ -25,7 +26,7 @@ PARTS ?= $(wildcard $(PUBLISHED)/parts/*.nc)
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test slurm faults verify same-bits publish reproduce bench lint docs lock clean
+.PHONY: environment demo test slurm faults verify same-bits publish republish reproduce bench lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -44,7 +45,6 @@ demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --rerun-incomplete --quiet rules
 	$(BIN)/snakemake --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo
-	@sed -n 's:^<p><strong>\([^:]*\).*</strong></p>$$:\1 (all that differs: report, first page).:p' results/demo/report/overview.html
 	@cat results/demo/tables/claims.txt | head -1
 	@echo "Report:           results/demo/report.html"
 	@echo "Figures:          results/demo/figures/ (`ls results/demo/figures/*.png | wc -l` figures, PNG and PDF)"
@@ -68,6 +68,11 @@ publish: NAME = $(shell sed -n 's/^name: *\([^ ]*\).*/\1/p' $(CONFIG))
 publish: $(INSTALLED)
 	$(if $(PARTS),,$(BIN)/snakemake --cores $(CORES) part --configfile $(CONFIG))
 	$(BIN)/python -m flatness publish $(or $(PARTS),results/$(NAME)/part.nc) --output $(PUBLISHED)
+	$(BIN)/python -m flatness.documentation
+
+republish: $(INSTALLED)
+	set -e; for results in `find docs -name results.nc`; do \
+	  $(BIN)/python -m flatness publish $$results --output `dirname $$results`; done
 	$(BIN)/python -m flatness.documentation
 
 reproduce: $(INSTALLED)

@@ -70,7 +70,7 @@ def fingerprints(root, tmp_path):
             "glossary/quantities.py",
             '"sharpness", "1/n',
             '"Sharpness", "1/n',
-            {"analyse", "correlate", "judge", "describe", "draw trends", "draw chain"},
+            {"analyse", "correlate", "draw trends", "draw chain"},
         ),
         ("analysis/quantities.py", "slice(3)", "slice(4)", {"analyse"}),
         ("analysis/bounds.py", "ROUNDING = 100", "ROUNDING = 99", {"analyse"}),

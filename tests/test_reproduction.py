@@ -53,22 +53,26 @@ def test_what_is_published_names_no_place_of_one_machine(root):
             assert "image_folder" not in dataset
 
 
+def _at_the_end(run, name) -> float:
+    """The mean over the checkpoints in the last fifth of the iterations."""
+    late = run["iteration"] > 0.8 * run["iteration"].max()
+    return float(run[name].sel(sample_set="train").where(late).mean())
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_correlations_are_those_of_scipy(folder, runs, network):
     (path,) = (folder / "tables").glob(f"correlations_{network}*.csv")
     table = pd.read_csv(path)
     table = table[(table["group"] == "pooled") & (table["statistic"] == "pearson")]
     final = {
-        name: np.array(
-            [float(run[name].sel(sample_set="train").isel(checkpoint=-1)) for run in runs[network]]
-        )
+        name: np.array([_at_the_end(run, name) for run in runs[network]])
         for name in ("sqrt_sharpness", "log_volume", "input_gradient_norm", "mls")
     }
     pairs = table[table["quantity"].isin(final) & table["other_quantity"].isin(final)]
     assert len(pairs) == 6
     for row in pairs.itertuples():
         expected = scipy.stats.pearsonr(final[row.quantity], final[row.other_quantity]).statistic
-        assert row.coefficient == pytest.approx(expected, abs=1e-12)
+        assert row.coefficient == pytest.approx(expected, abs=1e-11)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

@@ -41,12 +41,13 @@ def analysed_run(
         *("input_gradient_norm", "mls", "local_dimension", "mls_bound_b", "mls_bound_c"),
         *("mls_bound_d", "mls_bound_unshared", "nmls", "hessian_trace"),
         *("hessian_trace_standard_error", "hessian_gap", "mean_residual_norm"),
+        *("sharpness_before_last_layer", "sqrt_sharpness_before_last_layer"),
     )
     quantities = {name: draw.uniform(0.5, 2, shape) for name in names}
     unknown = set(values) - set(names) - set(CURVES)
     assert not unknown, unknown
     for name in set(values) - set(CURVES):
-        quantities[name] = np.broadcast_to(np.asarray(values[name], float), shape)
+        quantities[name] = np.broadcast_to(np.asarray(values[name], float), shape).copy()
     curves = {name: np.broadcast_to(values.get(name, CURVES[name]), shape[:1]) for name in CURVES}
     slack = slack or {"a_b": 0.1, "b_c": 0.2, "c_d": 0.9}
     left = draw.uniform(-1, 1, (len(slack), *shape))
@@ -59,6 +60,7 @@ def analysed_run(
         | {name: ("checkpoint", value) for name, value in curves.items()}
         | {
             "generalisation_gap": ("checkpoint", curves["test_loss"] - curves["train_loss"]),
+            "input_weight_spectral_norm": ("checkpoint", draw.uniform(1, 2, shape[0])),
             "misclassified_total": ("checkpoint", np.full(shape[0], 30)),
             "sample_count": (by_set, np.broadcast_to([100, 100, 30], shape)),
             "zero_singular_values": (by_set, np.zeros(shape, int)),
@@ -94,6 +96,8 @@ def analysed_run(
                     "batch_size": batch_size,
                     "seed": seed,
                     "iterations": ITERATIONS[-1],
+                    "early_checkpoints": 2,
+                    "late_checkpoints": 6,  # all but the first two are evenly spaced
                     "loss": "mse",
                 }
             ),

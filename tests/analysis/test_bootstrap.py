@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from flatness.analysis.bootstrap import draws, interval
+from flatness.analysis.bootstrap import draws, interval, weights
 
 
 def test_draws_take_every_run_equally_often():
@@ -22,6 +22,17 @@ def test_draws_are_with_replacement():
 
 def test_draws_are_the_same_every_time():
     assert np.array_equal(draws(7, 50), draws(7, 50))
+
+
+def test_runs_with_one_label_are_drawn_together():
+    labels = np.array([7, 3, 7, 5, 3, 7])
+    found = weights(labels, 500)
+    positions = draws(3, 500)
+    for row, drawn in zip(found, positions, strict=True):
+        # In increasing order the labels are 3, 5 and 7.
+        repeated = [label for position in drawn for label in (3, 5, 7)[position : position + 1]]
+        assert row.tolist() == [repeated.count(label) for label in labels]
+    assert (found[:, [0, 4, 3]].sum(1) == 3).all()
 
 
 def test_interval_ends_at_the_percentiles():

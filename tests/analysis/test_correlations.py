@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from flatness.analysis import correlations as module
+from flatness.analysis import bootstrap
 from flatness.analysis.bootstrap import SEED
 from flatness.analysis.correlations import (
     FINAL_QUANTITIES,
@@ -18,6 +18,7 @@ from flatness.analysis.correlations import (
     final_quantities,
     together,
 )
+from flatness.analysis.seeds import settings_of
 from flatness.glossary.correlations import CORRELATIONS
 from flatness.storage import read_dataset, write_dataset
 from made_up import analysed_run
@@ -63,9 +64,12 @@ def sweep():
 
 
 def column(runs, name, sample_set="train"):
-    """One number per run, taken by position."""
-    place = (-1, ("train", "test", "misclassified").index(sample_set))
-    return np.array([run[name].to_numpy()[place if run[name].ndim == 2 else -1] for run in runs])
+    """One number per run: the mean over the last fifth, which has the last two checkpoints."""
+    position = ("train", "test", "misclassified").index(sample_set)
+    curves = [run[name].to_numpy() for run in runs]
+    return np.array(
+        [np.mean((curve[:, position] if curve.ndim == 2 else curve)[-2:]) for curve in curves]
+    )
 
 
 def pair(dataset, method, quantity, other, group="pooled"):
@@ -111,35 +115,67 @@ def test_a_case_worked_by_hand():
         assert pair(dataset, method, "sharpness", "sharpness")[:3] == (1, 1, 1)
 
 
-@pytest.mark.parametrize("count", [9, 60])
+def plain_bootstrap(runs, method, one, other, key, confidence=0.95):
+    """The interval by drawing whole groups of runs and giving each draw to scipy."""
+    groups = {}
+    for position, run in enumerate(runs):
+        groups.setdefault(key(settings_of(run)), []).append(position)
+    members = [groups[name] for name in sorted(groups)]
+    x, y = column(runs, one), column(runs, other)
+    found = []
+    for drawn in np.random.default_rng(SEED).integers(
+        0, len(members), (GIVEN["resamples"], len(members))
+    ):
+        chosen = np.concatenate([members[position] for position in drawn])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found.append(SCIPY[method](x[chosen], y[chosen]).statistic)
+    tail = (1 - confidence) / 2
+    return np.nanquantile(found, [tail, 1 - tail])
+
+
+@pytest.mark.parametrize("group", ["pooled", "batch_size 20"])
 @pytest.mark.parametrize("method", SCIPY)
-def test_intervals_are_scipys_percentile_bootstrap(method, count):
-    draw = np.random.default_rng(count)
-    x = draw.normal(size=count)
-    y = np.round(x + draw.normal(size=count), 1)
-    dataset = correlations(runs_with(sharpness=x, mls=y), **GIVEN | {"confidence": 0.9})
-    expected = scipy.stats.bootstrap(
-        (x, y),
-        lambda a, b: SCIPY[method](a, b).statistic,
-        paired=True,
-        vectorized=False,
-        method="percentile",
-        confidence_level=0.9,
-        n_resamples=GIVEN["resamples"],
-        rng=np.random.default_rng(SEED),
-    ).confidence_interval
-    _, low, high, n = pair(dataset, method, "sharpness", "mls")
-    assert np.allclose([low, high], expected, rtol=1e-10)
-    assert n == count
+def test_intervals_draw_whole_seeds(sweep, method, group):
+    dataset = correlations(sweep, **GIVEN | {"confidence": 0.9})
+    runs = sweep if group == "pooled" else sweep[:12]
+    for one, other in (("sharpness", "mls"), ("local_dimension", "test_accuracy")):
+        expected = plain_bootstrap(runs, method, one, other, lambda s: s["seed"], 0.9)
+        _, low, high, n = pair(dataset, method, one, other, group)
+        assert np.allclose([low, high], expected, rtol=0, atol=1e-11)
+        assert n == len(runs)
 
 
 @pytest.mark.parametrize("method", SCIPY)
-def test_interval_over_all_draws_of_four_runs(method, monkeypatch):
+def test_the_second_interval_draws_whole_settings(sweep, method):
+    dataset = correlations(sweep, **GIVEN)
+    expected = plain_bootstrap(
+        sweep, method, "sharpness", "mls", lambda s: (s["learning_rate"], s["batch_size"])
+    )
+    place = {"quantity": "sharpness", "other_quantity": "mls", "statistic": method}
+    found = dataset.sel({**place, "group": "pooled"})[["settings_low", "settings_high"]]
+    assert np.allclose([float(end) for end in found.values()], expected, rtol=0, atol=1e-11)
+    # Three batch sizes at this learning rate are too few settings.
+    fewer = dataset.sel({**place, "group": "learning_rate 0.1"})
+    assert np.isnan(fewer["settings_low"])
+    assert np.isfinite(fewer["low"])
+
+
+def test_seeds_of_several_settings_are_counted_once(sweep):
+    dataset = correlations(sweep, **GIVEN)
+    assert (dataset["seeds"] == 4).all()
+    three = correlations([run for run in sweep if settings_of(run)["seed"] < 3], **GIVEN)
+    assert three["low"].isnull().all()
+    assert three["settings_low"].sel(group="pooled").notnull().all()
+
+
+@pytest.mark.parametrize("method", SCIPY)
+def test_interval_over_all_draws_of_four_seeds(method, monkeypatch):
     x, y = np.array([1.0, 2, 4, 9]), np.array([2.0, 1, 2, 3])
     every = np.array(list(itertools.product(range(4), repeat=4)))
     defined = [row for row in every if len(set(x[row])) > 1 and len(set(y[row])) > 1]
     statistics = [SCIPY[method](x[row], y[row]).statistic for row in defined]
-    monkeypatch.setattr(module, "draws", lambda runs, resamples: every)
+    monkeypatch.setattr(bootstrap, "draws", lambda groups, resamples: every)
     _, low, high, n = pair(
         correlations(runs_with(sharpness=x, mls=y), **GIVEN), method, "sharpness", "mls"
     )
@@ -185,7 +221,7 @@ def test_nothing_but_diverged_runs_gives_nothing():
     assert list(json.loads(dataset.attrs["excluded"])) == ["mlp_numbers_lr0.1_bs20_seed0"]
 
 
-def test_three_runs_have_coefficients_and_no_interval():
+def test_three_seeds_have_coefficients_and_no_interval():
     x, y = [1.0, 2, 4], [1.0, 5, 3]
     dataset = correlations(runs_with(sharpness=x, mls=y), **GIVEN)
     for method, reference in SCIPY.items():
@@ -260,7 +296,7 @@ def test_absent_quantities_are_named_with_the_reason_and_not_run_by_run():
     assert final_quantities(runs, "train")["mls_bound_c"].attrs["absent"] == reasons[absent[0]]
 
 
-def test_final_quantities_are_those_of_the_last_checkpoint(sweep):
+def test_final_quantities_are_means_over_the_last_fifth(sweep):
     diverged = analysed_run(learning_rate=0.2, seed=9, diverged=True)
     final = final_quantities([*sweep, diverged], "test")
     assert list(final) == list(FINAL_QUANTITIES)

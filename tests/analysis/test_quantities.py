@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 import flatness
@@ -15,7 +16,8 @@ from flatness.glossary.quantities import QUANTITIES
 def primitives(jacobians, sq_norms=None):
     """A Dataset as `measure` and `curvature` return it, from Jacobians (samples, N, M).
 
-    The first of two parameters is the weight of the first layer, which reads the inputs.
+    The first of two parameters is the weight of the first layer, which reads the inputs, the other
+    that of the second and last one.
     """
     values = np.array([np.linalg.svd(J, compute_uv=False) for J in jacobians])
     sq_norms = np.ones((len(values), 2)) if sq_norms is None else sq_norms
@@ -46,7 +48,7 @@ def primitives(jacobians, sq_norms=None):
         }
         | by_layer
         | by_sample,
-        coords={"parameter": ["W", "rest"], "layer": ["first", "second"]},
+        coords={"parameter": ["W", "second.weight"], "layer": ["first", "second"]},
         attrs={"dtype": "float64"},
     )
 
@@ -66,6 +68,65 @@ def test_log_volume_top3_leaves_out_the_smallest(jacobians):
         [np.log(np.sort(np.linalg.eigvalsh(J @ J.T))[-3:]).sum() / 2 for J in jacobians]
     )
     assert np.isclose(q.log_volume_top3(primitives(jacobians)), expected, rtol=1e-10)
+
+
+def with_last_layer(jacobians, eq4_holds=(1, 1)):
+    """Primitives of a network with the layers "first" and "second", weights 1 and biases 10."""
+    found = primitives(jacobians).drop_vars(["parameter_gradient_sq_norm", "parameter"])
+    names = ["first.weight", "first.bias", "second.weight", "second.bias"]
+    found = found.assign_coords(parameter=names)
+    found["parameter_gradient_sq_norm"] = (
+        ("sample", "parameter"),
+        np.arange(len(jacobians))[:, None] + [1.0, 10.0, 100.0, 1000.0],
+    )
+    found["layer_eq4_holds"] = ("layer", list(eq4_holds))
+    return found
+
+
+def test_the_last_layer_is_left_out_of_the_sharpness(jacobians):
+    found = with_last_layer(jacobians)
+    # 1 + 10 and twice the sample's position, 0 to 5.
+    assert q.sharpness_before_last_layer(found) == 11 + 2 * 2.5
+    assert q.sqrt_sharpness_before_last_layer(found) == np.sqrt(16)
+    assert q.sharpness(found) == 1111 + 4 * 2.5
+    found["parameter_gradient_sq_norm"][3] = np.nan  # no sample at this place
+    assert q.sharpness_before_last_layer(found) == 11 + 2 * (0 + 1 + 2 + 4 + 5) / 5
+
+
+def test_a_single_linear_layer_has_nothing_before_it():
+    found = flatness.measure(torch.nn.Linear(5, 3).eval(), torch.ones(4, 5))
+    assert q.sharpness_before_last_layer(found) == 0
+
+
+def test_the_share_before_the_last_layer_is_that_of_autograd():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)
+    ).eval()
+    inputs = torch.randn(5, 6)
+    total = 0
+    for x in inputs:
+        for output in model(x[None])[0]:
+            gradients = torch.autograd.grad(output, model[0].parameters(), retain_graph=True)
+            total += sum(float((g**2).sum()) for g in gradients)
+    found = q.sharpness_before_last_layer(flatness.measure(model, inputs))
+    assert np.isclose(found, total / 5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"eq4_holds": (1, 0)}, "the last layer is not a linear one with a weight of its own"),
+        ({}, "the last layer's weight has another name"),
+    ],
+)
+def test_without_a_last_linear_layer_there_is_no_such_share(jacobians, change, reason):
+    found = with_last_layer(jacobians, **change)
+    if not change:
+        found = found.assign_coords(parameter=["a", "b", "c", "d"])
+    for function in (q.sharpness_before_last_layer, q.sqrt_sharpness_before_last_layer):
+        assert np.isnan(function(found))
+        assert function(found).attrs["absent"] == reason
 
 
 def test_input_gradient_norm_is_the_mean_squared_frobenius_norm(jacobians):

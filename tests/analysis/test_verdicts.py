@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from flatness.analysis.claims import judge
-from flatness.analysis.claims.the_claims import MLP, PARTS, VGG10
+from flatness.analysis.claims.part import MLP, VGG10
+from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import (
     NOT_REPRODUCED,
     NOT_TESTABLE,
@@ -15,8 +16,10 @@ from flatness.analysis.claims.verdicts import (
     UNDECIDED,
     VERDICTS,
     Rule,
+    joint,
     verdict,
 )
+from judged import only
 from made_up import analysed_run
 
 NAN = float("nan")
@@ -56,6 +59,23 @@ def test_a_rule_reads_as_in_a_table():
     ]
 
 
+@pytest.mark.parametrize(
+    ("both", "expected"),
+    [
+        ((REPRODUCED, REPRODUCED), REPRODUCED),
+        ((REPRODUCED, UNDECIDED), UNDECIDED),
+        ((UNDECIDED, UNDECIDED), UNDECIDED),
+        ((REPRODUCED, NOT_REPRODUCED), NOT_REPRODUCED),
+        ((UNDECIDED, NOT_REPRODUCED), NOT_REPRODUCED),
+        ((NOT_TESTABLE, NOT_REPRODUCED), NOT_REPRODUCED),
+        ((NOT_TESTABLE, REPRODUCED), NOT_TESTABLE),
+        ((NOT_TESTABLE, UNDECIDED), NOT_TESTABLE),
+    ],
+)
+def test_two_conditions_must_both_hold(both, expected):
+    assert joint(both) == joint(both[::-1]) == expected
+
+
 # What follows makes runs for which each part gets each verdict.
 
 RISING = np.arange(1.0, 9)[:, None]
@@ -64,8 +84,13 @@ FALLING = RISING[::-1]
 UNRELATED = np.array([7.0, 8, 4, 1, 5, 6, 2, 3])[:, None]
 EARLY = np.array([9.0, 1, 1, 1, 1, 1, 1, 1])[:, None]
 LATE = np.array([9.0, 9, 9, 9, 9, 9, 9, 1])[:, None]
-# Levelled off from the second checkpoint on.
-LEVEL = np.array([5.0, 1, 1, 1, 1, 1, 1, 1])[:, None]
+# Levelled off from the fourth checkpoint on, at iteration 2000 of 6000.
+LEVEL = np.array([5.0, 5, 5, 1, 1, 1, 1, 1])[:, None]
+# Of these falls the first is ten times as fast until then as after it, the second hardly faster.
+SLOWING = np.array([90.0, 80, 70, 60, 59, 58, 57, 56])[:, None]
+STEADY = np.array([90.0, 86, 82, 78, 74.4, 70.8, 67.2, 63.6])[:, None]
+# The test samples' column rises where the others fall.
+OPPOSED = np.hstack([FALLING, RISING, FALLING])
 CENTRED = np.linspace(-1, 1, 8)
 PARABOLA = CENTRED**2 - np.mean(CENTRED**2)
 
@@ -115,6 +140,21 @@ def final_values(names: tuple[str, ...], threshold: float, first_is_better: bool
     return make
 
 
+def both_positive(network: str, wanted: str) -> list[xr.Dataset]:
+    """For 7g: the maximum local sensitivity goes with test loss, log volume as is wanted."""
+    volume = {NOT_REPRODUCED: -CENTRED, UNDECIDED: PARABOLA}.get(wanted, CENTRED)
+    return [
+        analysed_run(
+            network=network,
+            seed=seed,
+            mls=CENTRED[seed],
+            log_volume=volume[seed],
+            test_loss=CENTRED[seed],
+        )
+        for seed in range(3 if wanted == NOT_TESTABLE else 8)
+    ]
+
+
 def effect(setting: str, values: tuple[float, ...], name: str, direction: int):
     """Four seeds of three settings; `direction` 1: a higher setting has a higher value."""
 
@@ -152,6 +192,10 @@ def size(name: str):
     return effect("batch_size", (8, 20, 32), name, 1)
 
 
+def chain(a: float, b: float, c: float, d: float) -> dict:
+    return {"mls": a, "mls_bound_b": b, "mls_bound_c": c, "mls_bound_d": d}
+
+
 BETWEEN_QUANTITIES = {
     "7a": final_values(("input_gradient_norm", "mls"), 0.9),
     "7b": final_values(("log_volume", "sqrt_sharpness"), 0.5),
@@ -159,6 +203,9 @@ BETWEEN_QUANTITIES = {
     "7d": final_values(("sqrt_sharpness", "test_loss"), 0),
     "7e": final_values(("mls", "log_volume", "test_loss"), 0, first_is_better=True),
     "7f": final_values(("mls", "local_dimension", "test_loss"), 0, first_is_better=True),
+    "7g": both_positive,
+    "7h": final_values(("mls", "sqrt_sharpness"), 0.5),
+    "7i": final_values(("mls", "log_volume", "sqrt_sharpness"), 0, first_is_better=True),
 }
 LEMMA = {
     "10a": each_run(
@@ -178,11 +225,16 @@ CASES = {
         ),
         "1b": each_run({"sqrt_sharpness": FALLING}, {"sqrt_sharpness": RISING}),
         "1c": each_run({"log_volume": FALLING}, {"log_volume": RISING}),
+        "1d": each_run({"input_gradient_norm": FALLING}, {"input_gradient_norm": RISING}),
         "2a": rate("sqrt_sharpness"),
         "2b": rate("log_volume"),
         "2c": rate("input_gradient_norm"),
         "3a": size("sqrt_sharpness"),
         "3b": size("log_volume"),
+        "3c": each_run(
+            {"batch_size": 32, "sqrt_sharpness": LEVEL, "log_volume": FALLING},
+            {"batch_size": 32, "sqrt_sharpness": LEVEL, "log_volume": RISING},
+        ),
         "4a": each_run({"local_dimension": EARLY}, {"local_dimension": LATE}),
         "4b": each_run(
             {"sqrt_sharpness": RISING, "local_dimension": UNRELATED},
@@ -190,7 +242,7 @@ CASES = {
         ),
         "5a": each_run({"sqrt_sharpness": RISING}, {"sqrt_sharpness": FALLING}),
         "5b": each_run({"input_gradient_norm": RISING}, {"input_gradient_norm": FALLING}),
-        "5c": each_run({"log_volume": FALLING}, {"log_volume": RISING}),
+        "5c": each_run({"log_volume": FALLING}, {"log_volume": OPPOSED}, balance=7),
         "5d": each_run({"sqrt_sharpness": [1, 1, 10]}, {"sqrt_sharpness": [1, 10, 1]}),
         "5e": each_run({"log_volume": [0, -20, -10]}, {"log_volume": [0, -10, -20]}),
         **BETWEEN_QUANTITIES,
@@ -198,17 +250,12 @@ CASES = {
     },
     MLP: {
         "6a": smallest_slack,
-        "6b": each_run(
-            {"slack": {"a_b": 0.1, "b_c": 9, "c_d": 0.9}},
-            {"slack": {"a_b": 0.9, "b_c": 0, "c_d": 0.1}},
-        ),
-        "6c": each_run(
-            {"slack": {"a_b": 9, "b_c": 0.1, "c_d": 0.9}},
-            {"slack": {"a_b": 0, "b_c": 0.9, "c_d": 0.1}},
-        ),
+        "6b": each_run(chain(1, 1.1, 9, 10), chain(1, 2, 2.1, 2.2)),
+        "6c": each_run(chain(1, 9, 9.1, 10), chain(1, 1.1, 2, 2.1)),
         **BETWEEN_QUANTITIES,
         "8a": final_values(("mls_bound_c", "mls"), 0),
         "8b": final_values(("mls_bound_d", "mls"), 0),
+        "8c": final_values(("mls_bound_d", "test_loss"), 0),
         "9a": rate("sqrt_sharpness"),
         "9b": rate("log_volume"),
         "9c": size("sqrt_sharpness"),
@@ -222,10 +269,15 @@ CASES = {
             {"sqrt_sharpness": LEVEL, "log_volume": FALLING},
             {"sqrt_sharpness": LEVEL, "log_volume": RISING},
         ),
+        "9g": each_run(
+            {"sqrt_sharpness": LEVEL, "log_volume": SLOWING},
+            {"sqrt_sharpness": LEVEL, "log_volume": STEADY},
+        ),
         **LEMMA,
     },
 }
-# The only correlation that is claimed to be negative.
+# The only correlations that are claimed to be negative.
+NEGATIVE = ("8b", "8c")
 OPPOSITE = {REPRODUCED: NOT_REPRODUCED, NOT_REPRODUCED: REPRODUCED}
 KEYS = [(part.network, f"{part.claim}{part.part}") for part in PARTS]
 
@@ -238,6 +290,7 @@ def row_of(network: str, part: str, runs: list[xr.Dataset]):
         interpolation_accuracy=0.999,
         confidence=0.95,
         resamples=300,
+        parts=only(part),
     )
     chosen = frame["claim"].astype(str) + frame["part"] == part
     (row,) = frame[chosen & (frame["network"] == network)].itertuples()
@@ -251,7 +304,7 @@ def test_there_is_a_case_for_every_part():
 @pytest.mark.parametrize("wanted", VERDICTS)
 @pytest.mark.parametrize(("network", "part"), KEYS)
 def test_every_part_can_get_every_verdict(network, part, wanted):
-    made = OPPOSITE.get(wanted, wanted) if part == "8b" else wanted
+    made = OPPOSITE.get(wanted, wanted) if part in NEGATIVE else wanted
     runs = CASES[network][part](network.lower(), made)
     row = row_of(network, part, runs)
     assert row.verdict == wanted
@@ -263,9 +316,9 @@ def test_every_part_can_get_every_verdict(network, part, wanted):
             "Not counted, 1 of 1 runs: the inequality b_c is absent (mlp_numbers_lr0.1_bs20_seed0)."
         )
     else:
-        assert (row.n, row.reason) == (3, "3 of 3 runs count; an interval needs 4.")
-        assert np.isnan(row.low)
-        assert np.isnan(row.high)
+        count = "1 seed counts" if row.seeds == 1 else "3 seeds count"
+        assert row.reason.startswith(f"{count}; an interval needs 4. By seed: ")
+        assert np.isnan([row.low, row.high]).all()
 
 
 @pytest.mark.parametrize(("network", "part"), KEYS)
@@ -300,3 +353,59 @@ def test_without_a_study_a_part_is_not_testable(network, part):
     row = row_of(network, part, [])
     assert (row.verdict, row.n) == (NOT_TESTABLE, 0)
     assert row.reason == f"The configuration names no study of {network}."
+
+
+# --- signs: a negative correlation is no better than none -----------------------------
+
+
+def correlated_with_loss(sensitivity: float, other: float) -> list[xr.Dataset]:
+    """Eight runs in which the two predictors have these coefficients with test loss, exactly."""
+    parabola = PARABOLA * np.linalg.norm(CENTRED) / np.linalg.norm(PARABOLA)
+
+    def column(rho: float) -> np.ndarray:
+        return rho * CENTRED + np.sqrt(1 - rho**2) * parabola
+
+    return [
+        analysed_run(
+            seed=seed,
+            mls=column(sensitivity)[seed],
+            log_volume=column(other)[seed],
+            local_dimension=column(other)[seed],
+            test_loss=CENTRED[seed],
+        )
+        for seed in range(8)
+    ]
+
+
+@pytest.mark.parametrize("part", ["7e", "7f"])
+@pytest.mark.parametrize("network", [VGG10, MLP])
+@pytest.mark.parametrize("other", [0, 0.3, -0.3, -0.99])
+def test_a_sensitivity_that_goes_against_the_loss_does_not_predict_it(network, part, other):
+    row = row_of(network, part, correlated_with_loss(-0.8, other))
+    assert row.value == pytest.approx(-0.8 - other)
+    assert row.second_value == pytest.approx(-0.8)
+    assert row.second_high < 0
+    # The last of the others lies even lower: the difference fulfils the claim, the sign does not.
+    assert (row.value > 0) == (other == -0.99)
+    assert row.verdict == NOT_REPRODUCED
+
+
+@pytest.mark.parametrize("part", ["7e", "7f"])
+def test_an_other_that_goes_against_the_loss_predicts_it_no_better(part):
+    row = row_of(MLP, part, correlated_with_loss(0.8, -0.99))
+    assert row.value == pytest.approx(1.79)
+    assert row.verdict == REPRODUCED
+
+
+def test_sharpness_that_goes_on_falling_contradicts_3c():
+    runs = [
+        analysed_run(
+            network="vgg10", batch_size=32, seed=seed, sqrt_sharpness=FALLING, log_volume=FALLING
+        )
+        for seed in range(4)
+    ]
+    row = row_of(VGG10, "3c", runs)
+    # From 4 to 1 over the last half.
+    assert row.value == pytest.approx(3 / 2.5)
+    assert row.second_value == -1
+    assert row.verdict == NOT_REPRODUCED

@@ -39,7 +39,7 @@ def _compare(name: str, batch_size: int) -> list[Row]:
     ways = {
         "bare loop": _bare_loop(_network(name), inputs, targets, batch_size),
         "flatness": lambda: ours(ITERATIONS),
-        "flatness, all gradients by autograd": lambda: by_autograd(ITERATIONS),
+        "all gradients by autograd": lambda: by_autograd(ITERATIONS),
         "DataLoader and logging": _logging_loop(_network(name), inputs, targets, batch_size),
     }
     return compare(ways, "bare loop")

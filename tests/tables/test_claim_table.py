@@ -31,12 +31,24 @@ def one_row(**changed) -> dict:
         "value": -0.123456,
         "low": -0.3,
         "high": 1e-6,
+        "settings_low": -0.5,
+        "settings_high": 0.5,
         "n": 25,
+        "seeds": 5,
         "threshold": 0.0,
         "comparison": "< 0",
+        "second_value": np.nan,
+        "second_low": np.nan,
+        "second_high": np.nan,
+        "second_settings_low": np.nan,
+        "second_settings_high": np.nan,
+        "second_threshold": np.nan,
+        "second_comparison": "",
         "verdict": "undecided",
         "reason": "",
+        "remarks": "",
         "figure": "figD5",
+        "sensitive_to": "",
     }
     assert tuple(row) == COLUMNS
     return row | changed
@@ -45,7 +57,8 @@ def one_row(**changed) -> dict:
 @pytest.fixture
 def frame() -> pd.DataFrame:
     """One row of each verdict."""
-    nothing = {"value": np.nan, "low": np.nan, "high": np.nan, "n": 0}
+    nothing = dict.fromkeys(("value", "low", "high", "settings_low", "settings_high"), np.nan)
+    nothing |= {"n": 0, "seeds": 0}
     return pd.DataFrame(
         [
             one_row(part="a", verdict="reproduced", low=-0.9, high=-0.1),
@@ -58,9 +71,16 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def judged() -> pd.DataFrame:
-    runs = [analysed_run(seed=seed) for seed in range(4)]
+    runs = [
+        analysed_run(seed=seed, test_loss=1.0 + seed, learning_rate=rate)
+        for seed in range(4)
+        for rate in (0.1, 0.2, 0.3, 0.4)
+    ]
     runs.append(analysed_run(seed=9, diverged=True))
     return judge([], runs, interpolation_accuracy=0.999, confidence=0.95, resamples=50)
+
+
+TEXTS = {"reason": "", "remarks": "", "second_comparison": "", "sensitive_to": ""}
 
 
 def cells(markdown: str) -> list[list[str]]:
@@ -79,8 +99,10 @@ def table_rows(page: str) -> list[ElementTree.Element]:
 def test_csv_holds_the_frame_as_it_is(frame, judged, tmp_path):
     for given in (frame, judged):
         write_csv(given, tmp_path / "claims.csv")
-        read = pd.read_csv(tmp_path / "claims.csv", engine="python")  # reads all digits
-        pd.testing.assert_frame_equal(read.fillna({"reason": ""}), given, check_exact=True)
+        read = pd.read_csv(  # reads all digits
+            tmp_path / "claims.csv", engine="python", dtype=dict.fromkeys(TEXTS, str)
+        )
+        pd.testing.assert_frame_equal(read.fillna(TEXTS), given, check_exact=True)
 
 
 def test_csv_leaves_empty_what_is_not_defined(frame, tmp_path):
@@ -106,8 +128,8 @@ def test_markdown_reads_no_markup_in_what_it_is_given(frame, tmp_path):
     write_markdown(frame, tmp_path / "claims.md")
     *_, row = cells((tmp_path / "claims.md").read_text())
     assert row == [
-        *("7d", "VGG10", "**not testable**", "One is better than the other.", "-", "-"),
-        *(r"\< 0", "0", "figD5", "|rho(mls, test_loss)| - |rho(log_volume, test_loss)|"),
+        *("7d", "VGG10", "**not testable**", "One is better than the other.", "-", "-", "-"),
+        *(r"\< 0", "0", "0", "figD5", "|rho(mls, test_loss)| - |rho(log_volume, test_loss)|"),
         r"Too \<b>few\</b> | runs.",
     ]
 
@@ -115,7 +137,48 @@ def test_markdown_reads_no_markup_in_what_it_is_given(frame, tmp_path):
 def test_numbers_have_three_digits_for_people(frame, tmp_path):
     write_markdown(frame, tmp_path / "claims.md")
     undecided = cells((tmp_path / "claims.md").read_text())[4]
-    assert undecided[4:8] == ["-0.123", "[-0.3, 1e-06]", r"\< 0", "25"]
+    assert undecided[4:10] == [
+        *("-0.123", "[-0.3, 1e-06]", "[-0.5, 0.5]", r"\< 0", "25", "5"),
+    ]
+
+
+def test_two_conditions_stand_side_by_side(frame, tmp_path):
+    second = {"second_value": 0.5, "second_low": 0.4, "second_high": 0.6}
+    both = one_row(**second, second_threshold=0.0, second_comparison="> 0")
+    write_markdown(pd.DataFrame([both]), tmp_path / "claims.md")
+    row = cells((tmp_path / "claims.md").read_text())[2]
+    assert row[4:8] == [
+        *("-0.123; 0.5", "[-0.3, 1e-06]; [0.4, 0.6]", "[-0.5, 0.5]; -", r"\< 0; > 0"),
+    ]
+
+
+def test_remarks_join_reason_remarks_and_sensitivity(frame, tmp_path):
+    row = one_row(reason="Two count.", remarks="Of two.", sensitive_to="Spearman; 20 runs")
+    write_markdown(pd.DataFrame([row]), tmp_path / "claims.md")
+    assert cells((tmp_path / "claims.md").read_text())[2][-1] == (
+        "Two count. Of two. Sensitive: Spearman; 20 runs."
+    )
+
+
+@pytest.mark.parametrize("write", [write_markdown, write_text])
+def test_runs_at_other_settings_are_no_test_of_the_paper(frame, tmp_path, write):
+    write(frame, tmp_path / "table", departures=["one: dataset a", "two: loss b"])
+    said = " ".join((tmp_path / "table").read_text().split())
+    assert "An example, no test of the paper: one: dataset a; two: loss b." in said
+    write(frame, tmp_path / "table")
+    assert "example" not in (tmp_path / "table").read_text()
+
+
+def test_the_first_line_of_the_text_tells_an_example(frame, tmp_path):
+    write_text(frame, tmp_path / "claims.txt", departures=["one: dataset a"])
+    first = (tmp_path / "claims.txt").read_text().splitlines()[0]
+    assert first == (
+        "An example, no test of the paper. 1 reproduced, 1 not reproduced, 1 undecided, "
+        "1 not testable."
+    )
+    write_text(frame, tmp_path / "claims.txt")
+    first = (tmp_path / "claims.txt").read_text().splitlines()[0]
+    assert first.startswith("Claims of the paper: 1 reproduced, ")
 
 
 def test_text_fits_a_terminal_and_lines_up(judged, tmp_path):
@@ -124,7 +187,9 @@ def test_text_fits_a_terminal_and_lines_up(judged, tmp_path):
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100
     (header,) = [line for line in lines if line.startswith("claim ")]
-    at = {name: header.index(name) for name in ("network", "verdict", "claimed", "figure")}
+    at = {name: header.index(name) for name in ("network", "verdict", "claimed")}
+    second = [line for line in lines if line.startswith(" " * header.index("value"))]
+    assert len(second) == (judged["second_comparison"] != "").sum()
     rows = [line for line in lines if line[:1].isdigit()]
     assert len(rows) == len(judged)
     for line, row in zip(rows, judged.itertuples(), strict=True):
@@ -133,12 +198,11 @@ def test_text_fits_a_terminal_and_lines_up(judged, tmp_path):
             ("network", row.network),
             ("verdict", row.verdict),
             ("claimed", row.comparison),
-            ("figure", row.figure),
         ):
             assert line[at[name] :].startswith(value)
     flowing = " ".join(text.split())
     for row in judged.itertuples():
-        for paragraph in (row.statement, row.statistic, row.reason):
+        for paragraph in (row.statement, row.statistic, row.reason, row.remarks):
             assert " ".join(paragraph.split()) in flowing
 
 
@@ -167,8 +231,9 @@ def test_a_verdict_that_does_not_occur_is_counted_as_none(frame, tmp_path):
 
 
 def test_the_short_table_counts_the_verdicts_of_each_claim_and_network(frame):
-    other = one_row(claim=8, network="MLP", verdict="reproduced")
-    table = in_short(pd.DataFrame([*frame.to_dict("records"), other, other]))
+    other = one_row(claim=8, part="a", network="MLP", verdict="reproduced")
+    changed = other | {"part": "b", "sensitive_to": "Spearman"}
+    table = in_short(pd.DataFrame([*frame.to_dict("records"), other, changed]))
     head, _, seven, eight = ([c.strip() for c in row.split("|")] for row in table.splitlines())
     assert head[1:-1] == ["claim", "in short", "VGG10", "MLP"]
     assert seven[1] == "7"
@@ -176,7 +241,7 @@ def test_the_short_table_counts_the_verdicts_of_each_claim_and_network(frame):
         "1 reproduced, 1 not reproduced, 1 undecided, 1 not testable",
         "-",
     ]
-    assert eight[3:-1] == ["-", "2 reproduced"]
+    assert eight[3:-1] == ["-", "2 reproduced; sensitive: 8b"]
 
 
 def test_every_claim_has_a_title(judged):
@@ -192,7 +257,7 @@ def test_html_escapes_what_it_is_given(frame):
     assert last.find("th").text == "7d"
     assert last.find("th").get("scope") == "row"
     texts = [cell.text or "" for cell in last.findall("td")]
-    assert texts[5] == "< 0"
+    assert texts[6] == "< 0"
     assert texts[-1] == "Too <b>few</b> | runs."
     headings = ElementTree.fromstring(page).findall("thead/tr/th")
     assert len(headings) == len(texts) + 1
@@ -211,10 +276,18 @@ def test_a_table_read_back_from_csv_reads_the_same(judged, tmp_path):
 
 def test_definitions_name_every_part_without_a_result(judged):
     headings, _, *rows = cells(definitions())
-    assert headings == ["claim", "network", "statement", "statistic; runs", "claimed", "figure"]
+    assert headings == [
+        *("claim", "network", "statement", "in the paper", "statistic; runs", "claimed"),
+        *("what the verdict does not say", "figure"),
+    ]
     expected = [
-        (f"{row.claim}{row.part}", row.network, row.statement, row.comparison, row.figure)
+        (
+            *(f"{row.claim}{row.part}", row.network, row.statement),
+            *("; ".join(filter(None, [row.comparison, row.second_comparison])), row.figure),
+        )
         for row in judged.itertuples()
     ]
     plain = [[cell.replace("\\", "") for cell in row] for row in rows]
-    assert [(row[0], row[1], row[2], row[4], row[5]) for row in plain] == expected
+    assert [(*row[:3], row[5], row[7]) for row in plain] == expected
+    for row in plain:
+        assert all(row)

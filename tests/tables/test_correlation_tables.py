@@ -26,6 +26,7 @@ TERMS = PRIMITIVES | QUANTITIES | ANALYSIS
 METHODS = {"pearson": "Pearson", "spearman": "Spearman", "kendall": "Kendall (tau-b)"}
 PAIRS = list(itertools.combinations(FINAL_QUANTITIES, 2))
 BOUNDS = ("mls_bound_b", "mls_bound_c", "mls_bound_d")
+FEW_SETTINGS = "No interval over settings with fewer than 4."
 REASON = r"first layer: W is shared, 100% of {it} & #2 cost $3_a^b ~ \c <d|e>"
 
 
@@ -67,9 +68,14 @@ def latex(runs, path, study="two_rates"):
     return path.read_text()
 
 
+def in_words(group):
+    """A group as people read it, of runs with the loss `mse`."""
+    return group.replace("_", " ") + (" (mse)" if group.startswith("learning_rate") else "")
+
+
 def section(text, group):
     """The part of a Markdown file on one group."""
-    return re.search(rf"^## {group}: (.*?)(?=^## |\Z)", text, re.M | re.S)[1]
+    return re.search(rf"^## {re.escape(in_words(group))}: (.*?)(?=^## |\Z)", text, re.M | re.S)[1]
 
 
 def notes(text, group):
@@ -138,19 +144,20 @@ def test_csv_holds_every_pair_once_at_full_precision(runs, tmp_path):
     write_csv(dataset, tmp_path / "table.csv")
     keys, columns = (
         ["group", "statistic", "quantity", "other_quantity"],
-        ["coefficient", "low", "high"],
+        ["coefficient", "low", "high", "settings_low", "settings_high"],
     )
     with open(tmp_path / "table.csv", newline="") as file:
         header, *rows = csv.reader(file)
-    assert header == [*keys, *columns, "n"]
+    assert header == [*keys, *columns, "n", "seeds"]
     groups = ("pooled", "learning_rate 0.1", "learning_rate 0.2")
     wanted = [(group, method, *pair) for group in groups for method in METHODS for pair in PAIRS]
     assert [tuple(row[:4]) for row in rows] == wanted
     for row in rows:
         expected = [value(dataset, *row[:4], name) for name in columns]
-        found = [float(text or "nan") for text in row[4:7]]
+        found = [float(text or "nan") for text in row[4:9]]
         assert np.array_equal(found, expected, equal_nan=True)
-        assert int(row[7]) == value(dataset, *row[:4], "n")
+        assert int(row[9]) == value(dataset, *row[:4], "n")
+        assert int(row[10]) == value(dataset, *row[:4], "seeds")
 
 
 @pytest.mark.parametrize("runs", [made_up_runs(), convolutional_runs()])
@@ -172,11 +179,13 @@ def test_markdown_says_what_the_tables_rest_on(tmp_path):
     assert text.startswith("# Correlations between final quantities: vgg10_cifar10\n")
     assert section(text, "pooled").startswith("10 runs\n")
     for sentence in (
-        "\n10 runs, each at its last checkpoint. Test loss, test accuracy and generalisation gap "
+        "\n10 runs; of each the mean over the checkpoints in the last fifth of its iterations. "
+        "Test loss, test accuracy and generalisation gap "
         "are those of all images, the other quantities those on the fixed sample set `train`. "
         "A of Eq. 28 is `mls`.\n",
-        "\nIn brackets: 95% percentile interval of the bootstrap over runs (150 draws, seed 0); "
-        "draws for which a coefficient is not defined do not count. A dash: no coefficient.\n",
+        "\nIn brackets: 95% percentile interval of the bootstrap over whole seeds (150 draws, "
+        "seed 0); in parentheses: the same over whole settings of learning rate and batch size. "
+        "Draws for which a coefficient is not defined do not count. A dash: no coefficient.\n",
         "\nExcluded: `vgg10_cifar10_lr0.1_bs20_seed9` (the loss is not finite at iteration 7).\n",
         "\nNot counted where a value is not finite: `vgg10_cifar10_lr0.1_bs20_seed3` "
         "(`log_volume` -inf).\n",
@@ -185,14 +194,17 @@ def test_markdown_says_what_the_tables_rest_on(tmp_path):
         "\n| `mls` | maximum local sensitivity | `1/n sum_i sigma_i1` | Eq. 13 |\n",
     ):
         assert sentence in text
-    assert notes(text, "pooled") == "9 of 10 runs count for `log_volume`."
-    assert notes(text, "learning_rate 0.1") == "4 of 5 runs count for `log_volume`."
-    assert notes(text, "learning_rate 0.2") == ""
+    assert notes(text, "pooled") == f"9 of 10 runs count for `log_volume`.\n\n{FEW_SETTINGS}"
+    assert notes(text, "learning_rate 0.1") == (
+        f"4 of 5 runs count for `log_volume`.\n\n{FEW_SETTINGS}"
+    )
+    assert notes(text, "learning_rate 0.2") == FEW_SETTINGS
 
 
 def test_nothing_is_said_of_what_did_not_happen(tmp_path):
-    text = markdown(made_up_runs(), tmp_path / "table.md")
+    text = markdown(made_up_runs((0.1, 0.2, 0.3, 0.4)), tmp_path / "table.md")
     assert "\nNo run is excluded.\n" in text
+    text = text.replace(FEW_SETTINGS, "")  # true of the groups of one learning rate
     for word in ("Excluded", "Absent", "Not counted", "No coefficient", "No interval"):
         assert word not in text
 
@@ -204,11 +216,11 @@ def test_every_dash_has_its_reason(tmp_path):
     for position in (0, 3, 4):
         runs[position]["nmls"][-1, 0] = np.nan
     for position in (2, 3, 4):
-        runs[position]["mls"][-1, 0] = 7
+        runs[position]["mls"][-2:, 0] = 7
     for position in (5, 6):
         runs[position]["local_dimension"][-1, 0] = np.inf
     for position in (7, 8, 9):
-        runs[position]["mls"][-1, 0] = 7
+        runs[position]["mls"][-2:, 0] = 7
     for run in runs:
         run["sharpness"][:] = 7
     text = markdown(runs, tmp_path / "table.md")
@@ -218,6 +230,7 @@ def test_every_dash_has_its_reason(tmp_path):
             "0 of 5 runs count for `nmls` with `log_volume`.",
             "No coefficient with fewer than 3 runs that count: `log_volume`, `nmls`.",
             "No coefficient where a quantity is the same in all runs that count: `sharpness`.",
+            FEW_SETTINGS,
         ]
     )
     assert notes(text, "learning_rate 0.2") == "\n\n".join(
@@ -225,7 +238,8 @@ def test_every_dash_has_its_reason(tmp_path):
             "3 of 5 runs count for `local_dimension`.",
             "No coefficient where a quantity is the same in all runs that count: `sharpness`, "
             "`local_dimension` with `mls`.",
-            "No interval with fewer than 4 runs that count: `local_dimension`.",
+            "No interval over seeds with fewer than 4 of which runs count: `local_dimension`.",
+            FEW_SETTINGS,
         ]
     )
     assert notes(text, "pooled") == "\n\n".join(
@@ -235,6 +249,9 @@ def test_every_dash_has_its_reason(tmp_path):
             "5 of 10 runs count for `local_dimension` with `log_volume`, `nmls` with `log_volume`, "
             "`nmls` with `local_dimension`.",
             "No coefficient where a quantity is the same in all runs that count: `sharpness`.",
+            "No interval over seeds with fewer than 4 of which runs count: `local_dimension` with "
+            "`log_volume`.",
+            FEW_SETTINGS,
         ]
     )
     for group in ("pooled", "learning_rate 0.1", "learning_rate 0.2"):
@@ -248,14 +265,15 @@ def test_every_dash_has_its_reason(tmp_path):
             assert {row, column, f"{row} with {column}"} & set(told)
 
 
-def test_three_runs_have_no_interval_and_the_tables_say_so(tmp_path):
+def test_three_seeds_have_no_interval_and_the_tables_say_so(tmp_path):
     runs = made_up_runs((0.1,), seeds=3)
     text = markdown(runs, tmp_path / "table.md")
-    assert notes(text, "pooled") == "No interval with fewer than 4 runs."
+    few_seeds = "No interval over seeds with fewer than 4."
+    assert notes(text, "pooled") == f"{few_seeds}\n\n{FEW_SETTINGS}"
     cells = markdown_cells(text, "pooled", "pearson").values()
     assert all(re.fullmatch(r"-?\d\.\d\d", cell) for cell in cells)
     text = latex(runs, tmp_path / "table.tex")
-    assert text.count("No interval with fewer than 4 runs.") == len(METHODS)
+    assert text.count(few_seeds) == len(METHODS)
     assert all(len(cell) == 1 for cell in latex_cells(text, "Pearson").values())
 
 
@@ -278,7 +296,7 @@ def test_latex_shows_every_pair_with_its_interval(runs, tmp_path):
     dataset = correlated(runs)
     text = latex(runs, tmp_path / "table.tex")
     for group, method in itertools.product(dataset["group"].to_numpy(), METHODS):
-        escaped = group.replace("_", r"\_\allowbreak{}")
+        escaped = in_words(group)
         cells = latex_cells(
             text, rf"[{METHODS[method]}, study \texttt{{two\_\allowbreak{{}}rates}}, {escaped}]"
         )
@@ -301,10 +319,10 @@ def test_latex_says_what_the_tables_rest_on(tmp_path):
         r"\textasciitilde{} \textbackslash{}c \textless{}d\textbar{}e\textgreater{}"
     )
     for sentence in (
-        r"\paragraph{Correlations between final quantities of \texttt{vgg10\_cifar10}.} 10 runs, "
-        "each at its last checkpoint.",
+        r"\paragraph{Correlations between final quantities of \texttt{vgg10\_cifar10}.} 10 runs; "
+        "of each the mean over the checkpoints in the last fifth of its iterations.",
         r"the other quantities those on the fixed sample set \texttt{train}. A of Eq. 28 is MLS. "
-        r"In brackets: 95\% percentile interval of the bootstrap over runs (150 draws, seed 0); ",
+        r"In brackets: 95\% percentile interval of the bootstrap over whole seeds (150 draws, ",
         r"Excluded: \texttt{vgg10\_cifar10\_lr0.1\_bs20\_seed9} (the loss is not finite at "
         "iteration 7). Not counted where a value is not finite: "
         r"\texttt{vgg10\_cifar10\_lr0.1\_bs20\_seed3} ($\log\,\mathrm{dVol}$ -inf). "
@@ -316,8 +334,9 @@ def test_latex_says_what_the_tables_rest_on(tmp_path):
     assert (
         r"\caption[Kendall (tau-b), study \texttt{vgg10\_cifar10}, pooled]{Correlations between "
         r"final quantities: Kendall (tau-b), study \texttt{vgg10\_cifar10}, pooled, 10 runs, "
-        r"sample set \texttt{train}. In brackets: 95\% bootstrap interval. 9 of 10 runs count for "
-        rf"$\log\,\mathrm{{dVol}}$. Absent: $B$, $C$, $D$ ({reason}).}}"
+        r"sample set \texttt{train}. In brackets: 95\% bootstrap interval over seeds; in "
+        "parentheses: over settings. 9 of 10 runs count for "
+        rf"$\log\,\mathrm{{dVol}}$. {FEW_SETTINGS} Absent: $B$, $C$, $D$ ({reason}).}}"
     ) in tables[2]
     labels = re.findall(r"\\label\{(.*)\}", text)
     assert labels[2:4] == [
@@ -434,3 +453,38 @@ def test_a_page_escapes_what_it_is_given_and_says_what_is_missing(tmp_path):
     few = page(made_up_runs(rates=(0.1,), seeds=2), tmp_path / "few.html")
     assert "No coefficient with fewer than 3 runs." in few
     assert "<table>" not in few
+
+
+def test_both_intervals_stand_at_each_coefficient(tmp_path):
+    runs = made_up_runs((0.1, 0.2, 0.3, 0.4))
+    dataset = correlated(runs)
+    ends = [
+        value(dataset, "pooled", "pearson", "mls", "sharpness", name)
+        for name in ("coefficient", "low", "high", "settings_low", "settings_high")
+    ]
+    coefficient, *others = (f"{end:z.2f}" for end in ends)
+    seeds, settings = f"[{', '.join(others[:2])}]", f"({', '.join(others[2:])})"
+    assert others[:2] != others[2:]
+    pair = ("mls", "sharpness")
+    cell = markdown_cells(markdown(runs, tmp_path / "table.md"), "pooled", "pearson")[pair]
+    assert cell == f"{coefficient} {seeds} {settings}"
+    cell = latex_cells(
+        latex(runs, tmp_path / "table.tex"),
+        "pooled]{Correlations between final quantities: Pearson",
+    )
+    assert [re.search(r"\$(.*)\$", line)[1] for line in cell[pair]] == [
+        *(coefficient, seeds, settings)
+    ]
+    assert f"{coefficient}<br/><small>{seeds}</small><br/><small>{settings}</small>" in page(
+        runs, tmp_path / "page.html"
+    )
+
+
+def test_a_learning_rate_stands_beside_its_loss(tmp_path):
+    runs = made_up_runs()
+    for run in runs:
+        run.attrs["settings"] = run.attrs["settings"].replace('"mse"', '"half_squared_error"')
+    title = "learning rate 0.1 (half_squared_error; 0.5 in mse)"
+    assert f"\n## {title}: 4 runs\n" in markdown(runs, tmp_path / "table.md")
+    assert f"<h2>{title}: 4 runs</h2>" in page(runs, tmp_path / "page.html")
+    assert title in latex(runs, tmp_path / "table.tex").replace(r"\_\allowbreak{}", "_")

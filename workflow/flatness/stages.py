@@ -43,7 +43,12 @@ def correlating_code() -> str:
 
 def judging_code() -> str:
     """The code that tests the claims."""
-    return fingerprint("flatness.tables.claim_table", "flatness.analysis.claims")
+    return fingerprint(
+        "flatness.tables.claim_files",
+        "flatness.tables.sensitivity_table",
+        "flatness.analysis.claims",
+        "flatness.settings.departures",
+    )
 
 
 def gathering_code() -> str:

@@ -73,14 +73,23 @@ rule correlate:
 
 
 rule judge_claims:
-    """Test every part of the paper's claims."""
+    """Test every part of the paper's claims, as it is judged and under other choices."""
     input:
+        paper=str(PAPER),
         vgg10=analyses(runs_of_study(RUNS, settings.claims.vgg10)),
         mlp=analyses(runs_of_study(RUNS, settings.claims.mlp)),
     output:
         csv=f"{RESULTS}/tables/claims.csv",
         markdown=f"{RESULTS}/tables/claims.md",
         text=f"{RESULTS}/tables/claims.txt",
+        sensitivity=f"{RESULTS}/tables/sensitivity.csv",
+        sensitivity_markdown=f"{RESULTS}/tables/sensitivity.md",
+        page=report(
+            f"{RESULTS}/report/sensitivity.html",
+            caption="../report/sensitivity.rst",
+            category="Sensitivity of the verdicts",
+            labels={"page": "verdicts under other choices"},
+        ),
     log:
         f"{RESULTS}/logs/judge_claims/all.log",
     benchmark:
@@ -92,7 +101,11 @@ rule judge_claims:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        studies=settings.claims.model_dump(),
+        settings={
+            "claims": config["claims"],
+            "studies": config["studies"],
+            "datasets": config["datasets"],
+        },
         interpolation_accuracy=settings.analysis.interpolation_accuracy,
         confidence=settings.analysis.confidence,
         draws=settings.analysis.bootstrap_draws,

@@ -43,6 +43,8 @@ FIGURES = {
 MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RUNS.values()}
 RESULTS = f"{settings.folders.results}/{settings.name}"
 ENVIRONMENT = "../../envs/environment.yaml"
+REPOSITORY = Path(workflow.basedir)
+PAPER = REPOSITORY / "config/config.yaml"
 STYLE = str(figures.STYLE)
 # Matplotlib would keep its list of fonts in the home folder.
 os.environ.setdefault("MPLCONFIGDIR", os.path.abspath(f"{settings.folders.results}/.cache"))

@@ -1,13 +1,15 @@
 # What came out, in one file, and in a folder small enough to be published.
 
-REPOSITORY = Path(workflow.basedir)
-PAPER = str(REPOSITORY / "config/config.yaml")
 TABLES = [
     rules.correlate.output.netcdf,
     *rules.correlate.output.csv,
     *rules.correlate.output.markdown,
     *rules.correlate.output.latex,
-    *rules.judge_claims.output,
+    rules.judge_claims.output.csv,
+    rules.judge_claims.output.markdown,
+    rules.judge_claims.output.text,
+    rules.judge_claims.output.sensitivity,
+    rules.judge_claims.output.sensitivity_markdown,
 ]
 
 
@@ -56,7 +58,7 @@ rule publish:
     input:
         results=rules.gather.output.results,
         template=str(REPOSITORY / "workflow/report/reproduction.md"),
-        paper=PAPER,
+        paper=str(PAPER),
         style=STYLE,
     output:
         page=f"{RESULTS}/publication/README.md",

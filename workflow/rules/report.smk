@@ -10,7 +10,7 @@ rule describe_results:
     input:
         claims=rules.judge_claims.output.csv,
         results=rules.gather.output.results,
-        paper=PAPER,
+        paper=str(PAPER),
     output:
         page=report(
             f"{RESULTS}/report/overview.html",

@@ -1,19 +1,34 @@
-"""Test the claims and write the table in every form."""
+"""Test the claims, as they are and under other choices, and write the tables in every form."""
 
 from flatness.joblog import job_log
 
 with job_log(snakemake.log[0]):
-    from flatness.analysis.claims import judge
-    from flatness.storage import read_dataset
-    from flatness.tables.claim_table import write_csv, write_markdown, write_text
+    from pathlib import Path
 
-    verdicts = judge(
-        [read_dataset(path) for path in snakemake.input.vgg10],
-        [read_dataset(path) for path in snakemake.input.mlp],
-        interpolation_accuracy=snakemake.params.interpolation_accuracy,
-        confidence=snakemake.params.confidence,
-        resamples=snakemake.params.draws,
+    from flatness.analysis.claims import judge, sensitivity, with_sensitivity
+    from flatness.settings import read_settings
+    from flatness.settings.departures import departures
+    from flatness.storage import read_dataset
+    from flatness.tables.claim_files import write_claims
+    from flatness.tables.sensitivity_table import write_page
+
+    studies = [
+        [read_dataset(path) for path in paths]
+        for paths in (snakemake.input.vgg10, snakemake.input.mlp)
+    ]
+    options = {
+        "interpolation_accuracy": snakemake.params.interpolation_accuracy,
+        "confidence": snakemake.params.confidence,
+        "resamples": snakemake.params.draws,
+    }
+    paper = read_settings(snakemake.input.paper)
+    verdicts = judge(*studies, **options)
+    alternatives = sensitivity(*studies, verdicts, **options)
+    verdicts = with_sensitivity(verdicts, alternatives)
+    write_claims(
+        verdicts,
+        alternatives,
+        Path(snakemake.output.csv).parent,
+        departures=departures(snakemake.params.settings, paper.model_dump()),
     )
-    write_csv(verdicts, snakemake.output.csv)
-    write_markdown(verdicts, snakemake.output.markdown)
-    write_text(verdicts, snakemake.output.text)
+    write_page(verdicts, alternatives, snakemake.output.page)

@@ -13,7 +13,7 @@ from flatness.provenance import commit
 
 _COPIED = (
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-    *("sample_count", "misclassified_total"),
+    *("sample_count", "misclassified_total", "input_weight_spectral_norm"),
 )
 
 

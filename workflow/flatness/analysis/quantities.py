@@ -43,6 +43,31 @@ def sqrt_sharpness(primitives: xr.Dataset) -> xr.DataArray:
     return np.sqrt(sharpness(primitives))
 
 
+def sharpness_before_last_layer(primitives: xr.Dataset) -> xr.DataArray:
+    """The share of S that the parameters before the last layer have.
+
+    The last layer is the last linear layer, in the order of modules, with its weight and bias.
+    ||df/dtheta_p||_F^2 of its weight is N times the squared norm of its input, which has little to
+    do with the layers before it and may be most of S.
+    """
+    layers = primitives["layer"].to_numpy()
+    if len(layers) == 0 or not primitives["layer_eq4_holds"].isel(layer=-1).min():
+        return _absent(primitives, "the last layer is not a linear one with a weight of its own")
+    prefix = f"{layers[-1]}." if layers[-1] else ""
+    last = primitives["parameter"].isin([f"{prefix}weight", f"{prefix}bias"])
+    if not last.any():
+        return _absent(primitives, "the last layer's weight has another name")
+    sq_norms = primitives["parameter_gradient_sq_norm"]
+    before = sq_norms.where(~last, 0.0).sum("parameter", skipna=False)
+    return mean(before.where(sq_norms.isel(parameter=0).notnull()))
+
+
+def sqrt_sharpness_before_last_layer(primitives: xr.Dataset) -> xr.DataArray:
+    """The square root of that share."""
+    share = sharpness_before_last_layer(primitives)
+    return np.sqrt(share).assign_attrs(share.attrs)
+
+
 def log_volume(primitives: xr.Dataset) -> xr.DataArray:
     """Mean over samples of log dVol = sum_j log sigma_j, over all N modes (Eq. 10).
 
@@ -121,6 +146,8 @@ def mean_residual_norm(primitives: xr.Dataset) -> xr.DataArray:
 _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
     sharpness,
     sqrt_sharpness,
+    sharpness_before_last_layer,
+    sqrt_sharpness_before_last_layer,
     log_volume,
     log_volume_top3,
     log_mean_volume,
@@ -181,6 +208,10 @@ def quantities(primitives: xr.Dataset) -> xr.Dataset:
     for name in kept:
         result[name].attrs = coordinates[name]
     return result
+
+
+def _absent(primitives: xr.Dataset, reason: str) -> xr.DataArray:
+    return (sharpness(primitives) * np.nan).assign_attrs(absent=reason)
 
 
 def _logarithm(values: xr.DataArray) -> xr.DataArray:

@@ -65,3 +65,18 @@ def interpolation_iteration(run: xr.Dataset, accuracy: float) -> int | None:
     """The first checkpoint whose training accuracy is at least `accuracy`, or None."""
     reached = run["iteration"].to_numpy()[run["train_accuracy"].to_numpy() >= accuracy]
     return int(reached[0]) if len(reached) else None
+
+
+def labels(runs: Sequence[xr.Dataset]) -> tuple[np.ndarray, np.ndarray]:
+    """Which runs share a seed, and which share a setting of learning rate and batch size.
+
+    Returns:
+        Two arrays of (runs,) integers; equal numbers stand for equal seeds, or settings.
+    """
+    of_run = [settings_of(run) for run in runs]
+    seeds = [settings["seed"] for settings in of_run]
+    settings = [(settings["learning_rate"], settings["batch_size"]) for settings in of_run]
+    return tuple(
+        np.array([sorted(set(names)).index(name) for name in names], dtype=int)
+        for names in (seeds, settings)
+    )

@@ -140,8 +140,9 @@ class DenseEndStep:
         if features.requires_grad:
             gradients += self._by_autograd(features, cotangents=cotangents)[1]
 
-        for weight, gradient in gradients:
-            weight.sub_(gradient, alpha=self._learning_rate)
+        if gradients:
+            weights, differences = zip(*gradients, strict=True)
+            torch._foreach_add_(weights, differences, alpha=-self._learning_rate)
         for layer, cotangents, values in products:
             layer.subtract(cotangents, values, self._learning_rate)
         return loss

@@ -11,8 +11,10 @@ CORRELATIONS: dict[str, Term] = {
         "pooled: all runs of the study; else those that share one learning rate or batch size",
     ),
     "statistic": Term("", "coefficient of correlation", "pearson, spearman or kendall (tau-b)"),
-    "quantity": Term("", "one quantity", "its value at a run's last checkpoint"),
-    "other_quantity": Term("", "the other quantity", "its value at a run's last checkpoint"),
+    "quantity": Term("", "one quantity", "its mean over the last fifth of a run's iterations"),
+    "other_quantity": Term(
+        "", "the other quantity", "its mean over the last fifth of a run's iterations"
+    ),
     # per group, method and pair of quantities
     "coefficient": Term(
         "",
@@ -23,14 +25,25 @@ CORRELATIONS: dict[str, Term] = {
     "low": Term(
         "",
         "lower end of the confidence interval",
-        "percentile of the coefficients of bootstrap draws of runs",
+        "percentile of the coefficients of bootstrap draws of whole seeds",
     ),
     "high": Term(
         "",
         "upper end of the confidence interval",
-        "percentile of the coefficients of bootstrap draws of runs",
+        "percentile of the coefficients of bootstrap draws of whole seeds",
+    ),
+    "settings_low": Term(
+        "",
+        "lower end of the confidence interval over settings",
+        "percentile of the coefficients of bootstrap draws of whole settings",
+    ),
+    "settings_high": Term(
+        "",
+        "upper end of the confidence interval over settings",
+        "percentile of the coefficients of bootstrap draws of whole settings",
     ),
     "n": Term("$n$", "number of runs that count", "runs with finite values of both", "", "runs"),
+    "seeds": Term("", "number of seeds that count", "of runs with finite values of both"),
     "runs": Term("", "number of runs in the group", "runs that did not diverge", "", "runs"),
     # of final quantities
     "run": Term("", "run", "as named in the table of runs"),

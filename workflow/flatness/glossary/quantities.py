@@ -7,6 +7,19 @@ QUANTITIES: dict[str, Term] = {
     "sqrt_sharpness": Term(
         r"$\sqrt{S}$", "square root of the sharpness", "sqrt(1/n sum_i ||K_i||_F^2)", "Eq. 3"
     ),
+    "sharpness_before_last_layer": Term(
+        "",
+        "share of the parameters before the last layer in the sharpness",
+        "1/n sum_i sum_p ||df/dtheta_p||_F^2 over all parameters p but weight and bias of the last "
+        "linear layer",
+        "Eq. 3, restricted",
+    ),
+    "sqrt_sharpness_before_last_layer": Term(
+        "",
+        "square root of the share of the parameters before the last layer in the sharpness",
+        "sqrt(sharpness_before_last_layer)",
+        "Eq. 3, restricted",
+    ),
     "log_volume": Term(
         r"$\log\,\mathrm{dVol}$",
         "log volume",

@@ -4,20 +4,24 @@ from pathlib import Path
 
 import xarray as xr
 
-from flatness.analysis.claims import judge
+from flatness.analysis.claims import judge, sensitivity, with_sensitivity
 from flatness.analysis.correlations import correlations
 from flatness.publication.results import separate
 from flatness.settings import Settings
-from flatness.tables import claim_table
+from flatness.settings.departures import departures
+from flatness.tables.claim_files import write_claims
 from flatness.tables.correlation_files import write_correlations
 
 
-def write_tables(results: xr.DataTree, settings: Settings, folder: str | Path) -> list[Path]:
-    """Correlation tables of every study and the claims, in every form.
+def write_tables(
+    results: xr.DataTree, settings: Settings, paper: Settings, folder: str | Path
+) -> list[Path]:
+    """Correlation tables of every study, the claims and their sensitivity, in every form.
 
     Args:
         results: as `flatness.publication.results.condense` gives it.
         settings: the configuration.
+        paper: that of the paper.
         folder: where they go; names are those below RESULTS/tables.
 
     Returns:
@@ -30,17 +34,10 @@ def write_tables(results: xr.DataTree, settings: Settings, folder: str | Path) -
         for study, runs in studies.items()
     }
     written = write_correlations(found, folder)
-    verdicts = judge(
-        studies.get(settings.claims.vgg10, []),
-        studies.get(settings.claims.mlp, []),
-        interpolation_accuracy=analysis.interpolation_accuracy,
-        **shared,
-    )
-    for ending, write in (
-        ("csv", claim_table.write_csv),
-        ("md", claim_table.write_markdown),
-        ("txt", claim_table.write_text),
-    ):
-        written.append(Path(folder, f"claims.{ending}"))
-        write(verdicts, written[-1])
-    return written
+    of = [studies.get(name, []) for name in (settings.claims.vgg10, settings.claims.mlp)]
+    shared["interpolation_accuracy"] = analysis.interpolation_accuracy
+    verdicts = judge(*of, **shared)
+    alternatives = sensitivity(*of, verdicts, **shared)
+    verdicts = with_sensitivity(verdicts, alternatives)
+    others = departures(settings.model_dump(), paper.model_dump())
+    return written + write_claims(verdicts, alternatives, folder, departures=others)

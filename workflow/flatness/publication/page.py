@@ -16,7 +16,7 @@ from flatness.publication.deviations import deviations, nature
 from flatness.publication.results import missing, numbers_of_parts, separate
 from flatness.settings import Settings
 from flatness.storage import atomic_path
-from flatness.tables import claim_table, correlation_markdown
+from flatness.tables import claim_table, correlation_markdown, sensitivity_table
 from flatness.tables.markdown import markdown_table
 
 
@@ -28,6 +28,7 @@ def write_page(
     settings: Settings,
     paper: Settings,
     claims: pd.DataFrame,
+    sensitivity: pd.DataFrame,
     correlations: xr.Dataset,
     figures: Sequence[str],
     claims_page: str,
@@ -42,6 +43,7 @@ def write_page(
         settings: the configuration.
         paper: the configuration of the paper, to compare with.
         claims: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+        sensitivity: from `flatness.analysis.claims.sensitivity`, likewise.
         correlations: of all studies, as `flatness.analysis.correlations.together` gives them.
         figures: names of the figures beside it.
         claims_page: how the page reaches docs/claims.md.
@@ -63,6 +65,7 @@ def write_page(
         claims_page=claims_page,
         place=place,
         claims=claim_table.as_markdown(claims),
+        sensitivity=sensitivity_table.as_markdown(claims, sensitivity),
         figures=[
             {
                 "name": name,

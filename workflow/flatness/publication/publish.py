@@ -35,11 +35,11 @@ def publish(results: xr.DataTree, folder: str | Path) -> None:
     """
     folder = Path(folder)
     place = folder.resolve() if folder.resolve().is_relative_to(ROOT) else _ITS_PLACE
-    settings = settings_of_publication(results)
+    settings, paper = settings_of_publication(results), read_settings(PAPER)
     write_tree(results, folder / "results.nc")
     with atomic_path(folder / "configuration.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(portable(settings), sort_keys=False))
-    tables = write_tables(results, settings, folder / "tables")
+    tables = write_tables(results, settings, paper, folder / "tables")
     figures = draw_figures(results, settings, folder / "figures")
     for kept in (tables, figures):
         _remove_others(kept)
@@ -48,8 +48,9 @@ def publish(results: xr.DataTree, folder: str | Path) -> None:
         TEMPLATE,
         results=results,
         settings=settings,
-        paper=read_settings(PAPER),
+        paper=paper,
         claims=pd.read_csv(folder / "tables/claims.csv"),
+        sensitivity=pd.read_csv(folder / "tables/sensitivity.csv"),
         correlations=read_dataset(folder / "tables/correlations.nc"),
         figures=[figure.stem for figure in figures],
         claims_page=os.path.relpath(ROOT / "docs/claims.md", place),

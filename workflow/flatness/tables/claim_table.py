@@ -5,27 +5,32 @@ the same words, place and weight, whichever it is.
 """
 
 import html
-import re
+import itertools
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from flatness.analysis.claims.the_claims import PARTS, TITLES, Part
+from flatness.analysis.claims.judging import SECOND
+from flatness.analysis.claims.part import Part
+from flatness.analysis.claims.the_claims import PARTS, TITLES
 from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.storage import atomic_path
+from flatness.tables.cells import NOTHING, as_markdown_cell, interval, number
 from flatness.tables.markdown import markdown_table
 
 _HEADINGS = (
-    *("claim", "network", "verdict", "statement", "value", "interval", "claimed", "runs"),
-    *("figure", "statistic", "remarks"),
+    *("claim", "network", "verdict", "statement", "value", "interval", "over settings"),
+    *("claimed", "runs", "seeds", "figure", "statistic", "remarks"),
 )
 # What fits on one line of a terminal; the others are paragraphs below it.
-_IN_LINE = ("claim", "network", "verdict", "value", "interval", "claimed", "runs", "figure")
+_IN_LINE = ("claim", "network", "verdict", "value", "interval", "claimed", "runs", "seeds")
+# What each condition of a part has one of, and what stands between two.
+_OF_CONDITIONS = ("value", "interval", "claimed")
+_BETWEEN = "; "
 _TEXT_WIDTH = 100
 _INDENT = " " * 7
-_NOTHING = "-"
 _HEADER = {name: name for name in _HEADINGS}
 
 
@@ -40,14 +45,18 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def write_markdown(frame: pd.DataFrame, path: str | Path) -> None:
+def write_markdown(
+    frame: pd.DataFrame, path: str | Path, *, departures: Sequence[str] = ()
+) -> None:
     """One table with a row for each part, atomically.
 
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
         path: of the file.
+        departures: from `flatness.settings.departures`.
     """
-    _write(path, f"# Claims of the paper\n\n{as_markdown(frame)}\n")
+    said = [no_test(departures)] if departures else []
+    _write(path, "\n\n".join(["# Claims of the paper", *said, as_markdown(frame)]) + "\n")
 
 
 def as_markdown(frame: pd.DataFrame) -> str:
@@ -62,14 +71,17 @@ def as_markdown(frame: pd.DataFrame) -> str:
 def in_short(frame: pd.DataFrame) -> str:
     """How many parts of each claim have which verdict, as a Markdown table with a row for a claim.
 
+    Those that another choice of the analysis changes are named.
+
     Args:
-        frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+        frame: from `flatness.analysis.claims.with_sensitivity`, or read back from its CSV file.
     """
+    if "sensitive_to" not in frame:  # published before alternatives were looked at
+        frame = frame.assign(sensitive_to="")
     networks = list(dict.fromkeys(frame["network"]))
     rows = []
     for claim, parts in frame.groupby("claim"):
-        of = {name: parts.loc[parts["network"] == name, "verdict"] for name in networks}
-        cells = (_counts(verdicts) or _NOTHING for verdicts in of.values())
+        cells = (_in_short(parts[parts["network"] == name]) for name in networks)
         rows.append((str(claim), TITLES[claim], *cells))
     return markdown_table(("claim", "in short", *networks), rows)
 
@@ -80,26 +92,53 @@ def said_of(frame: pd.DataFrame) -> str:
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
     """
-    names = ("claim", "network", "verdict", "statement", "value", "interval", "claimed", "remarks")
+    names = (
+        *("claim", "network", "verdict", "statement", "value", "interval", "over settings"),
+        *("claimed", "remarks"),
+    )
     return _markdown_rows(frame, names)
 
 
-def write_text(frame: pd.DataFrame, path: str | Path) -> None:
-    """Plain text for a terminal of 100 columns, atomically.
+def no_test(departures: Sequence[str]) -> str:
+    """Says of a study at other settings than the paper's that it does not test the paper.
+
+    Args:
+        departures: from `flatness.settings.departures`, at least one.
+    """
+    return f"An example, no test of the paper: {'; '.join(departures)}."
+
+
+def write_text(frame: pd.DataFrame, path: str | Path, *, departures: Sequence[str] = ()) -> None:
+    """Plain text for a terminal of 100 columns, atomically; the first line says what it is.
 
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
         path: of the file.
+        departures: from `flatness.settings.departures`.
     """
     rows = _rows(frame)
-    widths = {name: max(len(row[name]) for row in [*rows, _HEADER]) for name in _IN_LINE}
+    # A second condition stands on a line of its own.
+    cells = [
+        {name: row[name].split(_BETWEEN) if name in _OF_CONDITIONS else [row[name]] for name in row}
+        for row in [_HEADER, *rows]
+    ]
+    widths = {name: max(len(text) for row in cells for text in row[name]) for name in _IN_LINE}
 
-    def line(row: dict[str, str]) -> str:
-        return "  ".join(row[name].ljust(widths[name]) for name in _IN_LINE).rstrip()
+    def lines(row: dict[str, list[str]]) -> str:
+        texts = itertools.zip_longest(*(row[name] for name in _IN_LINE), fillvalue="")
+        return "\n".join(
+            "  ".join(map(str.ljust, each, widths.values())).rstrip() for each in texts
+        )
 
-    blocks = [f"Claims of the paper: {_summary(frame)}", line(_HEADER)]
-    for row in rows:
-        paragraphs = [row["statement"], row["statistic"], row["remarks"]]
+    head = f"Claims of the paper: {_summary(frame)}"
+    if departures:
+        said = textwrap.fill(no_test(departures), _TEXT_WIDTH, break_on_hyphens=False)
+        head = f"An example, no test of the paper. {_summary(frame)}\n\n{said}"
+    blocks = [head, lines(cells[0])]
+    for row, of_line in zip(rows, cells[1:], strict=True):
+        settings = row["over settings"]
+        over_settings = "" if settings == NOTHING else f"Interval over settings: {settings}."
+        paragraphs = [row["statement"], row["statistic"], over_settings, row["remarks"]]
         wrapped = [
             textwrap.fill(
                 paragraph,
@@ -111,7 +150,7 @@ def write_text(frame: pd.DataFrame, path: str | Path) -> None:
             for paragraph in paragraphs
             if paragraph
         ]
-        blocks.append("\n".join([line(row), *wrapped]))
+        blocks.append("\n".join([lines(of_line), *wrapped]))
     _write(path, "\n\n".join(blocks) + "\n")
 
 
@@ -144,46 +183,63 @@ def definitions(parts: Sequence[Part] = PARTS) -> str:
     """What each part says and how it is tested, as a Markdown table without results."""
     rows = [
         (
-            *(f"{part.claim}{part.part}", part.network, part.statement),
-            *(f"{part.measure.words}; {part.runs.words}", str(part.rule), part.figure),
+            *(part.name, part.network, part.statement, part.place),
+            *(f"{part.statistic}; {part.runs.words}", part.claimed),
+            *(" ".join(filter(None, [part.remark, part.caveat])), part.figure),
         )
         for part in parts
     ]
     return markdown_table(
-        ("claim", "network", "statement", "statistic; runs", "claimed", "figure"),
-        [tuple(_markdown(text) for text in row) for row in rows],
+        (
+            *("claim", "network", "statement", "in the paper", "statistic; runs", "claimed"),
+            *("what the verdict does not say", "figure"),
+        ),
+        [tuple(as_markdown_cell(text) for text in row) for row in rows],
     )
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
     """The rows as people read them, in the order of `_HEADINGS`."""
     # An empty cell of a CSV file is read as NaN.
-    filled = frame.fillna({"reason": ""})
-    return [
-        {
-            "claim": f"{row.claim}{row.part}",
-            "network": row.network,
-            "verdict": row.verdict,
-            "statement": row.statement,
-            "value": _number(row.value),
-            "interval": _NOTHING
-            if pd.isna(row.low)
-            else f"[{_number(row.low)}, {_number(row.high)}]",
-            "claimed": row.comparison,
-            "runs": str(row.n),
-            "figure": row.figure,
-            "statistic": row.statistic,
-            "remarks": row.reason,
-        }
-        for row in filled.itertuples()
-    ]
+    texts = ("reason", "remarks", "sensitive_to", f"{SECOND}comparison")
+    filled = frame.fillna(dict.fromkeys(texts, ""))
+    return [_row(row) for row in filled.to_dict("records")]
+
+
+def _row(row: dict) -> dict[str, str]:
+    prefixes = ("", SECOND) if row[f"{SECOND}comparison"] else ("",)
+
+    def both(text_of) -> str:
+        texts = [text_of(prefix) for prefix in prefixes]
+        return NOTHING if set(texts) == {NOTHING} else _BETWEEN.join(texts)
+
+    changed = f"Sensitive: {row['sensitive_to']}." if row["sensitive_to"] else ""
+    return {
+        "claim": f"{row['claim']}{row['part']}",
+        "network": row["network"],
+        "verdict": row["verdict"],
+        "statement": row["statement"],
+        "value": both(lambda prefix: number(row[f"{prefix}value"])),
+        "interval": both(lambda prefix: interval(row[f"{prefix}low"], row[f"{prefix}high"])),
+        "over settings": both(
+            lambda prefix: interval(row[f"{prefix}settings_low"], row[f"{prefix}settings_high"])
+        ),
+        "claimed": both(lambda prefix: row[f"{prefix}comparison"]),
+        "runs": str(row["n"]),
+        "seeds": str(row["seeds"]),
+        "figure": row["figure"],
+        "statistic": row["statistic"],
+        "remarks": " ".join(filter(None, [row["reason"], row["remarks"], changed])),
+    }
 
 
 def _markdown_rows(frame: pd.DataFrame, names: Sequence[str]) -> str:
     """The named columns as a Markdown table."""
+    as_they_are = ("interval", "over settings")
     rows = [
-        {name: _markdown(text) for name, text in row.items()}
-        | {"verdict": f"**{row['verdict']}**", "interval": row["interval"]}
+        {name: as_markdown_cell(text) for name, text in row.items()}
+        | {"verdict": f"**{row['verdict']}**"}
+        | {name: row[name] for name in as_they_are}
         for row in _rows(frame)
     ]
     return markdown_table(names, [tuple(row[name] for name in names) for row in rows])
@@ -194,19 +250,13 @@ def _summary(frame: pd.DataFrame) -> str:
     return ", ".join(f"{counts.get(name, 0)} {name}" for name in VERDICTS) + "."
 
 
-def _counts(verdicts: pd.Series) -> str:
-    """The verdicts that there are, and how often."""
-    counts = verdicts.value_counts()
-    return ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
-
-
-def _number(value: float) -> str:
-    return _NOTHING if pd.isna(value) else f"{value:.3g}"
-
-
-def _markdown(text: str) -> str:
-    """Free text as a cell: nothing in it is read as markup, and it stays on one line."""
-    return re.sub(r"([\\`*|<&~\[\]])", r"\\\1", " ".join(text.split()))
+def _in_short(parts: pd.DataFrame) -> str:
+    """The verdicts that there are, how often, and which parts are sensitive."""
+    counts = parts["verdict"].value_counts()
+    words = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
+    changed = parts["sensitive_to"].fillna("") != ""
+    letters = ", ".join(f"{row.claim}{row.part}" for row in parts[changed].itertuples())
+    return (f"{words}; sensitive: {letters}" if letters else words) or NOTHING
 
 
 def _write(path: str | Path, text: str) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from flatness.analysis.correlations import NUMBERS
 from flatness.storage import atomic_path
 
 
@@ -15,7 +16,7 @@ def write_csv(dataset: xr.Dataset, path: str | Path) -> None:
         path: of the file.
     """
     order = ["group", "statistic", "quantity", "other_quantity"]
-    columns = ["coefficient", "low", "high", "n"]
+    columns = [*NUMBERS, "n", "seeds"]
     table = dataset[columns].to_dataframe(dim_order=order).reset_index()
     position = {name: index for index, name in enumerate(dataset["quantity"].to_numpy())}
     once = table["quantity"].map(position) < table["other_quantity"].map(position)

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from flatness.analysis.correlations import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.correlations import NUMBERS
 from flatness.tables.correlation_sentences import (
     STATISTICS,
     TERMS,
@@ -19,6 +20,8 @@ from flatness.tables.correlation_sentences import (
     about,
     absent_quantities,
     count,
+    in_words,
+    intervals,
     level,
     notes,
     number,
@@ -63,7 +66,7 @@ def write_latex(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
             blocks += [_latex_table(of_group, method, study) for method in STATISTICS]
         else:
             why = " ".join(notes(of_group, _LATEX))
-            blocks.append(f"{_LATEX.text(group)}, {count(of_group['runs'])}: {why}")
+            blocks.append(f"{_LATEX.text(in_words(of_group))}, {count(of_group['runs'])}: {why}")
     write_blocks(path, blocks)
 
 
@@ -86,12 +89,14 @@ def _latex_symbols(names: Iterable[str]) -> str:
 def _latex_table(of_group: xr.Dataset, method: str, study: str) -> str:
     """One float: caption, label, and the matrix, made smaller where the page is too narrow."""
     group = str(of_group["group"].item())
-    title = f"{STATISTICS[method]}, study {_LATEX.literal(study)}, {_LATEX.text(group)}"
+    words = _LATEX.text(in_words(of_group))
+    title = f"{STATISTICS[method]}, study {_LATEX.literal(study)}, {words}"
     caption = " ".join(
         [
             f"Correlations between final quantities: {title}, {count(of_group['runs'])}, sample "
             f"set {_LATEX.literal(of_group.attrs['sample_set'])}.",
-            f"In brackets: {level(of_group, _LATEX)} bootstrap interval.",
+            f"In brackets: {level(of_group, _LATEX)} bootstrap interval over seeds; in "
+            "parentheses: over settings.",
             *notes(of_group, _LATEX),
             *absent_quantities(of_group, _LATEX),
         ]
@@ -120,7 +125,7 @@ def _latex_matrix(table: xr.Dataset) -> str:
     under those on the left.
     """
     names = [_latex_name(name) for name in table["quantity"].to_numpy()]
-    values = table[["coefficient", "low", "high"]].to_dataarray().to_numpy()
+    values = table[[*NUMBERS]].to_dataarray().to_numpy()
     rows = []
     for start in range(0, len(names) - 1, _COLUMNS_ACROSS):
         across = range(start, min(start + _COLUMNS_ACROSS, len(names) - 1))
@@ -129,9 +134,10 @@ def _latex_matrix(table: xr.Dataset) -> str:
             cells = [values[:, row, at] for at in across if at < row]
             above = (r"\midrule " if start else "") if row == start + 1 else r"\addlinespace "
             rows.append([above + names[row], *(_latex_coefficient(cell[0]) for cell in cells)])
-            intervals = [_latex_interval(*cell[1:]) for cell in cells]
-            if any(intervals):
-                rows.append(["", *intervals])
+            below = [intervals(*cell[1:]) for cell in cells]
+            for line in range(max(map(len, below))):
+                texts = [each[line] if line < len(each) else "" for each in below]
+                rows.append(["", *(_latex_interval(text) for text in texts)])
     header, *body = [row + [""] * (1 + _COLUMNS_ACROSS - len(row)) for row in rows]
     style = pd.DataFrame(body, columns=header).style.hide(axis="index")
     return style.to_latex(hrules=True, column_format="l" + "c" * _COLUMNS_ACROSS).rstrip()
@@ -141,8 +147,8 @@ def _latex_coefficient(value: float) -> str:
     return "--" if np.isnan(value) else f"${number(value)}$"
 
 
-def _latex_interval(low: float, high: float) -> str:
-    return "" if np.isnan(low) else rf"{{\footnotesize $[{number(low)}, {number(high)}]$}}"
+def _latex_interval(text: str) -> str:
+    return rf"{{\footnotesize ${text}$}}" if text else ""
 
 
 _LATEX = Markup(

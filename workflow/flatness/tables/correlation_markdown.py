@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from flatness.analysis.correlations import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.correlations import NUMBERS
 from flatness.tables.correlation_sentences import (
     STATISTICS,
     TERMS,
     Markup,
     about,
     count,
+    in_words,
+    intervals,
     notes,
     number,
     write_blocks,
@@ -35,7 +38,7 @@ def write_markdown(dataset: xr.Dataset, path: str | Path, *, study: str) -> None
     blocks.append(_markdown_glossary(dataset["quantity"].to_numpy()))
     for group in dataset["group"].to_numpy():
         of_group = dataset.sel(group=group)
-        blocks.append(f"## {group}: {count(of_group['runs'])}")
+        blocks.append(f"## {in_words(of_group)}: {count(of_group['runs'])}")
         blocks += notes(of_group, _MARKDOWN)
         if of_group["runs"] >= FEWEST_FOR_COEFFICIENT:
             for method, title in STATISTICS.items():
@@ -60,7 +63,7 @@ def _markdown_glossary(names: Iterable[str]) -> str:
 def matrix(table: xr.Dataset) -> str:
     """Coefficients of one group and method below the diagonal, with their intervals."""
     names = [f"`{name}`" for name in table["quantity"].to_numpy()]
-    values = table[["coefficient", "low", "high"]].to_dataarray().to_numpy()
+    values = table[[*NUMBERS]].to_dataarray().to_numpy()
     rows = [_markdown_row(["", *names[:-1]]), _markdown_row(["---"] * len(names))]
     for row, name in list(enumerate(names))[1:]:
         cells = [_markdown_cell(*values[:, row, at]) for at in range(row)]
@@ -68,11 +71,8 @@ def matrix(table: xr.Dataset) -> str:
     return "\n".join(rows)
 
 
-def _markdown_cell(coefficient: float, low: float, high: float) -> str:
-    if np.isnan(coefficient):
-        return "-"
-    interval = "" if np.isnan(low) else f" [{number(low)}, {number(high)}]"
-    return f"{number(coefficient)}{interval}"
+def _markdown_cell(coefficient: float, *ends: float) -> str:
+    return "-" if np.isnan(coefficient) else " ".join([number(coefficient), *intervals(*ends)])
 
 
 _MARKDOWN = Markup(quantity="`{}`".format, literal="`{}`".format, text=str)

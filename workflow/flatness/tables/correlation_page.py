@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from flatness.analysis.correlations import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.correlations import NUMBERS
 from flatness.tables.correlation_sentences import (
     STATISTICS,
     TERMS,
     Markup,
     about,
     count,
+    in_words,
+    intervals,
     notes,
     number,
     write_blocks,
@@ -46,7 +49,7 @@ def write_page(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
     ]
     for group in dataset["group"].to_numpy():
         of_group = dataset.sel(group=group)
-        blocks.append(f"<h2>{html.escape(group)}: {count(of_group['runs'])}</h2>")
+        blocks.append(f"<h2>{html.escape(in_words(of_group))}: {count(of_group['runs'])}</h2>")
         blocks += [f"<p>{sentence}</p>" for sentence in notes(of_group, _HTML)]
         if of_group["runs"] >= FEWEST_FOR_COEFFICIENT:
             for statistic, name in STATISTICS.items():
@@ -62,7 +65,7 @@ def _name(variable: str) -> str:
 def _matrix(table: xr.Dataset) -> str:
     """Coefficients of one group and statistic below the diagonal, with their intervals."""
     names = [_name(name) for name in table["quantity"].to_numpy()]
-    values = table[["coefficient", "low", "high"]].to_dataarray().to_numpy()
+    values = table[[*NUMBERS]].to_dataarray().to_numpy()
     head = "".join(f'<th scope="col">{name}</th>' for name in names[:-1])
     rows = [f"<tr><th></th>{head}</tr>"]
     for row, name in list(enumerate(names))[1:]:
@@ -71,14 +74,14 @@ def _matrix(table: xr.Dataset) -> str:
     return "<table>\n" + "\n".join(rows) + "\n</table>"
 
 
-def _cell(coefficient: float, low: float, high: float) -> str:
+def _cell(coefficient: float, *ends: float) -> str:
     if np.isnan(coefficient):
         return "<td>-</td>"
     towards = _POSITIVE if coefficient > 0 else _NEGATIVE
     depth = _DEEPEST * abs(coefficient)
     colour = ", ".join(str(round(255 + depth * (part - 255))) for part in towards)
-    interval = "" if np.isnan(low) else f"<br/><small>[{number(low)}, {number(high)}]</small>"
-    return f'<td style="background: rgb({colour})">{number(coefficient)}{interval}</td>'
+    below = "".join(f"<br/><small>{each}</small>" for each in intervals(*ends))
+    return f'<td style="background: rgb({colour})">{number(coefficient)}{below}</td>'
 
 
 _HTML = Markup(

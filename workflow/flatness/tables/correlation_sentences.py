@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
-from flatness.analysis.correlations import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.storage import atomic_path
@@ -40,13 +40,15 @@ def about(dataset: xr.Dataset, markup: Markup) -> list[str]:
         json.loads(given[key]) for key in ("counted", "excluded", "not_finite", "provenance")
     )
     sentences = [
-        f"{count(len(counted))}, each at its last checkpoint. Test loss, test accuracy and "
+        f"{count(len(counted))}; of each the mean over the checkpoints in the last fifth of its "
+        "iterations. Test loss, test accuracy and "
         "generalisation gap are those of all images, the other quantities those on the fixed "
         f"sample set {markup.literal(given['sample_set'])}. A of Eq. 28 is "
         f"{markup.quantity('mls')}.",
-        f"In brackets: {level(dataset, markup)} percentile interval of the bootstrap over runs "
-        f"({given['resamples']} draws, seed {given['bootstrap_seed']}); draws for which a "
-        "coefficient is not defined do not count. A dash: no coefficient.",
+        f"In brackets: {level(dataset, markup)} percentile interval of the bootstrap over whole "
+        f"seeds ({given['resamples']} draws, seed {given['bootstrap_seed']}); in parentheses: the "
+        "same over whole settings of learning rate and batch size. Draws for which a coefficient "
+        "is not defined do not count. A dash: no coefficient.",
     ]
     if excluded:
         runs = [f"{markup.literal(run)} ({markup.text(why)})" for run, why in excluded.items()]
@@ -103,12 +105,16 @@ def notes(of_group: xr.Dataset, markup: Markup) -> list[str]:
         sentences.append(
             f"No coefficient where a quantity is the same in all runs that count: {names}."
         )
-    if runs < FEWEST_FOR_INTERVAL:
-        sentences.append(f"No interval with fewer than {FEWEST_FOR_INTERVAL} runs.")
-    elif names := _concerned(of_group, pairs & ~undefined & (n < FEWEST_FOR_INTERVAL), markup):
-        sentences.append(
-            f"No interval with fewer than {FEWEST_FOR_INTERVAL} runs that count: {names}."
-        )
+    defined = pairs & ~undefined
+    for kind, low in (("seeds", "low"), ("settings", "settings_low")):
+        without = np.isnan(of_group[low].to_numpy()[0])
+        if (without | ~defined).all():
+            sentences.append(f"No interval over {kind} with fewer than {FEWEST_FOR_INTERVAL}.")
+        elif names := _concerned(of_group, defined & without, markup):
+            sentences.append(
+                f"No interval over {kind} with fewer than {FEWEST_FOR_INTERVAL} of which runs "
+                f"count: {names}."
+            )
     return sentences
 
 
@@ -121,6 +127,21 @@ def _concerned(of_group: xr.Dataset, flags: np.ndarray, markup: Markup) -> str:
         [names[position] for position in np.flatnonzero(own)]
         + [f"{names[one]} with {names[other]}" for one, other in pairs]
     )
+
+
+def in_words(of_group: xr.Dataset) -> str:
+    """A group as people read it; a learning rate stands beside its loss."""
+    return json.loads(of_group.attrs["in_words"])[of_group["group"].item()]
+
+
+def intervals(low: float, high: float, settings_low: float, settings_high: float) -> list[str]:
+    """Over seeds in brackets, over settings in parentheses; what is not defined is left out."""
+    texts = []
+    if not np.isnan(low):
+        texts.append(f"[{number(low)}, {number(high)}]")
+    if not np.isnan(settings_low):
+        texts.append(f"({number(settings_low)}, {number(settings_high)})")
+    return texts
 
 
 def count(runs: int | xr.DataArray) -> str:

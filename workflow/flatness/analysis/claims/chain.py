@@ -4,24 +4,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flatness.analysis.claims.curves import Curves, NotCountedError
-from flatness.analysis.claims.measures import MeanOverRuns, Measure
+from flatness.analysis.claims.curves import Curves, NotCountedError, Phase
+from flatness.analysis.claims.measures import MeanOverRuns, Measure, Observed
 
 CHAIN = ("a_b", "b_c", "c_d")
 # Both sides of an inequality are sums over many terms in the network's dtype: they may be off
 # by so many times its relative precision.
 RELATIVE_ROUNDING = 100
+# The larger and the smaller side of each step.
+_SIDES = {
+    "a_b": ("mls_bound_b", "mls"),
+    "b_c": ("mls_bound_c", "mls_bound_b"),
+    "c_d": ("mls_bound_d", "mls_bound_c"),
+}
 
 
 @dataclass(frozen=True)
 class SmallestSlack(Measure):
     """The least slack over inequalities, checkpoints and runs.
 
-    An inequality holds or it does not, so the interval is not one over draws of runs: it
+    An inequality holds or it does not, so the interval is not one over draws of seeds: it
     reaches from the slack to the slack plus what rounding may have taken from it.
     """
 
-    fewest_for_interval = 1
+    fewest_seeds = 1
+    names = ()
 
     @property
     def words(self) -> str:
@@ -37,34 +44,69 @@ class SmallestSlack(Measure):
         rounding = np.log10(1 + RELATIVE_ROUNDING * float(np.finfo(curves.dtype).eps))
         return smallest, float(rounding)
 
-    def combine(self, observed: np.ndarray) -> np.ndarray:
-        """The least slack of all runs."""
-        return observed[..., 0].min(-1)
+    def combine(self, observed: Observed, drawn: np.ndarray) -> np.ndarray:
+        """The least slack of the runs drawn."""
+        return np.where(drawn > 0, observed.numbers[:, 0], np.inf).min(1)
 
     def interval(
-        self, observed: np.ndarray, confidence: float, resamples: int
+        self, observed: Observed, together: np.ndarray, confidence: float, resamples: int
     ) -> tuple[float, float]:
         """The least slack, and the least after each run's rounding is added to its slack."""
-        return float(observed[:, 0].min()), float(observed.sum(-1).min())
+        return float(observed.numbers[:, 0].min()), float(observed.numbers.sum(1).min())
+
+
+def _gap(curves: Curves, step: str) -> np.ndarray:
+    """How far one step of the chain is, over the evenly spaced checkpoints."""
+    larger, smaller = (curves.over(Phase.TRAINING, name) for name in _SIDES[step])
+    return larger - smaller
+
+
+def _formula(step: str) -> str:
+    return f"({' - '.join(_SIDES[step])})"
 
 
 @dataclass(frozen=True)
 class GapDifference(MeanOverRuns):
-    """By how many decades one step of the chain is wider than another."""
+    """By how much one step of the chain is wider than another, on a linear axis."""
 
     wider: str
     narrower: str
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Both sides of both steps."""
+        return tuple(dict.fromkeys(_SIDES[self.wider] + _SIDES[self.narrower]))
+
+    @property
     def one_run(self) -> str:
         return (
-            f"mean over all checkpoints of slack({self.wider}) - slack({self.narrower}), "
-            "slack = log10(right / left), train samples"
+            f"{_formula(self.wider)} - {_formula(self.narrower)}, mean over "
+            f"{Phase.TRAINING.value}, train samples"
         )
 
     def of(self, curves: Curves) -> float:
         """The mean difference of one run."""
-        slacks = [curves.slack(name) for name in (self.wider, self.narrower)]
-        if not np.isfinite(slacks).all():
-            raise NotCountedError(f"the slack of {self.wider} or {self.narrower} is infinite")
-        return float((slacks[0] - slacks[1]).mean())
+        return float((_gap(curves, self.wider) - _gap(curves, self.narrower)).mean())
+
+
+@dataclass(frozen=True)
+class GapRatio(MeanOverRuns):
+    """How many times as wide one step of the chain is as another."""
+
+    wider: str
+    narrower: str
+    names = ()
+
+    @property
+    def one_run(self) -> str:
+        return (
+            f"the mean of {_formula(self.wider)} over that of {_formula(self.narrower)}, "
+            f"{Phase.TRAINING.value}"
+        )
+
+    def of(self, curves: Curves) -> float:
+        """The ratio of one run's mean gaps."""
+        narrower = _gap(curves, self.narrower).mean()
+        if narrower <= 0:
+            raise NotCountedError(f"the gap {_formula(self.narrower)} is not positive")
+        return float(_gap(curves, self.wider).mean() / narrower)

@@ -5,12 +5,17 @@ from enum import Enum
 import numpy as np
 import xarray as xr
 
+from flatness.analysis.claims.reading import AS_JUDGED, Reading
+from flatness.analysis.final import final_checkpoints, final_value
+from flatness.analysis.over_training import evenly_spaced
 from flatness.analysis.seeds import interpolation_iteration, settings_of
 
 # A trend over fewer checkpoints than this says nothing; the run does not count.
 FEWEST_CHECKPOINTS = 4
 # Sharpness has levelled off where it stays this near to its final value, relative to that.
 LEVEL = 0.1
+# Levelling off before this share of the iterations leaves nothing to compare with.
+EARLIEST_LEVEL = 0.05
 
 
 class NotCountedError(Exception):
@@ -18,13 +23,16 @@ class NotCountedError(Exception):
 
 
 class Phase(Enum):
-    """Which checkpoints of a run a statistic looks at; each lasts to the end of training.
+    """Which checkpoints of a run a statistic looks at.
 
-    The late checkpoints begin with the first that interpolates. Sharpness has levelled
-    off from the checkpoint on from which its root stays within `LEVEL` of its final value.
+    The late phase begins with the first checkpoint that interpolates. Sharpness has levelled off
+    from the checkpoint on from which its root stays within `LEVEL` of its final value. Both last to
+    the end of training.
     """
 
     ALL = "checkpoints"
+    TRAINING = "evenly spaced checkpoints"
+    LAST_HALF = "evenly spaced checkpoints of the last half of training"
     LATE = "late checkpoints"
     LEVEL = "checkpoints since sqrt_sharpness has levelled off"
 
@@ -35,14 +43,18 @@ class Curves:
     Args:
         run: as `analyse` gives it.
         interpolation_accuracy: training accuracy from which the run interpolates.
+        reading: which variables and which end of the run are read.
     """
 
-    def __init__(self, run: xr.Dataset, interpolation_accuracy: float):
+    def __init__(
+        self, run: xr.Dataset, interpolation_accuracy: float, reading: Reading = AS_JUDGED
+    ):
         self.settings = settings_of(run)
         self.dtype = run.attrs["dtype"]
         self.iteration = run["iteration"].to_numpy()
         self._run = run
         self._interpolation_accuracy = interpolation_accuracy
+        self._reading = reading
 
     def over(self, phase: Phase, name: str, sample_set: str = "train") -> np.ndarray:
         """One variable over the checkpoints of a phase.
@@ -53,18 +65,28 @@ class Curves:
         Raises:
             NotCountedError: there are fewer checkpoints, or a value is not finite.
         """
-        start = self._start(phase)
-        if len(self.iteration) - start < FEWEST_CHECKPOINTS:
+        chosen = self.checkpoints(phase)
+        if chosen.sum() < FEWEST_CHECKPOINTS:
             raise NotCountedError(f"fewer than {FEWEST_CHECKPOINTS} {phase.value}")
-        return self._finite(name, sample_set, slice(start, None))
+        return self.at(chosen, name, sample_set)
 
     def final(self, name: str, sample_set: str = "train") -> float:
-        """One variable at the last checkpoint.
+        """The final value of one variable, see `flatness.analysis.final`.
 
         Raises:
-            NotCountedError: the value is not finite.
+            NotCountedError: it is not finite.
         """
-        return float(self._finite(name, sample_set, slice(-1, None))[0])
+        curve = self._curve(name, sample_set)
+        value = final_value(curve, last_checkpoint=self._reading.last_checkpoint)
+        if not np.isfinite(value):
+            raise self._not_finite(name, sample_set)
+        return value
+
+    def end(self) -> np.ndarray:
+        """The checkpoints that a final value is the mean over, (checkpoints,) booleans."""
+        if self._reading.last_checkpoint:
+            return self.iteration == self.iteration[-1]
+        return final_checkpoints(self.iteration)
 
     def slack(self, inequality: str) -> np.ndarray:
         """log10(right / left) on train samples, (checkpoints,).
@@ -79,28 +101,77 @@ class Curves:
             raise NotCountedError(f"the inequality {inequality} is absent")
         return chosen
 
-    def _start(self, phase: Phase) -> int:
+    def checkpoints(self, phase: Phase) -> np.ndarray:
+        """Which checkpoints belong to a phase, (checkpoints,) booleans.
+
+        Raises:
+            NotCountedError: the run has no such phase.
+        """
         if phase is Phase.ALL:
-            return 0
+            return np.ones(len(self.iteration), dtype=bool)
+        if phase is Phase.TRAINING:
+            return evenly_spaced(self._run)
+        if phase is Phase.LAST_HALF:
+            return evenly_spaced(self._run) & (2 * self.iteration >= self.iteration[-1])
         if phase is Phase.LEVEL:
-            root = self._finite("sqrt_sharpness", "train", slice(None))
-            away = np.flatnonzero(np.abs(root - root[-1]) > LEVEL * root[-1])
-            return int(away[-1]) + 1 if len(away) else 0
+            return np.arange(len(self.iteration)) >= self._level()
         first = interpolation_iteration(self._run, self._interpolation_accuracy)
         if first is None:
-            raise NotCountedError(
-                f"never reaches a training accuracy of {self._interpolation_accuracy:.4g}"
-            )
-        return int(np.flatnonzero(self.iteration == first)[0])
+            raise NotCountedError(never_interpolates(self._interpolation_accuracy))
+        return self.iteration >= first
 
-    def _finite(self, name: str, sample_set: str, where: slice) -> np.ndarray:
-        variable = self._run[name]
-        by_set = "sample_set" in variable.dims
-        values = (variable.sel(sample_set=sample_set) if by_set else variable).to_numpy()[where]
-        if np.isfinite(values).all():
-            return values
+    def at(self, chosen: np.ndarray, name: str, sample_set: str = "train") -> np.ndarray:
+        """One variable at some checkpoints.
+
+        Args:
+            chosen: (checkpoints,) booleans.
+            name: of a variable.
+            sample_set: where it is measured, if it depends on samples.
+
+        Raises:
+            NotCountedError: a value is not finite.
+        """
+        values = self._curve(name, sample_set).to_numpy()[chosen]
+        if not np.isfinite(values).all():
+            raise self._not_finite(name, sample_set)
+        return values
+
+    def _level(self) -> int:
+        """The position from which on the root of the sharpness stays near its final value."""
+        everywhere = np.ones(len(self.iteration), dtype=bool)
+        root, final = self.at(everywhere, "sqrt_sharpness"), self.final("sqrt_sharpness")
+        away = np.flatnonzero(np.abs(root - final) > LEVEL * final)
+        position = int(away[-1]) + 1 if len(away) else 0
+        if position == len(root):
+            raise NotCountedError("sqrt_sharpness does not level off")
+        if self.iteration[position] < EARLIEST_LEVEL * self.iteration[-1]:
+            raise NotCountedError(
+                f"sqrt_sharpness levels off before {EARLIEST_LEVEL:.0%} of the iterations"
+            )
+        return position
+
+    def _curve(self, name: str, sample_set: str) -> xr.DataArray:
+        if name == "sqrt_input_gradient_norm":
+            return np.sqrt(self._curve("input_gradient_norm", sample_set))
+        if name == "mls_bound_c_without_weight_norm":
+            norm = self._curve("input_weight_spectral_norm", sample_set)
+            return self._curve("mls_bound_c", sample_set) / norm
+        variable = self._run.get(self._reading.variable(name))
+        if variable is None:
+            raise NotCountedError(f"the analysed file holds no {self._reading.variable(name)}")
+        return variable.sel(sample_set=sample_set) if "sample_set" in variable.dims else variable
+
+    def _not_finite(self, name: str, sample_set: str) -> NotCountedError:
+        name = self._reading.variable(name)
+        variable = self._run.get(name, xr.DataArray())
         if "absent" in variable.attrs:
-            raise NotCountedError(f"{name} is absent: {variable.attrs['absent']}")
-        raise NotCountedError(
+            return NotCountedError(f"{name} is absent: {variable.attrs['absent']}")
+        by_set = "sample_set" in variable.dims
+        return NotCountedError(
             f"{name} ({sample_set} samples) is not finite" if by_set else f"{name} is not finite"
         )
+
+
+def never_interpolates(accuracy: float) -> str:
+    """Why a run does not count where only runs that interpolate do."""
+    return f"never reaches a training accuracy of {accuracy:.4g}"

@@ -26,6 +26,7 @@ class GapFollowsResidual(RankCorrelation):
 
     first: str = "hessian_gap"
     second: str = "mean_residual_norm"
+    phase: Phase = Phase.ALL
 
     def of(self, curves: Curves) -> float:
         """The coefficient of one run."""
@@ -37,22 +38,24 @@ class GapFollowsResidual(RankCorrelation):
 class RelativeGapChange(MeanOverRuns):
     """log10 of the gap relative to the sharpness at the end over that at the start."""
 
+    rests_on_final = True
+    names = ("hessian_gap", "sharpness")
+
     @property
     def one_run(self) -> str:
         return (
-            "log10 of hessian_gap / sharpness at the last checkpoint over the same at the first, "
-            "train samples"
+            "log10 of final hessian_gap / final sharpness over hessian_gap / sharpness at the "
+            "first checkpoint, train samples"
         )
 
     def of(self, curves: Curves) -> float:
         """The logarithm of one run's ratio."""
-        gap = _gap(curves)
-        sharpness = curves.over(Phase.ALL, "sharpness")
-        ends = {"hessian_gap": gap[[0, -1]], "sharpness": sharpness[[0, -1]]}
+        _gap(curves)
+        ends = {name: (curves.over(Phase.ALL, name)[0], curves.final(name)) for name in self.names}
         for name, values in ends.items():
-            if (values <= 0).any():
-                raise NotCountedError(f"{name} is zero at the first or the last checkpoint")
-        first, last = ends["hessian_gap"] / ends["sharpness"]
+            if min(values) <= 0:
+                raise NotCountedError(f"{name} is zero at the start or at the end")
+        first, last = (gap / sharpness for gap, sharpness in zip(*ends.values(), strict=True))
         return float(np.log10(last / first))
 
 

@@ -1,26 +1,70 @@
 """What a statistic is: numbers of each run, and what they come to over runs."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL, draws, interval
+from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL, interval, weights
 from flatness.analysis.claims.curves import Curves
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the R runs that count add.
+
+    Args:
+        numbers: (R, K), K of each run.
+        seeds: (R,), seed of each run.
+        settings: (R,), equal for runs of one learning rate and batch size.
+        ranks: whether Spearman's coefficient stands in the place of Pearson's.
+    """
+
+    numbers: np.ndarray
+    seeds: np.ndarray
+    settings: np.ndarray
+    ranks: bool = False
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def only(self, chosen: np.ndarray) -> "Observed":
+        """Those of some runs, chosen by (R,) booleans."""
+        return replace(
+            self,
+            numbers=self.numbers[chosen],
+            seeds=self.seeds[chosen],
+            settings=self.settings[chosen],
+        )
 
 
 class Measure(ABC):
     """A statistic over runs with its interval.
 
-    `fewest_for_value` and `fewest_for_interval` are the numbers of runs that these need.
+    `fewest_for_value` is the number of runs that its value needs, `fewest_seeds` the number of
+    seeds, or of settings, that an interval over these needs. `over_settings`: whether there is a
+    second interval, over settings. What it rests on decides which alternatives apply to it:
+    `rests_on_final` final values, `rests_on_pearson` Pearson's coefficient, `only_late` runs that
+    interpolate.
     """
 
     fewest_for_value = 1
-    fewest_for_interval = FEWEST_FOR_INTERVAL
+    fewest_seeds = FEWEST_FOR_INTERVAL
+    over_settings = False
+    rests_on_final = False
+    rests_on_pearson = False
+    only_late = False
 
     @property
     @abstractmethod
     def words(self) -> str:
         """What is computed, with its formula."""
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """The variables that it reads."""
 
     @abstractmethod
     def observe(self, curves: Curves) -> tuple[float, ...]:
@@ -31,25 +75,43 @@ class Measure(ABC):
         """
 
     @abstractmethod
-    def combine(self, observed: np.ndarray) -> np.ndarray:
-        """The statistic of (..., runs, numbers), with shape (...); NaN where not defined."""
-
-    def interval(
-        self, observed: np.ndarray, confidence: float, resamples: int
-    ) -> tuple[float, float]:
-        """Percentile interval of the statistic over draws of runs with replacement.
+    def combine(self, observed: Observed, drawn: np.ndarray) -> np.ndarray:
+        """The statistic.
 
         Args:
-            observed: (runs, numbers).
+            observed: of R runs.
+            drawn: (B, R), how often each run is drawn.
+
+        Returns:
+            (B,); NaN where it is not defined.
+        """
+
+    def value(self, observed: Observed) -> float:
+        """The statistic of the runs as they are; NaN where it is not defined."""
+        if len(observed) < self.fewest_for_value:
+            return np.nan
+        return float(self.combine(observed, np.ones((1, len(observed))))[0])
+
+    def interval(
+        self, observed: Observed, together: np.ndarray, confidence: float, resamples: int
+    ) -> tuple[float, float]:
+        """Percentile interval of the statistic over draws of whole groups of runs.
+
+        Args:
+            observed: of R runs.
+            together: (R,), equal for runs that are drawn together.
             confidence: level of the interval, between 0 and 1.
             resamples: number of draws.
         """
-        drawn = self.combine(observed[draws(len(observed), resamples)])
-        low, high = interval(drawn, confidence)
+        low, high = interval(self.combine(observed, weights(together, resamples)), confidence)
         return float(low), float(high)
 
-    def why_undefined(self, observed: np.ndarray) -> str:
-        """Why `combine` is NaN for the runs as they are."""
+    def incomplete(self, observed: Observed) -> Mapping[int, str]:
+        """Seeds whose runs do not count, with the reason."""
+        return {}
+
+    def why_undefined(self, observed: Observed) -> str:
+        """Why the value is NaN for the runs as they are."""
         return f"the statistic is not defined for {len(observed)} runs"
 
 
@@ -77,6 +139,6 @@ class MeanOverRuns(Measure):
         """The statistic of one run."""
         return (self.of(curves),)
 
-    def combine(self, observed: np.ndarray) -> np.ndarray:
-        """The mean over runs."""
-        return observed[..., 0].mean(-1)
+    def combine(self, observed: Observed, drawn: np.ndarray) -> np.ndarray:
+        """The mean over the runs drawn."""
+        return (drawn * observed.numbers[:, 0]).sum(1) / drawn.sum(1)

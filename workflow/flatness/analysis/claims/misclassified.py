@@ -13,6 +13,12 @@ class LogRatio(MeanOverRuns):
     """log10 of a quantity on misclassified samples over that on all test samples, at the end."""
 
     name: str
+    rests_on_final = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The quantity."""
+        return (self.name,)
 
     @property
     def one_run(self) -> str:
@@ -22,7 +28,7 @@ class LogRatio(MeanOverRuns):
         """The logarithm of one run's ratio."""
         misclassified, test = _pair(curves, self.name)
         if misclassified <= 0 or test <= 0:
-            raise NotCountedError(f"{self.name} is zero at the last checkpoint")
+            raise NotCountedError(f"{self.name} is zero at the end")
         return float(np.log10(misclassified / test))
 
 
@@ -31,6 +37,12 @@ class Difference(MeanOverRuns):
     """A quantity on misclassified samples minus that on all test samples, at the end."""
 
     name: str
+    rests_on_final = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The quantity."""
+        return (self.name,)
 
     @property
     def one_run(self) -> str:
@@ -43,6 +55,6 @@ class Difference(MeanOverRuns):
 
 
 def _pair(curves: Curves, name: str) -> tuple[float, float]:
-    if curves.final("misclassified_total") == 0:
-        raise NotCountedError("no test sample is misclassified at the last checkpoint")
+    if not curves.at(curves.end(), "misclassified_total").all():
+        raise NotCountedError("no test sample is misclassified at a checkpoint of the end")
     return curves.final(name, "misclassified"), curves.final(name, "test")

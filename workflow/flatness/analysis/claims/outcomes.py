@@ -1,14 +1,20 @@
-"""One part of a claim applied to runs: the number, its interval, and what stands against it."""
+"""One statistic applied to runs: the number, its intervals, and what stands against it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from flatness.analysis.claims.curves import Curves, NotCountedError
-from flatness.analysis.claims.measures import Measure
-from flatness.analysis.seeds import split_excluded
+from flatness.analysis.claims.curves import Curves, NotCountedError, never_interpolates
+from flatness.analysis.claims.measures import Measure, Observed
+from flatness.analysis.claims.reading import AS_JUDGED, Reading
+from flatness.analysis.seeds import (
+    interpolation_iteration,
+    labels,
+    settings_of,
+    split_excluded,
+)
 
 
 @dataclass(frozen=True)
@@ -17,17 +23,23 @@ class Outcome:
 
     Args:
         value: NaN where it is not defined.
-        low, high: its interval; NaN where there is none.
+        low, high: its interval over seeds; NaN where there is none.
+        settings_low, settings_high: its interval over settings, likewise.
         runs: how many runs count.
-        reason: why there is no interval, and which runs do not count and why; "" when
-            there is nothing to say.
+        seeds: of how many seeds these are.
+        by_seed: the value of each seed alone, where there is no interval over seeds.
+        reasons: why there is no interval, and which runs do not count and why, a sentence each.
     """
 
     value: float
     low: float
     high: float
+    settings_low: float
+    settings_high: float
     runs: int
-    reason: str
+    seeds: int
+    by_seed: Mapping[int, float]
+    reasons: Sequence[str]
 
 
 def outcome(
@@ -37,44 +49,71 @@ def outcome(
     interpolation_accuracy: float,
     confidence: float,
     resamples: int,
+    reading: Reading = AS_JUDGED,
 ) -> Outcome:
     """Apply a measure to the analysed runs that it is about.
 
     Runs that diverged do not count, nor do those for which the measure is not defined.
     """
-    observed, left_out = _observed(measure, runs, interpolation_accuracy)
-    value = low = high = np.nan
+    observed, left_out = _observed(measure, runs, interpolation_accuracy, reading)
+    seeds = np.unique(observed.seeds)
+    value = measure.value(observed)
+    ends, settings_ends = (np.nan, np.nan), (np.nan, np.nan)
+    by_seed: dict[int, float] = {}
     sentences = []
-    if len(observed) >= measure.fewest_for_value:
-        value = float(measure.combine(observed))
-    if 0 < len(observed) < measure.fewest_for_interval:
-        sentences.append(
-            f"{len(observed)} of {len(runs)} runs count; an interval needs "
-            f"{measure.fewest_for_interval}."
-        )
-    elif len(observed) and np.isnan(value):
+    if len(observed) and np.isnan(value):
         sentences.append(f"Not defined: {measure.why_undefined(observed)}.")
+    elif 0 < len(seeds) < measure.fewest_seeds:
+        by_seed = {
+            int(seed): measure.value(observed.only(observed.seeds == seed)) for seed in seeds
+        }
+        sentences.append(_few_seeds(by_seed, measure.fewest_seeds))
     elif len(observed):
-        low, high = measure.interval(observed, confidence, resamples)
+        ends = measure.interval(observed, observed.seeds, confidence, resamples)
+    several = len(np.unique(observed.settings)) >= measure.fewest_seeds
+    if measure.over_settings and several and not np.isnan(value):
+        settings_ends = measure.interval(observed, observed.settings, confidence, resamples)
     sentences += [_left_out(why, names, len(runs)) for why, names in left_out.items()]
-    return Outcome(value, low, high, len(observed), " ".join(sentences))
+    return Outcome(*(value, *ends, *settings_ends, len(observed), len(seeds), by_seed, sentences))
 
 
 def _observed(
-    measure: Measure, runs: Sequence[xr.Dataset], interpolation_accuracy: float
-) -> tuple[np.ndarray, dict[str, list[str]]]:
-    """What each run that counts adds, (runs, numbers), and the others by the reason."""
+    measure: Measure,
+    runs: Sequence[xr.Dataset],
+    interpolation_accuracy: float,
+    reading: Reading,
+) -> tuple[Observed, dict[str, list[str]]]:
+    """What each run that counts adds, and the others by the reason."""
     counted, diverged = split_excluded(runs)
-    observed = []
+    numbers, those = [], []
     left_out: dict[str, list[str]] = {}
     for name, why in diverged.items():
         left_out.setdefault(f"diverged, {why}", []).append(name)
     for run in counted:
         try:
-            observed.append(measure.observe(Curves(run, interpolation_accuracy)))
+            if (
+                reading.only_interpolating
+                and interpolation_iteration(run, interpolation_accuracy) is None
+            ):
+                raise NotCountedError(never_interpolates(interpolation_accuracy))
+            numbers.append(measure.observe(Curves(run, interpolation_accuracy, reading)))
+            those.append(run)
         except NotCountedError as why:
             left_out.setdefault(str(why), []).append(run.attrs["run"])
-    return np.array(observed, dtype=float), left_out
+    seeds = np.array([settings_of(run)["seed"] for run in those], dtype=int)
+    observed = Observed(np.array(numbers, dtype=float), seeds, labels(those)[1], reading.ranks)
+    for seed, why in measure.incomplete(observed).items():
+        names = [run.attrs["run"] for run in those if settings_of(run)["seed"] == seed]
+        left_out.setdefault(why, []).extend(names)
+    if kept := [seed not in measure.incomplete(observed) for seed in seeds]:
+        observed = observed.only(np.array(kept))
+    return observed, left_out
+
+
+def _few_seeds(by_seed: Mapping[int, float], needed: int) -> str:
+    count = f"{len(by_seed)} seed{'s count' if len(by_seed) > 1 else ' counts'}"
+    values = ", ".join(f"{value:.3g} (seed {seed})" for seed, value in by_seed.items())
+    return f"{count}; an interval needs {needed}. By seed: {values}."
 
 
 def _left_out(why: str, names: Sequence[str], runs: int) -> str:

@@ -1,15 +1,15 @@
 """Which runs of a study a claim speaks of.
 
-The choice rests on settings alone, so that no result, not even a run that diverged,
-takes part in it.
+Which value of the other setting is fixed rests on settings alone, so that no result, not even a run
+that diverged, takes part in the choice.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xarray as xr
 
-from flatness.analysis.seeds import grouped
+from flatness.analysis.seeds import grouped, interpolation_iteration
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,15 @@ class Selection:
         fixed: the setting that these runs share. Its value is the one with the most
             different values of `compared`, of these the one with the most runs, of these
             the smallest.
+        only: the one value of `compared` that is looked at, if it is one.
+        interpolating: whether a value of `compared` counts only if at least half of its runs
+            interpolate, those that diverged among them.
     """
 
     compared: str = ""
     fixed: str = ""
+    only: float | None = None
+    interpolating: bool = False
 
     @property
     def words(self) -> str:
@@ -32,21 +37,57 @@ class Selection:
         if not self.fixed:
             return "all runs"
         fixed, compared = (name.replace("_", " ") for name in (self.fixed, self.compared))
-        return f"runs at the {fixed} with the most {compared}s"
+        words = f"runs at the {fixed} with the most {compared}s"
+        if self.only is not None:
+            words = f"runs of {compared} {self.only:g} at the {fixed} with the most {compared}s"
+        if self.interpolating:
+            words += f", each {compared} of which at least half of the runs interpolate"
+        return words
 
-    def of(self, runs: Sequence[xr.Dataset]) -> tuple[list[xr.Dataset], str]:
-        """The runs, and which these are in words."""
+    def of(
+        self, runs: Sequence[xr.Dataset], interpolation_accuracy: float
+    ) -> tuple[list[xr.Dataset], str, str]:
+        """The runs, which these are in words, and which values do not count, "" where all do."""
         if not self.fixed:
-            return list(runs), self.words
+            return list(runs), self.words, ""
         groups = grouped(runs, self.fixed)
 
         def spread(value: float) -> tuple[int, int]:
             return len(grouped(groups[value], self.compared)), len(groups[value])
 
         chosen = max(groups, key=spread)
-        return groups[chosen], f"{self.words} ({chosen:g})"
+        levels = grouped(groups[chosen], self.compared)
+        if self.only is not None:
+            levels = {value: of for value, of in levels.items() if value == self.only}
+        reached = {
+            value: sum(_interpolates(run, interpolation_accuracy) for run in of)
+            for value, of in levels.items()
+        }
+        left_out = [
+            f"{value:g} ({reached[value]} of {len(of)} runs interpolate)"
+            for value, of in levels.items()
+            if self.interpolating and 2 * reached[value] < len(of)
+        ]
+        kept = [
+            run
+            for value, of in levels.items()
+            if not self.interpolating or 2 * reached[value] >= len(of)
+            for run in of
+        ]
+        compared = self.compared.replace("_", " ")
+        words = f"{self.words} ({self.fixed.replace('_', ' ')} {chosen:g})"
+        if self.only is not None and not levels:
+            return kept, words, f"No run of {compared} {self.only:g}."
+        return kept, words, f"Not counted, {compared} {', '.join(left_out)}." if left_out else ""
+
+
+def _interpolates(run: xr.Dataset, accuracy: float) -> bool:
+    return not run.attrs["diverged"] and interpolation_iteration(run, accuracy) is not None
 
 
 ALL_RUNS = Selection()
 LEARNING_RATES = Selection(compared="learning_rate", fixed="batch_size")
 BATCH_SIZES = Selection(compared="batch_size", fixed="learning_rate")
+LEARNING_RATES_THAT_INTERPOLATE = replace(LEARNING_RATES, interpolating=True)
+BATCH_SIZES_THAT_INTERPOLATE = replace(BATCH_SIZES, interpolating=True)
+BATCH_OF_32 = replace(BATCH_SIZES_THAT_INTERPOLATE, only=32)

@@ -1,9 +1,10 @@
 """Verdicts: on which side of a threshold a whole interval lies.
 
-The thresholds follow from the wording of a sentence, by four conventions that are the
-same for all claims and were fixed before the studies' results were looked at.
+The thresholds follow from the wording of a sentence, by conventions that are the same for all
+claims and were fixed before the runs at the paper's settings were made.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,12 +16,14 @@ VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNDECIDED, NOT_TESTABLE)
 
 # Sentences with a direction: "lower", "rises", "positively", "better than".
 DIRECTION = 0.0
-# "Correlates", "correlates well", "together": a coefficient of at least this.
+# "Correlates well", "strongly", "together": a coefficient of at least this.
 CORRELATES = 0.5
-# "Almost the same quantity", "closely follows": a coefficient of at least this.
+# "Almost the same quantity", "closely follows", "the same pattern": a coefficient of at least this.
 NEARLY_THE_SAME = 0.9
-# "Quickly" and "not explained by" speak of a share: the larger half of it.
+# "Quickly", "not explained by" and "much more slowly" speak of a share: the larger half of it.
 HALF = 0.5
+# "Stops falling": a change of less than this share.
+STILL = 0.1
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,14 @@ class Rule:
 
     sign: Literal[">", ">=", "<"]
     threshold: float
+
+    def holds(self, value: float) -> bool:
+        """Whether one value fulfils it."""
+        return {
+            ">": value > self.threshold,
+            ">=": value >= self.threshold,
+            "<": value < self.threshold,
+        }[self.sign]
 
     def __str__(self) -> str:
         """As in a table, such as "> 0"."""
@@ -44,12 +55,21 @@ def verdict(low: float, high: float, rule: Rule) -> str:
     """
     if low != low or high != high:
         return NOT_TESTABLE
-    fulfilled = {
-        ">": low > rule.threshold,
-        ">=": low >= rule.threshold,
-        "<": high < rule.threshold,
-    }
-    contradicted = low > rule.threshold if rule.sign == "<" else high < rule.threshold
-    if fulfilled[rule.sign]:
+    if rule.holds(low) and rule.holds(high):
         return REPRODUCED
+    contradicted = low > rule.threshold if rule.sign == "<" else high < rule.threshold
     return NOT_REPRODUCED if contradicted else UNDECIDED
+
+
+def joint(verdicts: Sequence[str]) -> str:
+    """What is said of a sentence that makes several conditions, from the verdict on each.
+
+    reproduced: all of them are. not reproduced: one of them is not. not testable: neither, and one
+    of them is not testable. undecided: otherwise.
+    """
+    if all(each == REPRODUCED for each in verdicts):
+        return REPRODUCED
+    for word in (NOT_REPRODUCED, NOT_TESTABLE):
+        if word in verdicts:
+            return word
+    return UNDECIDED

@@ -1,0 +1,161 @@
+"""What the verdicts would be under other choices: the sensitivity of every part."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import xarray as xr
+
+from flatness.analysis.claims.judging import NUMBERS, SECOND, Options, row_of
+from flatness.analysis.claims.part import MLP, VGG10, Part
+from flatness.analysis.claims.reading import Reading
+from flatness.analysis.claims.the_claims import PARTS
+from flatness.analysis.claims.verdicts import NOT_TESTABLE
+from flatness.analysis.seeds import settings_of
+
+# Of the five seeds, those that the paper's 20 networks are set against.
+SEEDS_OF_20 = (0, 1, 2, 3)
+BEFORE_LAST_LAYER = "sqrt_sharpness_before_last_layer"
+DOES_NOT_APPLY = "does not apply"
+NOT_IN_FILE = "not in the analysed files"
+NO_OTHER_SEEDS = "the study has no other seeds"
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One choice that is made otherwise.
+
+    Args:
+        name: as in a table.
+        words: in a sentence.
+        reading: how runs are read then.
+        concerns: whether it can change anything for a part.
+    """
+
+    name: str
+    words: str
+    reading: Reading
+    concerns: Callable[[Part], bool]
+
+
+def _reads(name: str) -> Callable[[Part], bool]:
+    return lambda part: any(name in each.measure.names for each in part.conditions)
+
+
+ALTERNATIVES: tuple[Alternative, ...] = (
+    Alternative(
+        "three largest",
+        "log volume of the three largest singular values, as the authors' code sums it",
+        Reading(log_volume="log_volume_top3"),
+        _reads("log_volume"),
+    ),
+    Alternative(
+        "last checkpoint",
+        "final values of the last checkpoint in the place of means over the last fifth",
+        Reading(last_checkpoint=True),
+        lambda part: any(each.measure.rests_on_final for each in part.conditions),
+    ),
+    Alternative(
+        "interpolating only",
+        "runs that never interpolate do not count",
+        Reading(only_interpolating=True),
+        lambda part: not all(each.measure.only_late for each in part.conditions),
+    ),
+    Alternative(
+        "Spearman",
+        "Spearman's coefficient across runs in the place of Pearson's",
+        Reading(ranks=True),
+        lambda part: any(each.measure.rests_on_pearson for each in part.conditions),
+    ),
+    Alternative(
+        "without last layer",
+        "sharpness without the share of the last linear layer's weight and bias",
+        Reading(sqrt_sharpness=BEFORE_LAST_LAYER),
+        _reads("sqrt_sharpness"),
+    ),
+    Alternative(
+        "20 runs",
+        "runs of the seeds 0 to 3 only, 20 with five settings",
+        Reading(seeds=SEEDS_OF_20),
+        lambda part: True,
+    ),
+)
+SENSITIVITY_COLUMNS = (
+    *("claim", "part", "network", "alternative", "verdict", *NUMBERS),
+    *(f"{SECOND}{name}" for name in NUMBERS),
+    *("n", "seeds", "changes", "note"),
+)
+
+
+def sensitivity(
+    vgg10: Sequence[xr.Dataset],
+    mlp: Sequence[xr.Dataset],
+    claims: pd.DataFrame,
+    *,
+    interpolation_accuracy: float,
+    confidence: float,
+    resamples: int,
+    parts: Sequence[Part] = PARTS,
+) -> pd.DataFrame:
+    """Every part under every alternative.
+
+    Args:
+        vgg10: as for `judge`, and so for the others.
+        mlp: as there.
+        claims: what `judge` gives for these.
+        interpolation_accuracy: as there.
+        confidence: as there.
+        resamples: as there.
+        parts: as there.
+
+    Returns:
+        One row for each part and alternative, with the columns `SENSITIVITY_COLUMNS`. verdict is
+        empty where note says why there is none, and as it is where the study has no other seeds.
+        changes is 1 where both verdicts are of testable parts and differ, else 0.
+    """
+    studies = {VGG10: vgg10, MLP: mlp}
+    judged = claims.set_index(["claim", "part", "network"])
+    rows = []
+    for part in parts:
+        key = {"claim": part.claim, "part": part.part, "network": part.network}
+        before = judged.loc[tuple(key.values())]
+        for alternative in ALTERNATIVES:
+            row = key | {"alternative": alternative.name, "verdict": "", "changes": 0}
+            row["note"] = _note(part, studies[part.network], alternative)
+            if row["note"] in ("", NO_OTHER_SEEDS):
+                options = Options(
+                    interpolation_accuracy, confidence, resamples, alternative.reading
+                )
+                found = row_of(part, studies[part.network], options)
+                row = found | row | {"verdict": found["verdict"]}
+                pair = {row["verdict"], before["verdict"]}
+                row["changes"] = int(len(pair) == 2 and NOT_TESTABLE not in pair)
+            rows.append(row)
+    return pd.DataFrame(rows, columns=list(SENSITIVITY_COLUMNS))
+
+
+def with_sensitivity(claims: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """The claims with the alternatives that change each verdict, in the column sensitive_to.
+
+    Args:
+        claims: from `judge`.
+        found: from `sensitivity`, for the same parts.
+    """
+    keys = ["claim", "part", "network"]
+    changed = found[found["changes"] == 1].groupby(keys)["alternative"].agg("; ".join)
+    names = pd.MultiIndex.from_frame(claims[keys])
+    return claims.assign(sensitive_to=changed.reindex(names, fill_value="").to_numpy())
+
+
+def _note(part: Part, study: Sequence[xr.Dataset], alternative: Alternative) -> str:
+    """Why there is no verdict, or why it is as it is."""
+    if not alternative.concerns(part):
+        return DOES_NOT_APPLY
+    reading = alternative.reading
+    if reading.sqrt_sharpness == BEFORE_LAST_LAYER and any(
+        BEFORE_LAST_LAYER not in run for run in study
+    ):
+        return NOT_IN_FILE
+    if reading.seeds and all(settings_of(run)["seed"] in reading.seeds for run in study):
+        return NO_OTHER_SEEDS
+    return ""

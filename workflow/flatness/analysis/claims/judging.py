@@ -1,0 +1,169 @@
+"""Every part of every claim applied to the runs of a study."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from flatness.analysis.claims.outcomes import Outcome, outcome
+from flatness.analysis.claims.part import MLP, VGG10, Part
+from flatness.analysis.claims.reading import AS_JUDGED, Reading
+from flatness.analysis.claims.the_claims import PARTS
+from flatness.analysis.claims.verdicts import Rule, joint, verdict
+from flatness.analysis.seeds import interpolation_iteration, settings_of
+
+# What a condition has for numbers; the second condition's have a prefix.
+NUMBERS = ("value", "low", "high", "settings_low", "settings_high")
+SECOND = "second_"
+COLUMNS = (
+    *("claim", "part", "network", "statement", "statistic", *NUMBERS, "n", "seeds"),
+    *("threshold", "comparison"),
+    *(f"{SECOND}{name}" for name in (*NUMBERS, "threshold", "comparison")),
+    *("verdict", "reason", "remarks", "figure", "sensitive_to"),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How statistics become verdicts.
+
+    Args:
+        interpolation_accuracy: training accuracy with which a run's late phase begins.
+        confidence: level of the bootstrap intervals, between 0 and 1.
+        resamples: number of the bootstrap's draws.
+        reading: how the runs are read.
+    """
+
+    interpolation_accuracy: float
+    confidence: float
+    resamples: int
+    reading: Reading = AS_JUDGED
+
+
+def judge(
+    vgg10: Sequence[xr.Dataset],
+    mlp: Sequence[xr.Dataset],
+    *,
+    interpolation_accuracy: float,
+    confidence: float,
+    resamples: int,
+    parts: Sequence[Part] = PARTS,
+) -> pd.DataFrame:
+    """Test every part of every claim.
+
+    Args:
+        vgg10: all analysed runs of the VGG10 study; empty where there is no such study.
+        mlp: the same for the MLP study.
+        interpolation_accuracy: training accuracy with which a run's late phase begins.
+        confidence: level of the bootstrap intervals over seeds, between 0 and 1.
+        resamples: number of the bootstrap's draws.
+        parts: those that are tested.
+
+    Returns:
+        One row for each part, with the columns `COLUMNS`: claim and part name it together
+        with network; statement is the paper's sentence in our words; statistic is what was
+        computed; value, low and high are the statistic and its interval over seeds, NaN where
+        there is none, settings_low and settings_high that over settings; threshold and comparison
+        are the rule. A part with two conditions has all of these for the second, too. n and seeds
+        are the numbers of runs and seeds that count, the smaller ones of two conditions. verdict
+        is one of `verdicts.VERDICTS`; reason says why a part is not testable and which runs do
+        not count; remarks is what else is to be known; figure is the target that shows it;
+        sensitive_to names the alternatives that change the verdict (see `alternatives`), here
+        none.
+    """
+    options = Options(interpolation_accuracy, confidence, resamples)
+    studies = {VGG10: vgg10, MLP: mlp}
+    rows = [row_of(part, studies[part.network], options) for part in parts]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def row_of(part: Part, study: Sequence[xr.Dataset], options: Options) -> dict[str, object]:
+    """One part, applied to the runs of its network's study."""
+    seeds = options.reading.seeds
+    study = [run for run in study if seeds is None or settings_of(run)["seed"] in seeds]
+    runs, which, levels = [], part.runs.words, ""
+    if study:
+        runs, which, levels = part.runs.of(study, options.interpolation_accuracy)
+    found = [outcome(condition.measure, runs, **vars(options)) for condition in part.conditions]
+    reasons = [levels, *(reason for each in found for reason in each.reasons)]
+    if not study:
+        reasons = [f"The configuration names no study of {part.network}."]
+    row = {
+        "claim": part.claim,
+        "part": part.part,
+        "network": part.network,
+        "statement": part.statement,
+        "statistic": f"{part.statistic}; {which}",
+        "n": min(each.runs for each in found),
+        "seeds": min(each.seeds for each in found),
+        "verdict": joint(
+            [
+                verdict(each.low, each.high, condition.rule)
+                for each, condition in zip(found, part.conditions, strict=True)
+            ]
+        ),
+        "reason": " ".join(dict.fromkeys(filter(None, reasons))),
+        "remarks": " ".join(_remarks(part, runs, found, options)),
+        "figure": part.figure,
+        "sensitive_to": "",
+    } | _without_second()
+    for prefix, each, condition in zip(("", SECOND), found, part.conditions, strict=False):
+        numbers = {f"{prefix}{name}": getattr(each, name) for name in NUMBERS}
+        row |= numbers | _rule(prefix, condition.rule)
+    return row
+
+
+def _rule(prefix: str, rule: Rule) -> dict[str, object]:
+    return {f"{prefix}threshold": rule.threshold, f"{prefix}comparison": str(rule)}
+
+
+def _without_second() -> dict[str, object]:
+    numbers = {f"{SECOND}{name}": np.nan for name in (*NUMBERS, "threshold")}
+    return numbers | {f"{SECOND}comparison": ""}
+
+
+def _remarks(
+    part: Part, runs: Sequence[xr.Dataset], found: Sequence[Outcome], options: Options
+) -> list[str]:
+    """What the row says beside the result, a sentence each."""
+    sentences = [part.remark] if part.remark else []
+    if part.tells_interpolating and runs:
+        reached = sum(
+            not run.attrs["diverged"]
+            and interpolation_iteration(run, options.interpolation_accuracy) is not None
+            for run in runs
+        )
+        sentences.append(f"{reached} of {len(runs)} runs interpolate.")
+    for condition, each in zip(part.conditions, found, strict=True):
+        if len(part.conditions) == 1:
+            of = ""
+        else:
+            of = ", first condition" if condition is part.conditions[0] else ", second condition"
+        if sides := _sides(each.by_seed, condition.rule):
+            sentences.append(f"{sides}{of}.")
+    for beside in part.beside if runs else ():
+        number = outcome(beside.measure, runs, **vars(options))
+        sentences.append(_beside(beside.words, number))
+    return sentences
+
+
+def _sides(by_seed: Mapping[int, float], rule: Rule) -> str:
+    """On which side of the threshold each seed lies, where there is no interval."""
+    values = [value for value in by_seed.values() if not np.isnan(value)]
+    if not values:
+        return ""
+    held = sum(rule.holds(value) for value in values)
+    return f"On the claimed side: {held} of {len(values)} seeds"
+
+
+def _beside(words: str, number: Outcome) -> str:
+    if np.isnan(number.value):
+        return f"{_sentence(words)}: not defined. {' '.join(number.reasons)}".strip()
+    ends = "" if np.isnan(number.low) else f" [{number.low:.3g}, {number.high:.3g}]"
+    return f"{_sentence(words)}: {number.value:.3g}{ends}."
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]

@@ -1,0 +1,34 @@
+"""The files about claims: which there are, and writing them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from flatness.tables import claim_table, sensitivity_table
+
+
+def write_claims(
+    claims: pd.DataFrame, found: pd.DataFrame, folder: str | Path, *, departures: Sequence[str]
+) -> list[Path]:
+    """claims.csv, .md and .txt, sensitivity.csv and .md.
+
+    Args:
+        claims: from `flatness.analysis.claims.with_sensitivity`.
+        found: from `flatness.analysis.claims.sensitivity`.
+        folder: where they go.
+        departures: from `flatness.settings.departures`.
+
+    Returns:
+        The files.
+    """
+    names = ("claims.csv", "claims.md", "claims.txt", "sensitivity.csv", "sensitivity.md")
+    csv, markdown, text, sensitivity_csv, sensitivity_markdown = paths = [
+        Path(folder, name) for name in names
+    ]
+    claim_table.write_csv(claims, csv)
+    claim_table.write_markdown(claims, markdown, departures=departures)
+    claim_table.write_text(claims, text, departures=departures)
+    sensitivity_table.write_csv(found, sensitivity_csv)
+    sensitivity_table.write_markdown(claims, found, sensitivity_markdown)
+    return paths
