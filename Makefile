@@ -3,9 +3,11 @@
 # make slurm    the test on a SLURM cluster of this machine, with what happens to its jobs
 # make faults   some 200 injected faults, written to docs/faults; ONLY="downloads" for one kind
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
-# make publish  the page of finished results, into docs/reproduction, in short in README.md;
-#               CONFIG=config/laptop.yaml PUBLISHED=docs/reproduction
-# make reproduce-tables  all published tables anew from the published results
+# make publish  the page of PUBLISHED=docs/reproduction, in short in README.md: from the files
+#               PARTS=docs/reproduction/parts/*.nc, or where there are none from a study,
+#               CONFIG=config/laptop.yaml, which is computed if it is not
+# make republish  every publication below docs anew from its own results, by the code as it is
+# make reproduce  every figure and table of PUBLISHED=docs/reproduction from its results
 # make same-bits  one study with 1 and 2 cores, in another order, interrupted and on SLURM: same bits?
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
 # make lint     formatters and linters
@@ -19,11 +21,12 @@ PYTHON ?= python3
 CORES ?= 2
 RESULTS ?= results/demo
 CONFIG ?= config/laptop.yaml
-PUBLISHED := docs/reproduction
+PUBLISHED ?= docs/reproduction
+PARTS ?= $(wildcard $(PUBLISHED)/parts/*.nc)
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test slurm faults verify same-bits publish reproduce-tables bench lint docs lock clean
+.PHONY: environment demo test slurm faults verify same-bits publish republish reproduce bench lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -63,13 +66,17 @@ verify: $(INSTALLED)
 # NAME: what the configuration calls itself.
 publish: NAME = $(shell sed -n 's/^name: *\([^ ]*\).*/\1/p' $(CONFIG))
 publish: $(INSTALLED)
-	$(BIN)/snakemake --cores $(CORES) publish --configfile $(CONFIG)
-	rm -rf $(PUBLISHED)
-	cp -r results/$(NAME)/publication $(PUBLISHED)
+	$(if $(PARTS),,$(BIN)/snakemake --cores $(CORES) part --configfile $(CONFIG))
+	$(BIN)/python -m flatness publish $(or $(PARTS),results/$(NAME)/part.nc) --output $(PUBLISHED)
 	$(BIN)/python -m flatness.documentation
 
-reproduce-tables: $(INSTALLED)
-	$(BIN)/python -m flatness tables $(PUBLISHED)/results.nc --output results/reproduced --compare $(PUBLISHED)/tables
+republish: $(INSTALLED)
+	set -e; for results in `find docs -name results.nc`; do \
+	  $(BIN)/python -m flatness publish $$results --output `dirname $$results`; done
+	$(BIN)/python -m flatness.documentation
+
+reproduce: $(INSTALLED)
+	$(BIN)/python -m flatness reproduce $(PUBLISHED) --output results/reproduced
 
 same-bits: $(INSTALLED)
 	$(BIN)/python tests/workflow/same_bits.py

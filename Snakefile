@@ -11,8 +11,8 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/thin.smk"
 include: "workflow/rules/analyse.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/report.smk"
 include: "workflow/rules/publish.smk"
+include: "workflow/rules/report.smk"
 
 
 # The targets' files are listed one by one: Snakemake hashes a list that stands for many files once

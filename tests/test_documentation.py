@@ -15,22 +15,35 @@ def test_generated_tables_are_in_step():
     assert not stale, f"run `make docs`: {stale}"
 
 
-def test_the_readme_opens_with_what_is_published(tmp_path, monkeypatch):
-    published = tmp_path / "docs/reproduction"
-    (published / "tables").mkdir(parents=True)
-    (published / "README.md").write_text(
+@pytest.mark.parametrize("is_published", [True, False])
+def test_the_readme_opens_with_what_is_published(is_published, tmp_path, monkeypatch):
+    folder = tmp_path / ("docs/reproduction" if is_published else "docs/variants/another")
+    (folder / "tables").mkdir(parents=True)
+    (folder / "README.md").write_text(
+        "# A title\n\n**What it is: this.**\n\n"
         "![Figure 2](figures/fig2.png)\n\n![Figure 1](figures/fig1.png)\n"
     )
-    (published / "tables/claims.csv").write_text(
+    (folder / "tables/claims.csv").write_text(
         "claim,part,network,verdict\n6,a,MLP,reproduced\n6,b,MLP,not reproduced\n"
     )
     monkeypatch.setattr(documentation, "ROOT", tmp_path)
-    monkeypatch.setattr(documentation, "PUBLISHED", published)
-    picture, table = documentation.reproduction().split("\n\n")
-    assert picture == (
-        "[![Figure 1](docs/reproduction/figures/fig1.png)](docs/reproduction/README.md#figures)"
-    )
+    monkeypatch.setattr(documentation, "PUBLISHED", tmp_path / "docs/reproduction")
+    monkeypatch.setattr(documentation, "VARIANT", tmp_path / "docs/variants/another")
+    opening, picture, table = documentation.reproduction().split("\n\n")
+    place = folder.relative_to(tmp_path)
+    assert opening.endswith(" What it is: this.")
+    assert ("have not been run yet" in opening) == (not is_published)
+    assert f"]({place}/README.md)" in opening
+    assert picture == f"[![Figure 1]({place}/figures/fig1.png)]({place}/README.md#figures)"
     assert table.endswith(" | 1 reproduced, 1 not reproduced |")
+
+
+def test_what_is_published_can_be_plotted_in_three_lines(run_readme_section, root, monkeypatch):
+    import matplotlib
+
+    matplotlib.use("agg")
+    monkeypatch.chdir(root)
+    assert run_readme_section("What is published") == 4
 
 
 @pytest.mark.parametrize(("file", "at_least"), [("requirements.txt", 50), ("installer.txt", 1)])

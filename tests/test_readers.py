@@ -11,6 +11,7 @@ import pytest
 READERS = {
     *("open", "fdopen", "read_text", "read_bytes", "urlopen", "safe_open", "fromfile", "memmap"),
     *("load", "loads", "safe_load", "load_dataset", "open_dataset", "load_digits", "download_url"),
+    "open_datatree",
     *("read_csv", "read_table", "genfromtxt", "loadtxt", "SafeLoader", "extractall", "reader"),
 }
 RUNNERS = {
@@ -55,18 +56,22 @@ REASONS = {
     "flatness/figures/page.py": {"read_bytes": "embedded in a page"},
     "flatness/fingerprint.py": {"read_bytes": "parsed, never run"},
     "flatness/preflight.py": {"CDLL": "NVIDIA's driver", "urlopen": "the answer is not read"},
-    "flatness/provenance.py": {"run": "git, without a shell"},
-    "flatness/settings/reading.py": {"read_text": "parsed", "SafeLoader": "plain YAML"},
-    "flatness/storage.py": {"open": "flushed", "load_dataset": "netCDF-4"},
-    "flatness/figures/pictures.py": {"open": "Pillow"},
-    "flatness/tables/facts.py": {"read_csv": "CSV"},
-    "flatness/tables/reproduction.py": {"read_text": "a template of the repository, not run"},
-    "scripts/describe_results.py": {"read_csv": "CSV"},
-    "scripts/publish.py": {
-        "read_csv": "CSV",
-        "read_text": "config/config.yaml",
-        "safe_load": "plain YAML",
+    "flatness/provenance.py": {
+        "run": "git, without a shell",
+        "read_text": "the kernel's list of processors",
     },
+    "flatness/settings/reading.py": {"read_text": "parsed", "SafeLoader": "plain YAML"},
+    "flatness/publication/costs.py": {"read_csv": "CSV"},
+    "flatness/publication/page.py": {"read_text": "a template of the repository, not run"},
+    "flatness/publication/publish.py": {"read_csv": "CSV"},
+    "flatness/storage.py": {
+        "open": "flushed",
+        "load": "of what is opened",
+        "load_dataset": "netCDF-4",
+        "open_datatree": "netCDF-4",
+    },
+    "flatness/figures/pictures.py": {"open": "Pillow"},
+    "scripts/describe_results.py": {"read_csv": "CSV"},
 }
 
 

@@ -1,16 +1,17 @@
-"""What docs/reproduction says comes from the results that lie beside it."""
+"""What is published says what the results say that lie beside it."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+import yaml
 
 from flatness.__main__ import main
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import VERDICTS
-from flatness.analysis.condensed import separate
 from flatness.analysis.seeds import settings_of, split_excluded
-from flatness.storage import read_dataset
+from flatness.publication.opening import open_results
+from flatness.publication.results import separate
 
 FIGURES = ("fig1", "fig2", "fig3", "figD4", "figD5", "figD6", "figE7", "figE8")
 NETWORKS = ("vgg10", "mlp")
@@ -18,24 +19,44 @@ NETWORKS = ("vgg10", "mlp")
 
 @pytest.fixture(scope="module")
 def folder(root):
-    return root / "docs/reproduction"
+    return root / "docs/variants/five_fold_rates_tanh"
 
 
 @pytest.fixture(scope="module")
 def runs(folder):
     """The runs that count, by network."""
     of_network = {name: [] for name in NETWORKS}
-    for study in separate(read_dataset(folder / "results.nc")).values():
+    for study in separate(open_results(folder / "results.nc")).values():
         for run in split_excluded(study)[0]:
             of_network[settings_of(run)["network"]["name"]].append(run)
     return of_network
 
 
-@pytest.mark.parametrize("published", ["reproduction", "variants"])
-def test_all_tables_are_made_anew(published, root, tmp_path):
-    folder = root / "docs" / published
-    command = ["tables", str(folder / "results.nc"), "--output", str(tmp_path)]
-    assert main([*command, "--compare", str(folder / "tables")]) == 0
+def test_every_table_figure_and_page_is_made_anew(root, tmp_path):
+    published = sorted(path.parent for path in (root / "docs").rglob("results.nc"))
+    assert len(published) >= 2
+    for folder in published:
+        output = tmp_path / folder.name
+        assert main(["reproduce", str(folder), "--output", str(output)]) == 0
+        for name in ("configuration.yaml", "results.nc"):
+            assert (output / name).read_bytes() == (folder / name).read_bytes(), (folder, name)
+        pictures = {file.name for file in (folder / "figures").iterdir()}
+        assert {file.name for file in (output / "figures").iterdir()} == pictures
+
+
+def test_what_is_published_names_no_place_of_one_machine(root):
+    for path in (root / "docs").rglob("configuration.yaml"):
+        configuration = yaml.safe_load(path.read_text())
+        assert not {"folders", "download"} & set(configuration)
+        for dataset in configuration["datasets"].values():
+            assert dataset["source"] != "image_folder"
+            assert "image_folder" not in dataset
+
+
+def _at_the_end(run, name) -> float:
+    """The mean over the checkpoints in the last fifth of the iterations."""
+    late = run["iteration"] > 0.8 * run["iteration"].max()
+    return float(run[name].sel(sample_set="train").where(late).mean())
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -44,16 +65,14 @@ def test_correlations_are_those_of_scipy(folder, runs, network):
     table = pd.read_csv(path)
     table = table[(table["group"] == "pooled") & (table["statistic"] == "pearson")]
     final = {
-        name: np.array(
-            [float(run[name].sel(sample_set="train").isel(checkpoint=-1)) for run in runs[network]]
-        )
+        name: np.array([_at_the_end(run, name) for run in runs[network]])
         for name in ("sqrt_sharpness", "log_volume", "input_gradient_norm", "mls")
     }
     pairs = table[table["quantity"].isin(final) & table["other_quantity"].isin(final)]
     assert len(pairs) == 6
     for row in pairs.itertuples():
         expected = scipy.stats.pearsonr(final[row.quantity], final[row.other_quantity]).statistic
-        assert row.coefficient == pytest.approx(expected, abs=1e-12)
+        assert row.coefficient == pytest.approx(expected, abs=1e-11)
 
 
 @pytest.mark.parametrize("network", NETWORKS)

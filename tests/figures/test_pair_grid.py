@@ -126,6 +126,15 @@ def test_intervals_are_those_of_the_tables():
     assert_readable(figure)
 
 
+def test_no_minus_stands_before_a_zero():
+    """Two quantities whose correlation is just below zero: (1, 2, 1.001) against (1, 2, 3)."""
+    runs = made_up_runs()[:3]
+    for run, mls, volume in zip(runs, (1.001, 2, 1), (1, 2, 3), strict=True):
+        run["mls"][:], run["log_volume"][:] = mls, volume
+    found = inside(panel_at(pair_grid_figure(runs, **LOOK), 2, 4))
+    assert found == r"$\rho$ = 0.00"
+
+
 def test_every_quantity_has_a_column_and_a_row(figure):
     """Below the diagonal points, above it the coefficients of the same pairs."""
     for row in range(6):

@@ -8,7 +8,7 @@ import pytest
 
 QUICK = (
     *("analyse_run", "correlate", "judge_claims", "draw_figure", "describe_results"),
-    "publish",
+    *("gather", "publish"),
 )
 
 
@@ -23,7 +23,7 @@ def _imports(path) -> str:
 def test_quick_jobs_do_not_load_torch(script, root):
     code = _imports(root / f"workflow/scripts/{script}.py")
     assert "flatness" in code
-    if script == "draw_figure":  # the kind of figure is imported by name
+    if script in ("draw_figure", "publish"):  # the kind of figure is imported by name
         code += "\nfrom flatness import figures"
         code += "\nfor kind in figures._FUNCTIONS: figures.drawing_function(kind)"
     code += "\nimport sys\nassert 'torch' not in sys.modules"

@@ -5,15 +5,16 @@ import shutil
 
 import pandas as pd
 import pytest
-import yaml
-from PIL import Image
 
 from flatness.__main__ import main
-from flatness.settings import check_file, load_settings
+from flatness.figures.pictures import write_small
+from flatness.publication.all_figures import MOST_BYTES
+from flatness.publication.configuration import without_seeds
+from flatness.settings import load_settings, read_settings
 
 FIGURES = {
     name: {"study": "mlp", "compare": "learning_rate", "fixed": 20} for name in ("fig1", "figE8")
-}
+} | {"figD6": {"study": "mlp", "seeds": [0, 1]}}
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def published(finished, make_workflow, tmp_path_factory):
     folder = shutil.copytree(finished, tmp_path_factory.mktemp("published") / "copy")
     workflow = make_workflow(folder)
     workflow.config["figures"] = FIGURES
-    workflow.succeed("--cores", "1", "publish")
+    workflow.succeed("--cores", "1", "publish", "figures", "tables")
     return folder / "results/small"
 
 
@@ -59,12 +60,14 @@ def test_each_figure_has_what_is_claimed_of_its_study(published):
 
 
 def test_the_published_configuration_is_that_of_the_results(published, make_workflow):
-    place = published / "publication/configuration.yaml"
     workflow = make_workflow(published.parents[1])
     workflow.config["figures"] = FIGURES
-    check_file(place)
-    checked = load_settings(yaml.safe_load(place.read_text()), str(place))
-    assert checked == load_settings(workflow.config, "the workflow's")
+    theirs = load_settings(workflow.config, "the workflow's")
+    found = read_settings(published / "publication/configuration.yaml")
+    assert without_seeds(found) == without_seeds(theirs)
+    assert found.studies == theirs.studies
+    assert found.figures == theirs.figures
+    assert "folders" not in (published / "publication/configuration.yaml").read_text()
 
 
 def test_every_link_leads_somewhere(published):
@@ -72,37 +75,51 @@ def test_every_link_leads_somewhere(published):
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
     assert len(links) > 8
     for link in links:
-        if link != "../claims.md":  # beside the page's place in the repository
+        if link != "../claims.md":  # where it lies in the repository
             assert (page.parent / link).is_file(), link
 
 
-def test_figures_are_small_and_whole(published):
+def test_figures_are_those_of_the_workflow_but_small(published, tmp_path):
     pictures = list((published / "publication/figures").glob("*.png"))
     assert {picture.stem for picture in pictures} == set(FIGURES)
     for picture in pictures:
-        assert picture.stat().st_size <= 300_000
-        with (
-            Image.open(picture) as small,
-            Image.open(published / f"figures/{picture.name}") as drawn,
-        ):
-            assert small.size == drawn.size
+        assert picture.stat().st_size <= MOST_BYTES
+        write_small(published / f"figures/{picture.name}", tmp_path / picture.name, MOST_BYTES)
+        assert picture.read_bytes() == (tmp_path / picture.name).read_bytes()
 
 
-def test_tables_are_not_compared_with_themselves(published, capsys):
-    folder = published / "publication"
-    tables = folder / "tables"
-    before = (tables / "claims.csv").read_bytes()
-    command = ["tables", str(folder / "results.nc"), "--output", str(tables)]
-    assert main([*command, "--compare", str(folder / "figures/../tables")]) == 1
-    assert "would be overwritten" in capsys.readouterr().err
-    assert (tables / "claims.csv").read_bytes() == before
-
-
-def test_all_tables_come_from_the_published_file(published, tmp_path):
-    folder = published / "publication"
-    command = ["tables", str(folder / "results.nc"), "--output", str(tmp_path)]
-    assert main([*command, "--compare", str(folder / "tables")]) == 0
-    names = {file.name for file in tmp_path.iterdir()}
-    assert names == {file.name for file in (folder / "tables").iterdir()}
+def test_tables_are_those_of_the_workflow(published):
+    names = {file.name for file in (published / "tables").iterdir()}
+    assert names == {file.name for file in (published / "publication/tables").iterdir()}
     for name in names:
-        assert (tmp_path / name).read_bytes() == (published / "tables" / name).read_bytes(), name
+        made = (published / "publication/tables" / name).read_bytes()
+        assert made == (published / "tables" / name).read_bytes(), name
+
+
+def test_all_of_it_comes_from_the_one_file(published, tmp_path, capsys):
+    folder = published / "publication"
+    assert main(["reproduce", str(folder), "--output", str(tmp_path)]) == 0
+    assert "claims.csv: the same as in" in capsys.readouterr().out
+    files = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
+    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()} == files
+    for name in files:
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+def test_another_table_is_seen(published, tmp_path, capsys):
+    folder = shutil.copytree(published / "publication", tmp_path / "changed")
+    claims = folder / "tables/claims.csv"
+    claims.write_text(claims.read_text().replace("reproduced", "disproved", 1))
+    (folder / "tables/of_nobody.csv").touch()
+    assert main(["reproduce", str(folder), "--output", str(tmp_path / "new")]) == 1
+    error = capsys.readouterr().err
+    assert "claims.csv, of_nobody.csv differ" in error
+    assert error.count("\n") == 1
+
+
+def test_a_publication_is_not_reproduced_over_itself(published, capsys):
+    folder = published / "publication"
+    before = (folder / "tables/claims.csv").read_bytes()
+    assert main(["reproduce", str(folder), "--output", str(folder / "figures/..")]) == 1
+    assert "would be overwritten" in capsys.readouterr().err
+    assert (folder / "tables/claims.csv").read_bytes() == before

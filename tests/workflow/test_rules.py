@@ -27,7 +27,7 @@ def test_every_computing_rule_has_all_directives(root):
     assert "output:" not in rules.pop("thin"), "it computes nothing"
     assert set(rules) == {
         *("prepare_dataset", "train_run", "measure_run", "analyse_run"),
-        *("correlate", "judge_claims", "draw_figure", "describe_results", "publish"),
+        *("correlate", "judge_claims", "draw_figure", "describe_results", "gather", "publish"),
     }
     for name, text in rules.items():
         for directive in DIRECTIVES:
@@ -53,7 +53,7 @@ def test_the_library_does_not_know_snakemake(root):
 
 
 def test_analysis_and_figures_do_not_import_torch(root):
-    for folder in ("analysis", "figures", "glossary", "tables"):
+    for folder in ("analysis", "figures", "glossary", "publication", "tables"):
         for file in (root / "workflow/flatness" / folder).rglob("*.py"):
             assert not re.search(r"^\s*(import|from) +torch", file.read_text(), re.M), file
 

@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 TABLES = {"correlate", "judge_claims", "describe_results"}
-ANALYSED = {"analyse_run", "draw_figure"} | TABLES
+GATHERED = {"gather", "describe_results"}
+ANALYSED = {"analyse_run", "draw_figure"} | TABLES | GATHERED
 MEASURED = {"measure_run"} | ANALYSED
 
 
@@ -26,9 +27,9 @@ def test_a_finished_study_has_nothing_to_do(done):
 def test_a_new_seed_runs_only_that_seed(done):
     done.study["seeds"] = [0, 1, 2]
     planned = done.planned("--cores", "1")
-    assert planned.pop("total") == 3 * 2 + 1 + 3 + 1
+    assert planned.pop("total") == 3 * 2 + 1 + 4 + 1
     by_run = dict.fromkeys(("train_run", "measure_run", "analyse_run"), 2)
-    assert planned == by_run | {"draw_figure": 1, "all": 1} | dict.fromkeys(TABLES, 1)
+    assert planned == by_run | {"draw_figure": 1, "all": 1} | dict.fromkeys(TABLES | GATHERED, 1)
 
 
 def test_a_new_setting_runs_only_that_setting(done):
@@ -52,7 +53,8 @@ def test_rewriting_a_learning_rate_changes_nothing(done):
 def test_another_confidence_level_measures_and_analyses_nothing(done):
     done.config["analysis"] = {"confidence": 0.9}
     planned = done.planned("--cores", "1")
-    assert set(planned) == {"draw_figure", "all", "total"} | TABLES
+    # A trend figure has no intervals.
+    assert set(planned) == {"all", "total"} | TABLES | GATHERED
 
 
 def test_other_powers_analyse_and_do_not_measure(done):
@@ -69,13 +71,15 @@ def test_claims_on_the_other_network_are_judged_anew(done):
     """The same files as before, but in another role."""
     done.config["claims"] = {"vgg10": "mlp"}
     planned = done.planned("--cores", "1")
-    assert planned == {"judge_claims": 1, "describe_results": 1, "all": 1, "total": 3}
+    once = ("judge_claims", "gather", "describe_results", "all")
+    assert planned == dict.fromkeys(once, 1) | {"total": 4}
 
 
 def test_a_middle_layer_measures_that_layer_only(done):
     done.study["middle_layers"] = ["3"]
     planned = done.planned("--cores", "1")
-    assert planned == {"measure_layer": 4, "describe_results": 1, "all": 1, "total": 6}
+    once = ("gather", "describe_results", "all")
+    assert planned == {"measure_layer": 4, "total": 7} | dict.fromkeys(once, 1)
 
 
 def test_another_chunk_size_measures_and_does_not_train(done):
@@ -97,12 +101,13 @@ def test_another_chunk_size_measures_and_does_not_train(done):
         ("analysis/coefficients.py", "\nEXTRA = 1\n", TABLES),
         ("analysis/correlations.py", "\nEXTRA = 1\n", {"correlate"}),
         ("tables/correlation_page.py", "\nEXTRA = 1\n", {"correlate"}),
-        ("tables/overview.py", "\nEXTRA = 1\n", {"describe_results"}),
+        ("publication/overview.py", "\nEXTRA = 1\n", {"describe_results"}),
+        ("publication/costs.py", "\nEXTRA = 1\n", GATHERED),
         ("analysis/quantities.py", "\nEXTRA = 1\n", ANALYSED),
         ("analysis/claims/the_claims.py", "\nEXTRA = 1\n", {"judge_claims", "describe_results"}),
         ("glossary/quantities.py", "\nEXTRA = 1\n", ANALYSED),
         ("experiment/networks/vgg10.py", "\nEXTRA = 1\n", set()),
-        ("settings/model.py", "\nEXTRA = 1\n", set()),
+        ("settings/model.py", "\nEXTRA = 1\n", GATHERED),
         ("documentation.py", "\nEXTRA = 1\n", set()),
     ],
 )

@@ -3,7 +3,8 @@
 `flatness.measure(model, inputs)` returns the primitives of one network,
 `flatness.quantities(primitives)` what the paper plots of them, `flatness.bounds(primitives)`
 both sides of its inequalities, and `flatness.curvature(model, inputs, targets)` what the
-trace of the loss Hessian adds to the sharpness. These names are looked up on first use, so
+trace of the loss Hessian adds to the sharpness. `flatness.open_results(path)` reads what was
+published. These names are looked up on first use, so
 that importing the package stays cheap: drawing a figure or reading a configuration never
 loads torch.
 """
@@ -16,10 +17,11 @@ _PUBLIC = {
     "bounds": "flatness.analysis.bounds",
     "curvature": "flatness.measurement.curvature",
     "measure": "flatness.measurement.measuring",
+    "open_results": "flatness.publication.opening",
     "quantities": "flatness.analysis.quantities",
 }
 
-__all__ = ["__version__", "bounds", "curvature", "measure", "quantities"]
+__all__ = ["__version__", "bounds", "curvature", "measure", "open_results", "quantities"]
 
 
 def __getattr__(name: str):

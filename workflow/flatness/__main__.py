@@ -33,13 +33,19 @@ def _run(options: Namespace) -> str:
         from flatness.command.verify import verify
 
         return verify(options)
-    if options.command == "tables":
-        from flatness.command.tables import make_tables
+    if options.command == "measure":
+        from flatness.command.measure import measure_images
 
-        return make_tables(options)
-    from flatness.command.measure import measure_images
+        return measure_images(options)
+    from flatness.command import publications
 
-    return measure_images(options)
+    commands = {
+        "part": publications.write_part,
+        "merge": publications.merge_parts,
+        "publish": publications.publish_parts,
+        "reproduce": publications.reproduce,
+    }
+    return commands[options.command](options)
 
 
 if __name__ == "__main__":

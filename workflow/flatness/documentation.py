@@ -23,6 +23,8 @@ from flatness.tables.claim_table import definitions, in_short
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs/reproduction"
+# What README shows as long as the paper's own settings have not been run.
+VARIANT = ROOT / "docs/variants/five_fold_rates_tanh"
 # The figures that README opens with: one of training, one of the inequalities.
 _SHOWN = ("fig1", "figD4")
 
@@ -31,8 +33,7 @@ def stale() -> dict[Path, str]:
     """The files that are not in step, with what they should hold."""
     readme = (ROOT / "README.md").read_text()
     readme = between(readme, "glossary", glossary_table(PRIMITIVES | QUANTITIES | ANALYSIS))
-    if (PUBLISHED / "README.md").exists():
-        readme = between(readme, "reproduction", reproduction())
+    readme = between(readme, "reproduction", reproduction())
     wanted = {
         ROOT / "README.md": readme,
         ROOT / "docs/claims.md": between(
@@ -96,20 +97,26 @@ def conda_environment() -> str:
 
 
 def reproduction() -> str:
-    """The published reproduction in short: two figures, and the verdicts on each claim."""
-    page = PUBLISHED.relative_to(ROOT)
-    captions = dict(
-        re.findall(
-            r"^!\[(.*)\]\(figures/(.*)\.png\)$", (PUBLISHED / "README.md").read_text(), re.MULTILINE
-        )
-    )
+    """What is published in short: what it is, two figures, and the verdicts on each claim."""
+    is_there = (PUBLISHED / "README.md").exists()
+    folder = PUBLISHED if is_there else VARIANT
+    place, text = folder.relative_to(ROOT), (folder / "README.md").read_text()
+    (nature,) = re.findall(r"^\*\*(.*)\.\*\*$", text, re.MULTILINE)
+    captions = dict(re.findall(r"^!\[(.*)\]\(figures/(.*)\.png\)$", text, re.MULTILINE))
     pictures = [
-        f"[![{title}]({page}/figures/{name}.png)]({page}/README.md#figures)"
+        f"[![{title}]({place}/figures/{name}.png)]({place}/README.md#figures)"
         for title, name in captions.items()
         if name in _SHOWN
     ]
-    claims = pd.read_csv(PUBLISHED / "tables/claims.csv")
-    return "\n\n".join([*pictures, in_short(claims)])
+    claims = pd.read_csv(folder / "tables/claims.csv")
+    page = f"has all figures, each verdict with its number and interval, and the results. {nature}."
+    opening = f"[The published reproduction]({place}/README.md) {page}"
+    if not is_there:
+        opening = (
+            "The paper's own settings have not been run yet. What is shown here is another study, "
+            f"[{folder.name}]({place}/README.md); its page {page}"
+        )
+    return "\n\n".join([opening, *pictures, in_short(claims)])
 
 
 def between(content: str, marker: str, text: str) -> str:

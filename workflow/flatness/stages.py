@@ -4,7 +4,7 @@ Rules pass these as parameters. The modules are named in this file only, so that
 what makes a stage stale can be read in one place.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flatness import figures
@@ -51,14 +51,20 @@ def judging_code() -> str:
     )
 
 
+def gathering_code() -> str:
+    """The code that puts all analysed runs into one file."""
+    return fingerprint("flatness.publication.gathering")
+
+
 def describing_code() -> str:
     """The code that writes the report's first page."""
-    return fingerprint("flatness.tables.overview")
+    return fingerprint("flatness.publication.overview")
 
 
-def publishing_code() -> str:
-    """The code that writes the page of a reproduction."""
-    return fingerprint("flatness.tables.reproduction", "flatness.analysis.condensed")
+def publishing_code(kinds: Iterable[str]) -> str:
+    """The code that makes a publication with figures of some kinds."""
+    modules = map(figures.module_name, sorted(set(kinds)))
+    return fingerprint("flatness.publication.publish", *modules)
 
 
 def drawing_code(kind: str) -> str:

@@ -71,24 +71,7 @@ def write_dataset(dataset: xr.Dataset, path: str | Path) -> None:
     Raises:
         StorageError: what was written does not read back equal, as on a full disk.
     """
-    encoding = {
-        name: {"_FillValue": None} | (_COMPRESSED if _is_compressed(variable) else {})
-        for name, variable in dataset.variables.items()
-    }
-    with atomic_path(path) as temporary:
-        checked = dataset.assign_attrs({CHECKSUM: _checksum(dataset)})
-        try:
-            checked.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
-        except RuntimeError as error:  # what the netCDF library makes of a full disk
-            free = shutil.disk_usage(temporary.parent).free / 1e6
-            raise OSError(f"{error}, with {free:.1f} MB free on that disk") from error
-        try:
-            read_dataset(temporary)
-        except StorageError as error:
-            raise StorageError(
-                f"{path}: what was written does not read back equal. "
-                "Check the disk for space and errors, then start again."
-            ) from error
+    write_tree(xr.DataTree(dataset), path)
 
 
 def read_dataset(path: str | Path) -> xr.Dataset:
@@ -97,8 +80,51 @@ def read_dataset(path: str | Path) -> xr.Dataset:
     Raises:
         StorageError: the file is absent, damaged or written by something else.
     """
-    try:
+    with _opening(path):
         dataset = xr.load_dataset(path, engine="netcdf4")
+    _verify(path, dataset.attrs.pop(CHECKSUM, "no checksum"), _checksum(dataset))
+    return dataset
+
+
+def write_tree(tree: xr.DataTree, path: str | Path) -> None:
+    """As `write_dataset`, for a file with groups; the checksum at its root is that of all."""
+    encoding = {
+        node.path: {
+            name: {"_FillValue": None} | (_COMPRESSED if _is_compressed(variable) else {})
+            for name, variable in node.to_dataset(inherit=False).variables.items()
+        }
+        for node in tree.subtree
+    }
+    with atomic_path(path) as temporary:
+        checked = tree.copy()
+        checked.attrs = tree.attrs | {CHECKSUM: _checksum_of_tree(tree)}
+        try:
+            checked.to_netcdf(temporary, engine="netcdf4", encoding=encoding)
+        except RuntimeError as error:  # what the netCDF library makes of a full disk
+            free = shutil.disk_usage(temporary.parent).free / 1e6
+            raise OSError(f"{error}, with {free:.1f} MB free on that disk") from error
+        try:
+            read_tree(temporary)
+        except StorageError as error:
+            raise StorageError(
+                f"{path}: what was written does not read back equal. "
+                "Check the disk for space and errors, then start again."
+            ) from error
+
+
+def read_tree(path: str | Path) -> xr.DataTree:
+    """As `read_dataset`, for a file of `write_tree`, or one without groups."""
+    with _opening(path), xr.open_datatree(path, engine="netcdf4") as opened:
+        tree = opened.load()
+    _verify(path, tree.attrs.pop(CHECKSUM, "no checksum"), _checksum_of_tree(tree))
+    return tree
+
+
+@contextmanager
+def _opening(path: str | Path) -> Iterator[None]:
+    """Say of a file that cannot be read what it is and what to do."""
+    try:
+        yield
     except FileNotFoundError:
         raise StorageError(f"{path}: no such file. Check the name, or compute it first.") from None
     except Exception as error:  # the netCDF library and xarray stumble over damage in many ways
@@ -106,13 +132,22 @@ def read_dataset(path: str | Path) -> xr.Dataset:
             f"{path}: is no readable netCDF file ({error}). It is not used. "
             "Delete it and start again; it will be computed anew."
         ) from error
-    stated, found = dataset.attrs.pop(CHECKSUM, "no checksum"), _checksum(dataset)
+
+
+def _verify(path: str | Path, stated: str, found: str) -> None:
     if stated != found:
         raise StorageError(
             f"{path}: is damaged or was changed, its contents have the checksum {found}. Allowed: "
             f"{stated}. It is not used. Delete it and start again; it will be computed anew."
         )
-    return dataset
+
+
+def _checksum_of_tree(tree: xr.DataTree) -> str:
+    """SHA-256 of what all groups say; that of the one Dataset where there are no groups."""
+    found = {node.path: _checksum(node.to_dataset(inherit=False)) for node in tree.subtree}
+    if len(found) == 1:
+        return found["/"]
+    return hashlib.sha256(_text(found)).hexdigest()
 
 
 def _checksum(dataset: xr.Dataset) -> str:

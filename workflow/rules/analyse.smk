@@ -38,9 +38,9 @@ rule correlate:
         analyses=analyses(RUNS.values()),
     output:
         netcdf=f"{RESULTS}/tables/correlations.nc",
-        csv=expand(f"{RESULTS}/tables/correlations_{{study}}.csv", study=settings.studies),
-        markdown=expand(f"{RESULTS}/tables/correlations_{{study}}.md", study=settings.studies),
-        latex=expand(f"{RESULTS}/tables/correlations_{{study}}.tex", study=settings.studies),
+        csv=expand(f"{RESULTS}/tables/correlations_{{study}}.csv", study=STUDIES),
+        markdown=expand(f"{RESULTS}/tables/correlations_{{study}}.md", study=STUDIES),
+        latex=expand(f"{RESULTS}/tables/correlations_{{study}}.tex", study=STUDIES),
         page=[
             report(
                 f"{RESULTS}/report/correlations_{study}.html",
@@ -48,7 +48,7 @@ rule correlate:
                 category="Correlation tables",
                 labels={"study": study},
             )
-            for study in settings.studies
+            for study in STUDIES
         ],
     log:
         f"{RESULTS}/logs/correlate/all.log",
@@ -61,7 +61,7 @@ rule correlate:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        runs={study: [run.id for run in runs_of_study(RUNS, study)] for study in settings.studies},
+        runs={study: [run.id for run in runs_of_study(RUNS, study)] for study in STUDIES},
         sample_set=settings.analysis.sample_set,
         confidence=settings.analysis.confidence,
         draws=settings.analysis.bootstrap_draws,

@@ -4,22 +4,26 @@ import os
 import re
 from pathlib import Path
 
-import yaml
-
 from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
 from flatness.figures.captions import caption
 from flatness.settings import (
     load_settings,
+    read_settings,
     runs_of_figure,
     runs_of_study,
+    runs_with_seeds,
     table_of_runs,
     training_plan,
 )
 from flatness.tables.departures import departures
 
+# `--config seeds=[1]`: the runs of these seeds only, as one part of the whole study.
+ONLY_SEEDS = config.pop("seeds", None)
+
 try:
     settings = load_settings(config, PLACE)
+    RUNS = runs_with_seeds(table_of_runs(settings), ONLY_SEEDS)
     if workflow.is_main_process:
         preflight.check_datasets(settings, PLACE)
         preflight.check_results_folder(settings, PLACE)
@@ -31,9 +35,13 @@ config.clear()
 config.update(settings.model_dump())
 
 TO_PREPARE = set()
-RUNS = table_of_runs(settings)
 DATASETS = sorted({run.dataset for run in RUNS.values()})
-FIGURES = settings.figures.drawn()
+STUDIES = [study for study in settings.studies if runs_of_study(RUNS, study)]
+FIGURES = {
+    name: figure
+    for name, figure in settings.figures.drawn().items()
+    if runs_of_figure(RUNS, figure)
+}
 MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RUNS.values()}
 RESULTS = f"{settings.folders.results}/{settings.name}"
 ENVIRONMENT = "../../envs/environment.yaml"
@@ -108,25 +116,9 @@ def code_of_figure(wildcards):
     return stages.drawing_code(FIGURES[wildcards.figure].kind)
 
 
-def benchmark_files():
-    """By rule, where Snakemake writes time and memory of its jobs."""
-    return {
-        "prepare_dataset": expand(rules.prepare_dataset.benchmark, dataset=DATASETS),
-        "train_run": expand(rules.train_run.benchmark, run=RUNS),
-        "measure_run": expand(rules.measure_run.benchmark, run=RUNS),
-        "measure_layer": [
-            rules.measure_layer.benchmark.format(run=run, layer=layer)
-            for run, layers in MIDDLE_LAYERS.items()
-            for layer in layers
-        ],
-        "analyse_run": expand(rules.analyse_run.benchmark, run=RUNS),
-    }
-
-
 def departures_from_paper(wildcards):
     """In what the runs that claims are tested on are not the paper's."""
-    paper = load_settings(yaml.safe_load(PAPER.read_text()), "the paper")
-    return departures(settings.published(), paper.published())
+    return departures(settings.published(), read_settings(PAPER).published())
 
 
 def needing_checkpoints():

@@ -62,6 +62,6 @@ rule unknown_target:
     params:
         refusal=lambda wildcards: refuse(
             f"{PLACE}: {wildcards.unknown_target!r} is no target. Allowed: all, measurements, "
-            f"tables, claims, publish, {', '.join(['figures', *FIGURES])}, and files below {RESULTS}. "
+            f"tables, claims, part, publish, {', '.join(['figures', *FIGURES])}, and files below {RESULTS}. "
             "Ask for one of these; for another figure, add it to `figures` in the configuration."
         ),

@@ -1,4 +1,4 @@
-# What came out, in a folder small enough to be published.
+# What came out, in one file, and in a folder small enough to be published.
 
 TABLES = [
     rules.correlate.output.netcdf,
@@ -14,21 +14,52 @@ TABLES = [
 
 
 localrules:
+    gather,
     publish,
 
 
 # All measurements are inputs, since the times of middle layers are told, too.
-rule publish:
-    """One page with everything, its figures, tables and settings, and a file all tables come from."""
+rule gather:
+    """All analysed runs in one file, with what each took."""
     input:
         analyses=analyses(RUNS.values()),
         measurements=rules.measurements.input,
-        tables=TABLES,
-        claims=rules.judge_claims.output.csv,
-        correlations=rules.correlate.output.netcdf,
-        pictures=expand(rules.draw_figure.output.png, figure=FIGURES),
+    output:
+        results=f"{RESULTS}/part.nc",
+    log:
+        f"{RESULTS}/logs/gather/all.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/gather/all.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime=minutes(10),
+    params:
+        folder=RESULTS,
+        runs=list(RUNS),
+        settings=settings.model_dump(mode="json", exclude_none=True),
+        code=stages.gathering_code(),
+    message:
+        "Putting all runs into one file"
+    script:
+        "../scripts/gather.py"
+
+
+rule part:
+    """One part of a publication: what `flatness merge` and `flatness publish` take."""
+    input:
+        rules.gather.output,
+
+
+rule publish:
+    """One page with everything, its figures, tables and settings, made from the one file."""
+    input:
+        results=rules.gather.output.results,
         template=str(REPOSITORY / "workflow/report/reproduction.md"),
         paper=str(PAPER),
+        style=STYLE,
     output:
         page=f"{RESULTS}/publication/README.md",
         netcdf=f"{RESULTS}/publication/results.nc",
@@ -46,20 +77,7 @@ rule publish:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        analyses={study: analyses(runs_of_study(RUNS, study)) for study in settings.studies},
-        settings=settings.published(),
-        configuration=settings.published(exclude_none=True),
-        figures=lambda wildcards: [
-            {
-                "name": name,
-                "title": settings.figures.title(name),
-                "caption": caption(name, settings),
-            }
-            for name in FIGURES
-        ],
-        most_bytes=300_000,
-        benchmarks=benchmark_files(),
-        code=stages.publishing_code(),
+        code=stages.publishing_code(figure.kind for figure in FIGURES.values()),
     message:
         "Writing the page of the reproduction"
     script:

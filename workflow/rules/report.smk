@@ -5,13 +5,12 @@ localrules:
 report: "../report/workflow.rst"
 
 
-# All measurements are inputs, since the times of middle layers are told, too.
 rule describe_results:
     """The first page of the report: claims, settings, hardware, versions and wall time."""
     input:
         claims=rules.judge_claims.output.csv,
-        analyses=analyses(RUNS.values()),
-        measurements=rules.measurements.input,
+        results=rules.gather.output.results,
+        paper=str(PAPER),
     output:
         page=report(
             f"{RESULTS}/report/overview.html",
@@ -30,11 +29,6 @@ rule describe_results:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        settings={
-            "studies": config["studies"],
-            "analysis": config["analysis"],
-        },
-        benchmarks=benchmark_files(),
         code=stages.describing_code(),
     message:
         "Describing the results"

@@ -5,13 +5,16 @@ from flatness.joblog import job_log
 with job_log(snakemake.log[0]):
     import pandas as pd
 
-    from flatness.storage import read_dataset
-    from flatness.tables.overview import write_overview
+    from flatness.publication.opening import open_results
+    from flatness.publication.overview import write_overview
+    from flatness.publication.publish import settings_of_publication
+    from flatness.settings import read_settings
 
+    results = open_results(snakemake.input.results)
     write_overview(
         snakemake.output.page,
         claims=pd.read_csv(snakemake.input.claims),
-        runs=[read_dataset(path) for path in snakemake.input.analyses],
-        settings=snakemake.params.settings,
-        benchmarks=snakemake.params.benchmarks,
+        results=results,
+        settings=settings_of_publication(results),
+        paper=read_settings(snakemake.input.paper),
     )

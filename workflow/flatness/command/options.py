@@ -28,9 +28,21 @@ Draw some of the measured runs of a results folder at random, measure their chec
 compare every variable. Bits must be the same on the same machine with the same versions; elsewhere
 values must agree to 0.001 of the largest. Nothing is changed."""
 
-_TABLES = """\
-Write all correlation tables and the claims anew from the results.nc of a publication, without
-training or measuring anything."""
+_PART = """\
+Put all runs of a study that are analysed into one file, also where the study was cut off. Files of
+several machines, or of several seeds, can be merged and published together."""
+
+_MERGE = """\
+Put the runs of several files of results into one. Their settings must be the same but for seeds and
+for what says where a machine keeps its files, and their datasets the same images."""
+
+_PUBLISH = """\
+Make the folder of a publication: a page, every figure and table, the settings, and the results
+themselves. Several files are merged first."""
+
+_REPRODUCE = """\
+Make every figure and table of a publication anew from its results.nc, without training or measuring
+anything, and compare the tables with the published ones, byte for byte."""
 
 _EXAMPLE = """\
 example:
@@ -68,18 +80,52 @@ def parser() -> ArgumentParser:
         "--share", type=float, default=0.1, help="of the runs, more than 0, at most 1 (%(default)s)"
     )
     other.add_argument("--seed", type=int, help="which runs; drawn at random and named if left out")
-    third = commands.add_parser(
-        "tables",
-        help="make all tables anew from the one file of a publication",
-        description=_TABLES,
+    _publications(commands)
+    return whole
+
+
+def _publications(commands) -> None:
+    part = commands.add_parser(
+        "part",
+        help="put the finished runs of a study into one file",
+        description=_PART,
         allow_abbrev=False,
     )
-    third.add_argument("results", metavar="RESULTS.nc", help="the results.nc of a publication")
-    third.add_argument("--output", metavar="FOLDER", required=True, help="where the tables go")
-    third.add_argument(
-        "--compare", metavar="FOLDER", help="tables that the new ones must equal, byte for byte"
+    part.add_argument(
+        "results", metavar="RESULTS", help="folder of a configuration, such as results/paper"
     )
-    return whole
+    part.add_argument(
+        "--configuration", metavar="FILE", required=True, help="the YAML file it is made with"
+    )
+    part.add_argument("--output", metavar="PART.nc", required=True, help="the file to write")
+    merge = commands.add_parser(
+        "merge",
+        help="put the runs of several files of results into one",
+        description=_MERGE,
+        allow_abbrev=False,
+    )
+    publish = commands.add_parser(
+        "publish",
+        help="make page, figures and tables from files of results",
+        description=_PUBLISH,
+        allow_abbrev=False,
+    )
+    for command, name, what in (
+        (merge, "FILE.nc", "the file to write"),
+        (publish, "FOLDER", "where the publication goes"),
+    ):
+        command.add_argument("parts", metavar="PART.nc", nargs="+", help="files of results")
+        command.add_argument("--output", metavar=name, required=True, help=what)
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="make figures and tables of a publication anew and compare the tables",
+        description=_REPRODUCE,
+        allow_abbrev=False,
+    )
+    reproduce.add_argument(
+        "publication", metavar="PUBLICATION", help="folder with results.nc and tables"
+    )
+    reproduce.add_argument("--output", metavar="FOLDER", required=True, help="where they go")
 
 
 def _network(group) -> None:

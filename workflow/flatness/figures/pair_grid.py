@@ -181,8 +181,8 @@ def _centred(panel: Axes) -> dict:
 
 
 def _decimals(value) -> str:
-    """Two decimals, with the minus sign of axes."""
-    return f"{float(value):.2f}".replace("-", "\N{MINUS SIGN}")
+    """Two decimals, with the minus sign of axes; none before a zero."""
+    return f"{float(value):z.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _name(panel: Axes, name: str, panels: int) -> None:

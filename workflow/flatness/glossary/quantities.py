@@ -142,25 +142,3 @@ ANALYSIS: dict[str, Term] = {
     ),
     "generalisation_gap": Term("", "generalisation gap", "test loss - train loss"),
 }
-
-# What a file of several condensed runs adds: facts of each run (see `analysis.condensed`).
-CONDENSED: dict[str, Term] = {
-    "checkpoint_count": Term(
-        "", "number of checkpoints of the run", "records of the run", "", "checkpoints"
-    ),
-    "settings": Term("", "settings of the run", "JSON"),
-    "dtype": Term("", "floating-point type of network and measurement", "float32 or float64"),
-    "dataset": Term("", "dataset", "as named in the configuration"),
-    "dataset_checksum": Term("", "checksum of the prepared dataset", "SHA-256"),
-    "source": Term("", "program", "name and version"),
-    "commit": Term("", "commit of the code", "abbreviated hash; -dirty if files differed"),
-    "device": Term("", "device the run was trained and measured on", "cpu, or name of the GPU"),
-    "analysis_commit": Term("", "commit of the code that analysed the run", "as commit"),
-    "machine": Term("", "kind of processor", "as Python's platform.machine()"),
-    "processor": Term("", "model of processor", "as the operating system names it"),
-    "outputs": Term("$N$", "outputs of the network", "count", "", "outputs"),
-    "versions": Term("", "versions of libraries", "JSON"),
-    "threads": Term("", "threads of torch", "count", "", "threads"),
-    "diverged": Term("", "whether the loss stopped being finite", "1 or 0"),
-    "excluded_because": Term("", "why the run does not count", "empty if it counts"),
-}

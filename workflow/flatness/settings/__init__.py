@@ -1,12 +1,13 @@
 """The typed configuration and the table of runs."""
 
-from flatness.settings.loading import load_settings
+from flatness.settings.loading import load_settings, read_settings
 from flatness.settings.model import Settings
 from flatness.settings.reading import check_file
 from flatness.settings.run import Run
 from flatness.settings.runs import (
     runs_of_figure,
     runs_of_study,
+    runs_with_seeds,
     table_of_runs,
     training_plan,
 )
@@ -16,8 +17,10 @@ __all__ = [
     "Settings",
     "check_file",
     "load_settings",
+    "read_settings",
     "runs_of_figure",
     "runs_of_study",
+    "runs_with_seeds",
     "table_of_runs",
     "training_plan",
 ]

@@ -4,6 +4,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from pydantic_core import ErrorDetails
 from flatness.errors import SettingsError
 from flatness.settings.keys import follow, shown
 from flatness.settings.model import Settings
+from flatness.settings.reading import check_file
 from flatness.settings.section import FOLDER_PATTERN, MODULE_PATTERN, NAME_PATTERN
 
 # A mapping deeper than this is none of ours; pydantic reads 200 levels.
@@ -46,6 +48,15 @@ def load_settings(config: Mapping[str, Any], place: str) -> Settings:
     except ValidationError as error:
         lines = [f"{place}: {line}" for line in _explanations(error.errors())]
         raise SettingsError("\n".join(lines)) from None
+
+
+def read_settings(path: str | Path) -> Settings:
+    """Check a configuration file and what it says.
+
+    Raises:
+        SettingsError: one line per mistake.
+    """
+    return load_settings(check_file(path), str(path))
 
 
 def _unusual(value: Any, path: str, depth: int = 0) -> Iterator[str]:

@@ -14,8 +14,11 @@ from flatness.settings.keys import shown
 _TEMPLATE = "__use_yte__"
 
 
-def check_file(path: str | Path) -> None:
+def check_file(path: str | Path) -> dict[str, Any]:
     """Refuse a file that is no plain mapping, or that says two things of one key.
+
+    Returns:
+        What it says.
 
     Raises:
         SettingsError: in one line, with the file and the place in it.
@@ -35,6 +38,7 @@ def check_file(path: str | Path) -> None:
             f"{path}: {_TEMPLATE} makes it a template, which can run code. Allowed: plain YAML or "
             "JSON. Write the values out and remove the key."
         )
+    return content
 
 
 def _text(path: str | Path) -> str:

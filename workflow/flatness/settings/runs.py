@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from flatness.errors import SettingsError
 from flatness.settings.figures import Figure
 from flatness.settings.model import Settings
 from flatness.settings.run import Run
@@ -13,12 +14,15 @@ def number(value: float) -> str:
 
 
 def table_of_runs(settings: Settings) -> dict[str, Run]:
-    """All runs of a configuration by id, in the order in which they are written there."""
+    """All runs by id: studies and settings in the order of the configuration, seeds rising.
+
+    So the order, which tables depend on, is the same however the seeds came together.
+    """
     return {
         run.id: run
         for study_name, study in settings.studies.items()
         for setting in study.sweep
-        for seed in study.seeds
+        for seed in sorted(study.seeds)
         for run in [
             Run(
                 id=f"{study_name}_lr{number(setting.learning_rate)}"
@@ -31,6 +35,30 @@ def table_of_runs(settings: Settings) -> dict[str, Run]:
             )
         ]
     }
+
+
+def runs_with_seeds(table: dict[str, Run], seeds: object) -> dict[str, Run]:
+    """The runs of some seeds, or all for None.
+
+    Args:
+        table: from `table_of_runs`.
+        seeds: as `--config seeds=[0,1]` or `--config seeds=0` gives it.
+
+    Raises:
+        SettingsError: one of them is no seed of the configuration.
+    """
+    if seeds is None:
+        return table
+    known = {str(seed): seed for seed in sorted({run.seed for run in table.values()})}
+    wanted = list(map(str, seeds)) if isinstance(seeds, list) else [str(seeds)]
+    for seed in wanted or ["[]"]:
+        if seed not in known:
+            raise SettingsError(
+                f"--config seeds={seed}: is no seed of the configuration. Allowed: "
+                f"{', '.join(known)}. Name some of these, such as seeds=[{next(iter(known))}], or "
+                "leave it out."
+            )
+    return {name: run for name, run in table.items() if str(run.seed) in wanted}
 
 
 def runs_of_figure(table: dict[str, Run], figure: Figure) -> tuple[Run, ...]:

@@ -1,0 +1,99 @@
+"""What a study is follows from its settings."""
+
+import pytest
+
+from flatness.publication.deviations import deviations, nature
+from flatness.settings import load_settings, read_settings
+
+
+@pytest.fixture(scope="module")
+def paper(root):
+    return read_settings(root / "config/config.yaml").model_dump(exclude_none=True)
+
+
+@pytest.fixture
+def changed(root):
+    """A function: the paper's settings with some of one study changed, as a mapping."""
+
+    def change(study="vgg10_cifar10", **keys):
+        mapping = read_settings(root / "config/config.yaml").model_dump(
+            mode="json", exclude_none=True
+        )
+        mapping["figures"] = {}
+        mapping["studies"][study] |= keys
+        return load_settings(mapping, "changed").model_dump(exclude_none=True)
+
+    return change
+
+
+def test_the_paper_is_the_paper(paper):
+    what = nature(paper, paper)
+    assert (what.kind, what.title) == ("paper", "Reproduction")
+    assert what.sentence == "The paper's settings, as config/config.yaml reads them"
+    assert deviations(paper, paper) == [("none", "", "")]
+
+
+def test_fewer_iterations_and_seeds_are_counted(paper, changed):
+    what = nature(changed(iterations=60000, seeds=[0, 3]), paper)
+    assert what.kind == "shortened"
+    assert what.sentence == (
+        "The paper's settings, shortened: vgg10_cifar10: 60,000 of 150,000 iterations, 2 of 5 seeds"
+    )
+
+
+def test_the_shipped_configurations_say_what_they_are(root, paper):
+    for name, kind in (("laptop", "shortened"), ("demo", "example")):
+        settings = read_settings(root / f"config/{name}.yaml").model_dump(exclude_none=True)
+        what = nature(settings, paper)
+        assert what.kind == kind, what.sentence
+        assert ("no test of the paper" in what.sentence) == (kind == "example")
+        if kind == "example":
+            assert "other data (digits in the place of CIFAR10)" in what.sentence
+            assert "learning rates 5 times as high" in what.sentence
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"loss": "half_squared_error"}, "learning rates 5 times as high"),
+        ({"loss": "cross_entropy"}, "loss cross_entropy in the place of mse"),
+        (
+            {"network": {"name": "vgg10", "activation": "tanh"}},
+            "activation tanh in the place of relu",
+        ),
+        ({"iterations": 200000}, "200,000 iterations in the place of 150,000"),
+        (
+            {"sweep": [{"learning_rate": 0.3, "batch_size": 20}]},
+            "learning rates in mse 0.3 in the place of 0.05, 0.1, 0.2",
+        ),
+    ],
+)
+def test_other_settings_are_a_variant(paper, changed, keys, words):
+    what = nature(changed(**keys), paper)
+    assert what.kind == "variant"
+    assert words in what.sentence
+
+
+def test_the_same_steps_with_another_loss_are_not_other_rates(paper, changed):
+    sweep = [
+        {"learning_rate": each["learning_rate"] / 5, "batch_size": each["batch_size"]}
+        for each in paper["studies"]["vgg10_cifar10"]["sweep"]
+    ]
+    what = nature(changed(loss="half_squared_error", sweep=sweep), paper)
+    assert what.kind == "variant"
+    assert "learning rate" not in what.sentence
+
+
+def test_fewer_settings_or_networks_are_a_shorter_study(paper, changed):
+    few = changed(sweep=[{"learning_rate": 0.1, "batch_size": 8}])
+    assert nature(few, paper).sentence.endswith("vgg10_cifar10: 1 of 5 settings")
+    one = changed()
+    del one["studies"]["mlp_fashionmnist"]
+    assert nature(one, paper).sentence == "The paper's settings, shortened: no mlp"
+
+
+def test_learning_rates_stand_with_their_loss(paper, changed):
+    rows = {row[0]: row[1:] for row in deviations(changed(loss="half_squared_error"), paper)}
+    here, there = rows["vgg10_cifar10: sweep"]
+    assert "learning rate 0.2 (half_squared_error; 1 in mse), batch size 20" in here
+    assert "learning rate 0.2 (mse), batch size 20" in there

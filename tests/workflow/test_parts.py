@@ -1,0 +1,85 @@
+"""A study computed in parts, on several machines or with an end before its time."""
+
+import shutil
+
+import pytest
+import yaml
+
+from flatness.__main__ import main
+from flatness.publication.opening import open_results
+from flatness.publication.results import numbers_of_parts
+from flatness.settings import read_settings
+
+FIGURES = {
+    "fig1": {"study": "mlp", "compare": "learning_rate", "fixed": 20},
+    "figD6": {"study": "mlp", "seeds": [0, 1]},
+}
+
+
+@pytest.fixture(scope="module")
+def whole(finished, make_workflow, tmp_path_factory):
+    """The publication of the study that was computed at once."""
+    folder = shutil.copytree(finished, tmp_path_factory.mktemp("whole") / "copy")
+    workflow = make_workflow(folder)
+    workflow.config["figures"] = FIGURES
+    workflow.succeed("--cores", "1", "publish")
+    return folder / "results/small/publication"
+
+
+@pytest.fixture(scope="module")
+def halves(make_workflow, tmp_path_factory):
+    """One seed each, computed in folders of their own."""
+    parts = []
+    for seed in (1, 0):
+        workflow = make_workflow(tmp_path_factory.mktemp(f"seed{seed}"))
+        workflow.config["figures"] = FIGURES
+        workflow.config["folders"]["results"] = f"results_of_seed{seed}"
+        workflow.succeed("--cores", "1", "part", "--config", f"seeds=[{seed}]")
+        parts.append(workflow.folder / f"results_of_seed{seed}/small/part.nc")
+    return parts
+
+
+def test_two_halves_are_published_as_the_whole(whole, halves, tmp_path):
+    assert main(["publish", *map(str, halves), "--output", str(tmp_path)]) == 0
+    files = {path.relative_to(whole) for path in whole.rglob("*") if path.is_file()}
+    assert {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()} == files
+    for name in sorted(files):
+        if name.parent.name in ("tables", "figures"):
+            assert (tmp_path / name).read_bytes() == (whole / name).read_bytes(), name
+    assert read_settings(tmp_path / "configuration.yaml") == read_settings(
+        whole / "configuration.yaml"
+    )
+    assert set(numbers_of_parts(open_results(tmp_path / "results.nc")).values()) == {1, 2}
+
+
+def test_the_command_gathers_what_a_cut_off_study_left(finished, whole, tmp_path, capsys):
+    results = shutil.copytree(finished / "results/small", tmp_path / "small")
+    gone = results / "analysis/mlp_lr0.1_bs20_seed1.nc"
+    gone.unlink()
+    shutil.copyfile(finished / "config.yaml", tmp_path / "config.yaml")
+    part = tmp_path / "part.nc"
+    words = ["part", str(results), "--configuration", str(tmp_path / "config.yaml")]
+    assert main([*words, "--output", str(part)]) == 0
+    assert capsys.readouterr().out == f"{part}: 3 runs of mlp\n"
+    assert gone.stem not in numbers_of_parts(open_results(part))
+
+    configuration = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    configuration["studies"]["mlp"]["iterations"] = 50
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(configuration))
+    before = part.read_bytes()
+    assert main([*words, "--output", str(part)]) == 1
+    error = capsys.readouterr().err
+    assert "mlp_lr0.1_bs20_seed0.nc: was trained with iterations = 40. Allowed: 50" in error
+    assert part.read_bytes() == before
+    assert main([*words[:1], str(tmp_path), *words[2:], "--output", str(part)]) == 1
+    assert "holds none of the configuration's runs. Allowed: " in capsys.readouterr().err
+
+
+def test_a_seed_that_there_is_not_is_refused(workflow):
+    for given, named in (("[7]", "7"), ("x", "x"), ("[0,7]", "7")):
+        result = workflow.run("--dry-run", "part", "--config", f"seeds={given}")
+        assert result.returncode == 1
+        lines = [line for line in result.stderr.splitlines() if line.strip()]
+        assert (
+            f"--config seeds={named}: is no seed of the configuration. Allowed: 0, 1." in lines[0]
+        )

@@ -1,0 +1,58 @@
+"""All figures, drawn from a file of results."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import xarray as xr
+
+from flatness.figures import drawing_function
+from flatness.figures.pictures import write_small
+from flatness.figures.saving import save_figure
+from flatness.publication.results import separate
+from flatness.settings import Settings, runs_of_figure, table_of_runs
+
+# What a picture of a publication may take.
+MOST_BYTES = 300_000
+
+
+def figures_with_runs(settings: Settings, held: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """By figure, the runs that it shows, in their order; figures without any are left out.
+
+    Args:
+        settings: the configuration.
+        held: names of the runs that there are.
+    """
+    table = {name: run for name, run in table_of_runs(settings).items() if name in set(held)}
+    shown = {
+        name: tuple(run.id for run in runs_of_figure(table, figure))
+        for name, figure in settings.figures.drawn().items()
+    }
+    return {name: runs for name, runs in shown.items() if runs}
+
+
+def draw_figures(results: xr.DataTree, settings: Settings, folder: str | Path) -> list[Path]:
+    """Draw every figure of the configuration that has runs, as a small PNG file.
+
+    Args:
+        results: as `flatness.publication.results.condense` gives it.
+        settings: the configuration.
+        folder: where they go, each as FIGURE.png.
+
+    Returns:
+        The files.
+    """
+    runs = {run.attrs["run"]: run for study in separate(results).values() for run in study}
+    kinds, written = settings.figures.drawn(), []
+    with tempfile.TemporaryDirectory() as temporary:
+        for name, shown in figures_with_runs(settings, list(runs)).items():
+            picture = Path(temporary, f"{name}.png")
+            figure = drawing_function(kinds[name].kind)(
+                [runs[run] for run in shown],
+                title=settings.figures.title(name),
+                **kinds[name].options(settings.analysis),
+            )
+            save_figure(figure, str(picture))
+            written.append(Path(folder, picture.name))
+            write_small(picture, written[-1], MOST_BYTES)
+    return written

@@ -1,0 +1,43 @@
+"""All tables, made from a file of results."""
+
+from pathlib import Path
+
+import xarray as xr
+
+from flatness.analysis.claims import judge, sensitivity, with_sensitivity
+from flatness.analysis.correlations import correlations
+from flatness.publication.results import separate
+from flatness.settings import Settings
+from flatness.tables.claim_files import write_claims
+from flatness.tables.correlation_files import write_correlations
+from flatness.tables.departures import departures
+
+
+def write_tables(
+    results: xr.DataTree, settings: Settings, paper: Settings, folder: str | Path
+) -> list[Path]:
+    """Correlation tables of every study, the claims and their sensitivity, in every form.
+
+    Args:
+        results: as `flatness.publication.results.condense` gives it.
+        settings: the configuration.
+        paper: that of the paper.
+        folder: where they go; names are those below RESULTS/tables.
+
+    Returns:
+        The files.
+    """
+    studies, analysis = separate(results), settings.analysis
+    shared = {"confidence": analysis.confidence, "resamples": analysis.bootstrap_draws}
+    found = {
+        study: correlations(runs, sample_set=analysis.sample_set, **shared)
+        for study, runs in studies.items()
+    }
+    written = write_correlations(found, folder)
+    of = [studies.get(name, []) for name in (settings.claims.vgg10, settings.claims.mlp)]
+    shared["interpolation_accuracy"] = analysis.interpolation_accuracy
+    verdicts = judge(*of, **shared)
+    alternatives = sensitivity(*of, verdicts, **shared)
+    verdicts = with_sensitivity(verdicts, alternatives)
+    others = departures(settings.published(), paper.published())
+    return written + write_claims(verdicts, alternatives, folder, departures=others)

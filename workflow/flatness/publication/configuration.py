@@ -1,0 +1,54 @@
+"""The configuration as a publication has it: without what holds on one machine only."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flatness.settings import Settings, load_settings
+
+# Where files are kept, and whether they are; no number depends on it.
+LOCAL = ("folders", "download", "training.keep_checkpoints")
+LOCAL_IN_WORDS = "folders, download, device, image_folder and keep_checkpoints"
+
+
+def portable(settings: Settings) -> dict[str, Any]:
+    """The settings without local ones, as a mapping."""
+    mapping = settings.published(mode="json", exclude_none=True)
+    for path in LOCAL:
+        _remove(mapping, path.split("."))
+    return mapping
+
+
+def without_seeds(settings: Settings) -> dict[str, Any]:
+    """What all parts of a publication must agree on, every key written out."""
+    mapping = settings.published(mode="json")
+    for path in (*LOCAL, "device", "studies.*.seeds", "figures.*.seeds"):
+        _remove(mapping, path.split("."))
+    return mapping
+
+
+def with_seeds(settings: Settings, seeds: Mapping[str, set[int]]) -> Settings:
+    """The same settings with the seeds of each study that are given, in increasing order.
+
+    Figures that name seeds keep those of them that remain; if none does, they show all.
+    """
+    mapping = settings.model_dump(mode="json", exclude_none=True)
+    for name, study in mapping["studies"].items():
+        study["seeds"] = sorted(seeds.get(name) or study["seeds"])
+    for figure in mapping["figures"].values():
+        if "seeds" in figure:
+            remaining = set(mapping["studies"][figure["study"]]["seeds"])
+            figure["seeds"] = sorted(remaining & set(figure["seeds"]))
+            if not figure["seeds"]:
+                del figure["seeds"]
+    return load_settings(mapping, "results")
+
+
+def _remove(mapping: Any, path: list[str]) -> None:
+    first, *rest = path
+    for key in list(mapping) if first == "*" else [first]:
+        if not isinstance(mapping, dict) or key not in mapping:
+            continue
+        if rest:
+            _remove(mapping[key], rest)
+        else:
+            del mapping[key]

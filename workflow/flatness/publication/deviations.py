@@ -1,0 +1,174 @@
+"""Where settings differ from those of the paper, and what a study is because of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flatness.analysis.learning_rates import in_mse
+from flatness.publication import facts
+
+# What a deviation from the paper may be in; seeds and settings decide how much a verdict rests on.
+_COMPARED = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
+# What decides which images a study is of.
+_IMAGES = ("source", "dataset", "path", "classes")
+_KINDS = {
+    "paper": ("Reproduction", "The paper's settings, as config/config.yaml reads them"),
+    "shortened": ("Reproduction, shortened", "The paper's settings, shortened"),
+    "variant": ("A variant", "A variant, not the paper's settings"),
+    "example": ("An example", "An example, no test of the paper"),
+}
+
+
+@dataclass(frozen=True)
+class Nature:
+    """What a study is.
+
+    Args:
+        kind: "paper", "shortened", "variant" or "example".
+        title: in two words.
+        sentence: what makes it that, without a full stop.
+    """
+
+    kind: str
+    title: str
+    sentence: str
+
+
+def nature(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> Nature:
+    """What a study is, by how its settings differ from the paper's.
+
+    Args:
+        settings: the configuration, as a mapping.
+        paper: that of the paper.
+    """
+    papers = _by_network(paper)
+    found = {name: _study(settings, study, paper, papers) for name, study in _studies(settings)}
+    networks = {study["network"]["name"] for _, study in _studies(settings)}
+    absent = [("shortened", f"no {name}") for name in papers if name not in networks]
+    kinds = {kind for each in (*found.values(), absent) for kind, _ in each}
+    kind = next((name for name in reversed(_KINDS) if name in kinds), "paper")
+    title, sentence = _KINDS[kind]
+    said = [f"{name}: {', '.join(w for _, w in each)}" for name, each in found.items() if each]
+    said += [words for _, words in absent]
+    return Nature(kind, title, f"{sentence}: {'; '.join(said)}" if said else sentence)
+
+
+def deviations(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """What differs from the settings of the paper's study of the same network, and of analysis."""
+    papers = _by_network(paper)
+    networks = {study["network"]["name"] for study in settings["studies"].values()}
+    rows = [("network", "none", name) for name in papers if name not in networks]
+    for name, study in _studies(settings):
+        theirs = papers.get(study["network"]["name"])
+        if theirs is None:
+            rows.append((f"{name}: network", facts.as_text(study["network"]), "none"))
+            continue
+        one, other = _shown(settings, study), _shown(paper, theirs)
+        rows += [
+            (f"{name}: {key}", one[key], other[key]) for key in _COMPARED if one[key] != other[key]
+        ]
+    for section in ("measuring", "analysis"):
+        for key, value in settings[section].items():
+            theirs = paper[section][key]
+            if facts.as_text(value) != facts.as_text(theirs):
+                rows.append((key, facts.as_text(value), facts.as_text(theirs)))
+    return rows or [("none", "", "")]
+
+
+def _study(
+    settings: Mapping, study: Mapping, paper: Mapping, papers: Mapping[str, Mapping]
+) -> list[tuple[str, str]]:
+    """What differs in one study: the kind of study that it makes, and words for it."""
+    theirs = papers.get(study["network"]["name"])
+    if theirs is None:
+        return [("variant", f"another network ({study['network']['name']})")]
+    return [
+        *_data(settings["datasets"][study["dataset"]], paper["datasets"][theirs["dataset"]]),
+        *_network(study["network"], theirs["network"]),
+        *_steps(settings, study, paper, theirs),
+        *_length(study, theirs),
+    ]
+
+
+def _data(one: Mapping, other: Mapping) -> Iterator[tuple[str, str]]:
+    if any(facts.as_text(one.get(key)) != facts.as_text(other.get(key)) for key in _IMAGES):
+        names = [each.get("dataset") or each.get("path") or each["source"] for each in (one, other)]
+        classes = [facts.as_text(each["classes"]) for each in (one, other)]
+        if names[0] == names[1]:
+            yield "example", f"classes {classes[0]} in the place of {classes[1]} of {names[0]}"
+        else:
+            yield "example", f"other data ({names[0]} in the place of {names[1]})"
+    for key in ("outputs", "normalisation"):
+        if one[key] != other[key]:
+            yield "variant", f"{key} {one[key]} in the place of {other[key]}"
+
+
+def _network(one: Mapping, other: Mapping) -> Iterator[tuple[str, str]]:
+    for key in one:
+        if one[key] != other.get(key):
+            yield "variant", f"{key} {one[key]} in the place of {other.get(key)}"
+
+
+def _steps(
+    settings: Mapping, study: Mapping, paper: Mapping, theirs: Mapping
+) -> Iterator[tuple[str, str]]:
+    """Loss and learning rates; rates are compared in mse, where they exist there."""
+    if study["loss"] != theirs["loss"]:
+        yield "variant", f"loss {study['loss']} in the place of {theirs['loss']}"
+    pairs = _pairs(settings, study)
+    wanted = _pairs(paper, theirs)
+    mine, others = (
+        sorted({rate for rate, _ in each if rate is not None}) for each in (pairs, wanted)
+    )
+    listed = [", ".join(f"{rate:g}" for rate in each) for each in (mine, others)]
+    ratios = {f"{a / b:.6g}" for a, b in zip(mine, others, strict=False)}
+    if not mine:
+        yield "variant", "learning rates that mse has no like of"
+    elif len(mine) == len(others) and len(ratios) == 1:
+        (ratio,) = ratios
+        if ratio != "1":
+            yield (
+                "variant",
+                f"learning rates {ratio} times as high (in mse {listed[0]} in the place of "
+                f"{listed[1]})",
+            )
+    elif not set(mine) <= set(others):
+        yield "variant", f"learning rates in mse {listed[0]} in the place of {listed[1]}"
+    if len(pairs) < len(wanted):
+        yield "shortened", f"{len(pairs)} of {len(wanted)} settings"
+
+
+def _pairs(settings: Mapping, study: Mapping) -> list[tuple[float | None, int]]:
+    outputs = settings["datasets"][study["dataset"]]["outputs"]
+    return [
+        (in_mse(each["learning_rate"], study["loss"], outputs), each["batch_size"])
+        for each in study["sweep"]
+    ]
+
+
+def _length(one: Mapping, other: Mapping) -> Iterator[tuple[str, str]]:
+    counts = {
+        "iterations": [each["iterations"] for each in (one, other)],
+        "seeds": [len(each["seeds"]) for each in (one, other)],
+        "checkpoints": [sum(each["checkpoints"].values()) for each in (one, other)],
+    }
+    for name, (mine, theirs) in counts.items():
+        if mine < theirs:
+            yield "shortened", f"{mine:,} of {theirs:,} {name}"
+        elif mine > theirs:
+            yield "variant", f"{mine:,} {name} in the place of {theirs:,}"
+
+
+def _by_network(settings: Mapping) -> dict[str, Mapping]:
+    return {study["network"]["name"]: study for study in settings["studies"].values()}
+
+
+def _studies(settings: Mapping) -> list[tuple[str, Mapping]]:
+    return list(settings["studies"].items())
+
+
+def _shown(settings: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, str]:
+    """What is compared of a study, its dataset in full."""
+    dataset = settings["datasets"][study["dataset"]]
+    words = {key: facts.as_text(study[key]) for key in _COMPARED}
+    return words | {"dataset": facts.as_text(dataset), "sweep": facts.sweep(settings, study)}

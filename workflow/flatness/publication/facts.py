@@ -1,0 +1,157 @@
+"""What was run, with what, and for how long, as rows of text for tables."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from flatness.analysis.learning_rates import rate_in_words, rate_of
+from flatness.analysis.seeds import interpolation_iteration, settings_of
+
+STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
+STUDY_COLUMNS = ("study", *STUDY_KEYS, "runs")
+OUTCOME_COLUMNS = (
+    *("study", "runs that count", "of them interpolate", "final training accuracy"),
+    *("final test accuracy", "zero singular values", "singular values below resolution"),
+)
+# Of the code that measured, and of that which analysed.
+_COMMITS = ("commit", "analysis_commit")
+PART_COLUMNS = (
+    *("part", "runs", "seeds", "processor", "device", "commit of training", "of measuring"),
+    "of analysis",
+)
+
+
+def studies(settings: Mapping[str, Any], runs: Sequence[xr.Dataset]) -> list[tuple[str, ...]]:
+    """What each study was asked for, and how many of the runs are its own."""
+    rows = []
+    for name, study in settings["studies"].items():
+        ids = [run.attrs["run"].rpartition("_lr")[0] for run in runs]
+        words = {key: as_text(study[key]) for key in STUDY_KEYS}
+        words["sweep"] = sweep(settings, study)
+        rows.append((name, *words.values(), str(ids.count(name))))
+    return rows
+
+
+def sweep(settings: Mapping[str, Any], study: Mapping[str, Any]) -> str:
+    """Learning rates, with the loss they belong to, and batch sizes of one study."""
+    outputs = settings["datasets"][study["dataset"]]["outputs"]
+    return "; ".join(
+        f"learning rate {rate_in_words(each['learning_rate'], study['loss'], outputs)}, batch "
+        f"size {each['batch_size']}"
+        for each in study["sweep"]
+    )
+
+
+def excluded(runs: Sequence[xr.Dataset]) -> dict[str, str]:
+    """Of each run that does not count, its learning rate and why."""
+    return {
+        run.attrs["run"]: f"learning rate {rate_of(run)}: {run.attrs['excluded_because']}"
+        for run in runs
+        if run.attrs["diverged"]
+    }
+
+
+def parts(runs: Sequence[xr.Dataset], numbers: Mapping[str, int]) -> list[tuple[str, ...]]:
+    """Where the runs of each part come from.
+
+    Args:
+        runs: all analysed runs.
+        numbers: by run, the number of its part.
+    """
+    rows = []
+    for number in sorted(set(numbers.values())):
+        of_part = [run for run in runs if numbers[run.attrs["run"]] == number]
+        seeds: dict[str, set[int]] = {}
+        for run in of_part:
+            study = run.attrs["run"].rpartition("_lr")[0]
+            seeds.setdefault(study, set()).add(settings_of(run)["seed"])
+        listed = {study: as_text(sorted(each)) for study, each in seeds.items()}
+        same = len(set(listed.values())) == 1
+        said = next(iter(listed.values())) if same else as_text(listed)
+        rows.append(
+            (
+                *(str(number), str(len(of_part)), said),
+                *(_counted(run.attrs[key] for run in of_part) for key in ("processor", "device")),
+                _counted(_training_commit(run) for run in of_part),
+                *(_counted(run.attrs[key] for run in of_part) for key in _COMMITS),
+            )
+        )
+    return rows
+
+
+def _training_commit(run: xr.Dataset) -> str:
+    return json.loads(run.attrs["training"]).get("commit", "unknown")
+
+
+def outcomes(
+    studies: Mapping[str, Sequence[xr.Dataset]], interpolation_accuracy: float
+) -> list[tuple[str, ...]]:
+    """How far each study's training got, and what limits its log volume.
+
+    Args:
+        studies: runs that count, by study.
+        interpolation_accuracy: training accuracy from which a run interpolates.
+    """
+    rows = []
+    for name, runs in studies.items():
+        reached = [interpolation_iteration(run, interpolation_accuracy) for run in runs]
+        accuracies = (
+            _range([float(run[key][-1]) for run in runs])
+            for key in ("train_accuracy", "test_accuracy")
+        )
+        limits = (
+            _most([int(run[key].sel(sample_set="train").max()) for run in runs])
+            for key in ("zero_singular_values", "unresolved_singular_values")
+        )
+        rows.append(
+            (name, str(len(runs)), str(len(reached) - reached.count(None)), *accuracies, *limits)
+        )
+    return rows
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.4f} to {max(values):.4f}" if values else "-"
+
+
+def _most(counts: Sequence[int]) -> str:
+    return f"at most {max(counts)} at a checkpoint" if counts else "-"
+
+
+def conventions(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The settings of the analysis."""
+    return [(key, as_text(value)) for key, value in settings["analysis"].items()]
+
+
+def made_with(runs: Sequence[xr.Dataset]) -> list[tuple[str, str]]:
+    """What the runs were made with; where they differ, all values with their number of runs."""
+    rows = []
+    for fact in ("device", "processor", "machine", "threads", "dataset_checksum", "source"):
+        rows.append((fact.replace("_", " "), _counted(str(run.attrs[fact]) for run in runs)))
+    rows.append(("commit of training", _counted(_training_commit(run) for run in runs)))
+    for stage, fact in zip(("measuring", "analysis"), _COMMITS, strict=True):
+        rows.append((f"commit of {stage}", _counted(run.attrs[fact] for run in runs)))
+    versions = [json.loads(run.attrs["versions"]) for run in runs]
+    for library in versions[0] if versions else ():
+        rows.append((library, _counted(version[library] for version in versions)))
+    losses = _counted(settings_of(run)["loss"] for run in runs)
+    return [*rows, ("training loss", losses)]
+
+
+def _counted(values) -> str:
+    counts = pd.Series(list(values)).value_counts(sort=False)
+    if len(counts) == 1:
+        return str(counts.index[0])
+    return "; ".join(f"{value} ({count} runs)" for value, count in counts.items())
+
+
+def as_text(value: Any) -> str:
+    """A setting as people write it."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {as_text(entry)}" for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        separator = "; " if value and isinstance(value[0], Mapping) else ", "
+        return separator.join(as_text(entry) for entry in value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)

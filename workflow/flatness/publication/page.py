@@ -1,0 +1,132 @@
+"""The page of a reproduction: everything that came out, on one page of Markdown."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import xarray as xr
+
+from flatness.analysis.correlations import POOLED
+from flatness.analysis.seeds import split_excluded
+from flatness.figures.captions import caption
+from flatness.publication import costs, facts
+from flatness.publication.deviations import deviations, nature
+from flatness.publication.results import missing, numbers_of_parts, separate
+from flatness.settings import Settings
+from flatness.storage import atomic_path
+from flatness.tables import claim_table, correlation_markdown, sensitivity_table
+from flatness.tables.markdown import markdown_table
+
+
+def write_page(
+    path: str | Path,
+    template: str | Path,
+    *,
+    results: xr.DataTree,
+    settings: Settings,
+    paper: Settings,
+    claims: pd.DataFrame,
+    sensitivity: pd.DataFrame,
+    correlations: xr.Dataset,
+    figures: Sequence[str],
+    claims_page: str,
+    place: str,
+) -> None:
+    """Write the page, atomically.
+
+    Args:
+        path: of the page.
+        template: of Jinja, with the page's sentences.
+        results: as `flatness.publication.results.condense` gives it.
+        settings: the configuration.
+        paper: the configuration of the paper, to compare with.
+        claims: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+        sensitivity: from `flatness.analysis.claims.sensitivity`, likewise.
+        correlations: of all studies, as `flatness.analysis.correlations.together` gives them.
+        figures: names of the figures beside it.
+        claims_page: how the page reaches docs/claims.md.
+        place: its folder, as seen from the repository's.
+    """
+    mapping, theirs = (each.model_dump(exclude_none=True) for each in (settings, paper))
+    studies = separate(results)
+    every = [run for of_study in studies.values() for run in of_study]
+    times, what = costs.in_words(results), nature(mapping, theirs)
+    page = jinja2.Template(
+        Path(template).read_text(encoding="utf-8"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    ).render(
+        name=settings.name,
+        title=what.title,
+        nature=what.sentence,
+        claims_page=claims_page,
+        place=place,
+        claims=claim_table.as_markdown(claims),
+        sensitivity=sensitivity_table.as_markdown(claims, sensitivity),
+        figures=[
+            {
+                "name": name,
+                "title": settings.figures.title(name),
+                "caption": caption(name, settings),
+                "verdicts": _verdicts(claims, name, mapping),
+            }
+            for name in figures
+        ],
+        studies=[_study(correlations.sel(study=name)) for name in correlations["study"].to_numpy()],
+        what_was_run=_turned(facts.STUDY_COLUMNS, facts.studies(mapping, every)),
+        what_came_out=_turned(
+            facts.OUTCOME_COLUMNS,
+            facts.outcomes(
+                {name: split_excluded(of_study)[0] for name, of_study in studies.items()},
+                settings.analysis.interpolation_accuracy,
+            ),
+        ),
+        interpolation_accuracy=f"{100 * settings.analysis.interpolation_accuracy:g}%",
+        excluded=facts.excluded(every),
+        missing=[run.id for run in missing(results, settings)],
+        conventions=markdown_table(("key", "value"), facts.conventions(mapping)),
+        parts=markdown_table(facts.PART_COLUMNS, facts.parts(every, numbers_of_parts(results))),
+        made_with=markdown_table(("fact", "value"), facts.made_with(every)),
+        times=markdown_table(costs.COLUMNS, times) if times else "",
+        slowest=_slowest(times),
+        deviations=markdown_table(
+            ("setting", "here", "config/config.yaml"), deviations(mapping, theirs)
+        ),
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _verdicts(claims: pd.DataFrame, figure: str, settings: Mapping[str, Any]) -> str:
+    """The claims about one figure, where they are tested on what it shows; empty without any."""
+    options = settings["figures"][figure]
+    shown = options["studies"] if "studies" in options else [options["study"]]
+    tested = claims["network"].str.lower().map(settings["claims"])
+    about = claims[(claims["figure"] == figure) & tested.isin(shown)]
+    return claim_table.said_of(about) if len(about) else ""
+
+
+def _study(correlations: xr.Dataset) -> dict[str, Any]:
+    pooled = correlations.sel(group=POOLED)
+    return {
+        "name": str(correlations["study"].item()),
+        "runs": int(pooled["runs"]),
+        "pearson": correlation_markdown.matrix(pooled.sel({"statistic": "pearson"})),
+    }
+
+
+def _turned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table with a column for each row: settings are long."""
+    first, *others = zip(columns, *rows, strict=True)
+    return markdown_table(first, others)
+
+
+def _slowest(times: Sequence[Sequence[str]]) -> dict[str, str] | None:
+    """The rule with the longest job."""
+    if not times:
+        return None
+    rule, _, _, longest, *_ = max(times, key=lambda row: float(row[3]))
+    return {"rule": rule, "longest": longest}

@@ -1,0 +1,74 @@
+"""A publication: one folder with a page, its figures, tables and settings, and all results.
+
+Everything in it is a function of the results alone, wherever they were computed and in whichever
+parts.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+import yaml
+
+from flatness.publication.all_figures import draw_figures
+from flatness.publication.all_tables import write_tables
+from flatness.publication.configuration import portable, with_seeds
+from flatness.publication.opening import settings_of
+from flatness.publication.page import write_page
+from flatness.settings import Settings, read_settings
+from flatness.storage import atomic_path, read_dataset, write_tree
+
+ROOT = Path(__file__).parents[3]
+PAPER = ROOT / "config/config.yaml"
+TEMPLATE = ROOT / "workflow/report/reproduction.md"
+# Where the page reaches docs/claims.md from, if it lies outside of the repository.
+_ITS_PLACE = ROOT / "docs/reproduction"
+
+
+def publish(results: xr.DataTree, folder: str | Path) -> None:
+    """Write a publication, in the place of an earlier one of the same folder.
+
+    Args:
+        results: as `flatness.publication.results.condense` gives it.
+        folder: gets README.md, results.nc, configuration.yaml, tables and figures.
+    """
+    folder = Path(folder)
+    place = folder.resolve() if folder.resolve().is_relative_to(ROOT) else _ITS_PLACE
+    settings, paper = settings_of_publication(results), read_settings(PAPER)
+    write_tree(results, folder / "results.nc")
+    with atomic_path(folder / "configuration.yaml") as temporary:
+        temporary.write_text(yaml.safe_dump(portable(settings), sort_keys=False))
+    tables = write_tables(results, settings, paper, folder / "tables")
+    figures = draw_figures(results, settings, folder / "figures")
+    for kept in (tables, figures):
+        _remove_others(kept)
+    write_page(
+        folder / "README.md",
+        TEMPLATE,
+        results=results,
+        settings=settings,
+        paper=paper,
+        claims=pd.read_csv(folder / "tables/claims.csv"),
+        sensitivity=pd.read_csv(folder / "tables/sensitivity.csv"),
+        correlations=read_dataset(folder / "tables/correlations.nc"),
+        figures=[figure.stem for figure in figures],
+        claims_page=os.path.relpath(ROOT / "docs/claims.md", place),
+        place=os.path.relpath(place, ROOT),
+    )
+
+
+def settings_of_publication(results: xr.DataTree) -> Settings:
+    """The configuration, with the seeds that have runs."""
+    seeds = {
+        study: set(map(int, node["seed"].to_numpy())) for study, node in results.children.items()
+    }
+    return with_seeds(settings_of(results), seeds)
+
+
+def _remove_others(kept: list[Path]) -> None:
+    """Remove the files of an earlier publication that this one has not."""
+    for folder in {file.parent for file in kept}:
+        for file in folder.iterdir():
+            if file.is_file() and file not in kept:
+                file.unlink()
