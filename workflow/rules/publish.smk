@@ -37,7 +37,6 @@ rule gather:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        folder=RESULTS,
         runs=list(RUNS),
         settings=settings.model_dump(mode="json", exclude_none=True),
         code=stages.gathering_code(),
