@@ -21,30 +21,20 @@ def failures(blocks):
 
 def test_what_it_shows_comes_from_what_is_published(page, root, monkeypatch):
     monkeypatch.chdir(root)
-    blocks = [block for block in BLOCK.findall(page) if "measurements" not in block]
-    results = failures(blocks)
+    results = failures(BLOCK.findall(page))
     assert results.failed == 0
     assert results.attempted > 30
-
-
-def test_what_it_shows_comes_from_measurements(page, root, monkeypatch):
-    for study in ("five_fold_rates_tanh", "five_fold_rates_longer_and_relu"):
-        if not (root / f"results/{study}/measurements").is_dir():
-            pytest.skip(f"needs results/{study}/measurements, of docs/variants/{study}")
-    monkeypatch.chdir(root)
-    assert failures(BLOCK.findall(page)).failed == 0
 
 
 def test_a_wrong_number_is_seen(page, root, monkeypatch, capsys):
     monkeypatch.chdir(root)
     assert "\n0.98\n" in page
     wrong = page.replace("\n0.98\n", "\n0.97\n")
-    blocks = [block for block in BLOCK.findall(wrong) if "measurements" not in block]
-    assert failures(blocks).failed == 1
+    assert failures(BLOCK.findall(wrong)).failed == 1
 
 
 def test_its_links_lead_somewhere(page, root):
     links = [link for link in re.findall(r"\]\(([^)]+)\)", page) if "://" not in link]
-    assert len(links) > 2
+    assert len(links) >= 2
     for link in links:
         assert (root / "docs" / link.partition("#")[0]).exists(), link

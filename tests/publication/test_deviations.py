@@ -41,6 +41,14 @@ def test_fewer_iterations_and_seeds_are_counted(paper, changed):
     )
 
 
+def test_what_all_studies_share_is_said_once(paper, changed):
+    both = changed(iterations=60000, seeds=[0])
+    both["studies"]["mlp_fashionmnist"]["seeds"] = [3]
+    assert nature(both, paper).sentence == (
+        "The paper's settings, shortened: 1 of 5 seeds; vgg10_cifar10: 60,000 of 150,000 iterations"
+    )
+
+
 def test_the_shipped_configurations_say_what_they_are(root, paper):
     for name, kind in (("laptop", "shortened"), ("demo", "example")):
         settings = read_settings(root / f"config/{name}.yaml").model_dump(exclude_none=True)

@@ -48,7 +48,7 @@ def nature(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> Nature:
     kinds = {kind for each in (*found.values(), absent) for kind, _ in each}
     kind = next((name for name in reversed(_KINDS) if name in kinds), "paper")
     title, sentence = _KINDS[kind]
-    said = [f"{name}: {', '.join(w for _, w in each)}" for name, each in found.items() if each]
+    said = _said({name: [words for _, words in each] for name, each in found.items()})
     said += [words for _, words in absent]
     return Nature(kind, title, f"{sentence}: {'; '.join(said)}" if said else sentence)
 
@@ -73,6 +73,17 @@ def deviations(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> list[tu
             if facts.as_text(value) != facts.as_text(theirs):
                 rows.append((key, facts.as_text(value), facts.as_text(theirs)))
     return rows or [("none", "", "")]
+
+
+def _said(found: Mapping[str, list[str]]) -> list[str]:
+    """What differs in all studies, if there are several, and then what differs in each."""
+    first = next(iter(found.values()))
+    shared = [words for words in first if all(words in each for each in found.values())]
+    if len(found) == 1:
+        shared = []
+    own = {name: [words for words in each if words not in shared] for name, each in found.items()}
+    said = [", ".join(shared)] if shared else []
+    return said + [f"{name}: {', '.join(each)}" for name, each in own.items() if each]
 
 
 def _study(
