@@ -84,6 +84,7 @@ def analysed_run(
             "source": "flatness test",
             "commit": "c0ffee",
             "analysis_commit": "c0ffee",
+            "training": json.dumps({"commit": "c0ffee"}),
             "outputs": 10,
             "processor": "a processor",
             "diverged": int(diverged),

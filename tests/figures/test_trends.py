@@ -107,7 +107,9 @@ def test_levels_near_one_are_not_rounded_to_it():
 def test_every_commit_is_named():
     runs = made_up_runs(range(3))
     runs[-1].attrs["commit"] = "feedbee"
-    assert "commit c0ffee, feedbee." in texts(trend_figure(runs, **LOOK))
+    assert "commits: training c0ffee; measuring c0ffee, feedbee; analysis c0ffee." in texts(
+        trend_figure(runs, **LOOK)
+    )
 
 
 def test_interpolation_is_marked_in_every_panel(figure):

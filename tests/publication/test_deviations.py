@@ -74,6 +74,7 @@ def test_the_shipped_configurations_say_what_they_are(root, paper):
             {"sweep": [{"learning_rate": 0.3, "batch_size": 20}]},
             "learning rates in mse 0.3 in the place of 0.05, 0.1, 0.2",
         ),
+        ({"sweep": [{"learning_rate": 0.1, "batch_size": 64}]}, "batch sizes 64"),
     ],
 )
 def test_other_settings_are_a_variant(paper, changed, keys, words):

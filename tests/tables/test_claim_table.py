@@ -20,6 +20,8 @@ from flatness.tables.claim_table import (
 )
 from made_up import analysed_run
 
+NATURE = "The paper's settings"
+
 
 def one_row(**changed) -> dict:
     row = {
@@ -115,7 +117,7 @@ def test_csv_leaves_empty_what_is_not_defined(frame, tmp_path):
 
 
 def test_markdown_is_one_table_with_every_part(judged, tmp_path):
-    write_markdown(judged, tmp_path / "claims.md")
+    write_markdown(judged, tmp_path / "claims.md", nature=NATURE)
     text = (tmp_path / "claims.md").read_text()
     assert text.startswith("# Claims of the paper\n\n")
     headings, border, *rows = cells(text)
@@ -126,7 +128,7 @@ def test_markdown_is_one_table_with_every_part(judged, tmp_path):
 
 
 def test_markdown_reads_no_markup_in_what_it_is_given(frame, tmp_path):
-    write_markdown(frame, tmp_path / "claims.md")
+    write_markdown(frame, tmp_path / "claims.md", nature=NATURE)
     *_, row = cells((tmp_path / "claims.md").read_text())
     assert row == [
         *("7d", "VGG10", "**not testable**", "One is better than the other.", "-", "-", "-"),
@@ -136,7 +138,7 @@ def test_markdown_reads_no_markup_in_what_it_is_given(frame, tmp_path):
 
 
 def test_numbers_have_three_digits_for_people(frame, tmp_path):
-    write_markdown(frame, tmp_path / "claims.md")
+    write_markdown(frame, tmp_path / "claims.md", nature=NATURE)
     undecided = cells((tmp_path / "claims.md").read_text())[4]
     assert undecided[4:10] == [
         *("-0.123", "[-0.3, 1e-06]", "[-0.5, 0.5]", r"\< 0", "25", "5"),
@@ -146,7 +148,7 @@ def test_numbers_have_three_digits_for_people(frame, tmp_path):
 def test_two_conditions_stand_side_by_side(frame, tmp_path):
     second = {"second_value": 0.5, "second_low": 0.4, "second_high": 0.6}
     both = one_row(**second, second_threshold=0.0, second_comparison="> 0")
-    write_markdown(pd.DataFrame([both]), tmp_path / "claims.md")
+    write_markdown(pd.DataFrame([both]), tmp_path / "claims.md", nature=NATURE)
     row = cells((tmp_path / "claims.md").read_text())[2]
     assert row[4:8] == [
         *("-0.123; 0.5", "[-0.3, 1e-06]; [0.4, 0.6]", "[-0.5, 0.5]; -", r"\< 0; > 0"),
@@ -155,35 +157,31 @@ def test_two_conditions_stand_side_by_side(frame, tmp_path):
 
 def test_remarks_join_reason_remarks_and_sensitivity(frame, tmp_path):
     row = one_row(reason="Two count.", remarks="Of two.", sensitive_to="Spearman; 20 runs")
-    write_markdown(pd.DataFrame([row]), tmp_path / "claims.md")
+    write_markdown(pd.DataFrame([row]), tmp_path / "claims.md", nature=NATURE)
     assert cells((tmp_path / "claims.md").read_text())[2][-1] == (
         "Two count. Of two. Sensitive: Spearman; 20 runs."
     )
 
 
 @pytest.mark.parametrize("write", [write_markdown, write_text])
-def test_runs_at_other_settings_are_no_test_of_the_paper(frame, tmp_path, write):
-    write(frame, tmp_path / "table", departures=["one: dataset a", "two: loss b"])
+def test_what_the_study_is_stands_at_the_top(frame, tmp_path, write):
+    write(frame, tmp_path / "table", nature="An example, no test of the paper: other data, loss b")
     said = " ".join((tmp_path / "table").read_text().split())
-    assert "An example, no test of the paper: one: dataset a; two: loss b." in said
-    write(frame, tmp_path / "table")
-    assert "example" not in (tmp_path / "table").read_text()
+    assert "An example, no test of the paper: other data, loss b." in said[:500]
 
 
-def test_the_first_line_of_the_text_tells_an_example(frame, tmp_path):
-    write_text(frame, tmp_path / "claims.txt", departures=["one: dataset a"])
+def test_the_first_line_of_the_text_says_what_the_study_is(frame, tmp_path):
+    counts = "1 reproduced, 1 not reproduced, 1 undecided, 1 not testable."
+    write_text(frame, tmp_path / "claims.txt", nature="An example, no test of the paper: loss b")
     first = (tmp_path / "claims.txt").read_text().splitlines()[0]
-    assert first == (
-        "An example, no test of the paper. 1 reproduced, 1 not reproduced, 1 undecided, "
-        "1 not testable."
-    )
-    write_text(frame, tmp_path / "claims.txt")
+    assert first == f"An example, no test of the paper. {counts}"
+    write_text(frame, tmp_path / "claims.txt", nature="The paper's settings")  # without details
     first = (tmp_path / "claims.txt").read_text().splitlines()[0]
-    assert first.startswith("Claims of the paper: 1 reproduced, ")
+    assert first == f"The paper's settings. {counts}"
 
 
 def test_text_fits_a_terminal_and_lines_up(judged, tmp_path):
-    write_text(judged, tmp_path / "claims.txt")
+    write_text(judged, tmp_path / "claims.txt", nature=NATURE)
     text = (tmp_path / "claims.txt").read_text()
     lines = text.splitlines()
     assert max(map(len, lines)) <= 100
@@ -208,8 +206,8 @@ def test_text_fits_a_terminal_and_lines_up(judged, tmp_path):
 
 
 def test_every_verdict_has_the_same_weight(frame, tmp_path):
-    write_markdown(frame, tmp_path / "claims.md")
-    write_text(frame, tmp_path / "claims.txt")
+    write_markdown(frame, tmp_path / "claims.md", nature=NATURE)
+    write_text(frame, tmp_path / "claims.txt", nature=NATURE)
     summary = "1 reproduced, 1 not reproduced, 1 undecided, 1 not testable."
     assert summary in (tmp_path / "claims.md").read_text()
     assert summary in (tmp_path / "claims.txt").read_text()
@@ -225,7 +223,7 @@ def test_every_verdict_has_the_same_weight(frame, tmp_path):
 
 
 def test_a_verdict_that_does_not_occur_is_counted_as_none(frame, tmp_path):
-    write_text(frame[:1], tmp_path / "claims.txt")
+    write_text(frame[:1], tmp_path / "claims.txt", nature=NATURE)
     counts = "1 reproduced, 0 not reproduced, 0 undecided, 0 not testable."
     assert counts in (tmp_path / "claims.txt").read_text()
     assert [part.split(" ", 1)[1] for part in counts.rstrip(".").split(", ")] == list(VERDICTS)
@@ -281,7 +279,7 @@ def test_a_table_read_back_from_csv_reads_the_same(judged, tmp_path):
     assert html_table(read) == html_table(judged)
     for write in (write_markdown, write_text):
         for name, given in (("one", judged), ("other", read)):
-            write(given, tmp_path / name)
+            write(given, tmp_path / name, nature=NATURE)
         assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 

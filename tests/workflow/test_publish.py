@@ -29,8 +29,10 @@ def published(finished, make_workflow, tmp_path_factory):
 def test_every_number_on_the_page_comes_from_the_results(published):
     page = (published / "publication/README.md").read_text()
     claims = (published / "tables/claims.md").read_text()
-    assert "An example, no test of the paper: mlp: dataset digits in the place of" in claims
+    assert "An example, no test of the paper: mlp: other data (digits in the place of" in claims
     assert claims[claims.index("| claim |") :].strip() in page
+    sensitivity = (published / "tables/sensitivity.md").read_text().partition("\n\n")[2]
+    assert sensitivity.strip() in page
     correlations = (published / "tables/correlations_mlp.md").read_text()
     for row in re.findall(r"^\| `mls`.*\[.*$", correlations.partition("### Spearman")[0], re.M):
         assert row in page

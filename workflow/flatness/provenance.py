@@ -6,6 +6,7 @@ Nothing here depends on the clock, so that the same run gives the same file.
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +38,15 @@ def provenance(**facts: Any) -> dict[str, Any]:
     return {
         name: json.dumps(value, sort_keys=True) if isinstance(value, dict | list) else value
         for name, value in (common | facts).items()
+    }
+
+
+def commits(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """The commits of the code that trained, measured and analysed a run, from its attributes."""
+    return {
+        "training": json.loads(attributes["training"]).get("commit", "unknown"),
+        "measuring": attributes["commit"],
+        "analysis": attributes["analysis_commit"],
     }
 
 

@@ -47,7 +47,7 @@ def judging_code() -> str:
         "flatness.tables.claim_files",
         "flatness.tables.sensitivity_table",
         "flatness.analysis.claims",
-        "flatness.tables.departures",
+        "flatness.publication.deviations",
     )
 
 

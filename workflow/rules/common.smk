@@ -16,7 +16,6 @@ from flatness.settings import (
     table_of_runs,
     training_plan,
 )
-from flatness.tables.departures import departures
 
 # `--config seeds=[1]`: the runs of these seeds only, as one part of the whole study.
 ONLY_SEEDS = config.pop("seeds", None)
@@ -116,9 +115,11 @@ def code_of_figure(wildcards):
     return stages.drawing_code(FIGURES[wildcards.figure].kind)
 
 
-def departures_from_paper(wildcards):
-    """In what the runs that claims are tested on are not the paper's."""
-    return departures(settings.published(), read_settings(PAPER).published())
+def nature_of_study(wildcards):
+    """What the study is, set against the paper's."""
+    from flatness.publication.deviations import nature  # loads xarray, which few calls need
+
+    return nature(settings.published(), read_settings(PAPER).published()).sentence
 
 
 def needing_checkpoints():

@@ -26,6 +26,6 @@ with job_log(snakemake.log[0]):
         verdicts,
         alternatives,
         Path(snakemake.output.csv).parent,
-        departures=snakemake.params.departures,
+        nature=snakemake.params.nature,
     )
     write_page(verdicts, alternatives, snakemake.output.page)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from flatness.analysis.seeds import settings_of
 from flatness.figures.training import network_in_words, sgd_in_words
+from flatness.provenance import commits
 
 # Of the caption's font, so that lines end before the figure does.
 _CHARACTERS_PER_INCH = 16.4
@@ -62,8 +63,19 @@ def provenance(runs: Sequence[xr.Dataset]) -> str:
         f"{', '.join(f'{count:,}' for count in iterations)} iterations; network {network}; loss "
         f"{settings['loss']}; dataset {runs[0].attrs['dataset']} "
         f"(SHA-256 {runs[0].attrs['dataset_checksum'][:12]}); {_every(runs, 'source')}, "
-        f"commit {_every(runs, 'commit')}."
+        f"{_commits(runs)}."
     )
+
+
+def _commits(runs: Sequence[xr.Dataset]) -> str:
+    """The commits of training, measuring and analysis; one word if all are the same."""
+    every = [commits(run.attrs) for run in runs]
+    of_stages = {stage: sorted({of_run[stage] for of_run in every}) for stage in every[0]}
+    first, *others = of_stages.values()
+    if len(first) == 1 and all(found == first for found in others):
+        return f"commit {first[0]}"
+    listed = (f"{stage} {', '.join(found)}" for stage, found in of_stages.items())
+    return f"commits: {'; '.join(listed)}"
 
 
 def _every(runs: Sequence[xr.Dataset], fact: str) -> str:

@@ -6,11 +6,11 @@ import xarray as xr
 
 from flatness.analysis.claims import judge, sensitivity, with_sensitivity
 from flatness.analysis.correlations import correlations
+from flatness.publication.deviations import nature
 from flatness.publication.results import separate
 from flatness.settings import Settings
 from flatness.tables.claim_files import write_claims
 from flatness.tables.correlation_files import write_correlations
-from flatness.tables.departures import departures
 
 
 def write_tables(
@@ -39,5 +39,5 @@ def write_tables(
     verdicts = judge(*of, **shared)
     alternatives = sensitivity(*of, verdicts, **shared)
     verdicts = with_sensitivity(verdicts, alternatives)
-    others = departures(settings.published(), paper.published())
-    return written + write_claims(verdicts, alternatives, folder, departures=others)
+    what = nature(settings.published(), paper.published()).sentence
+    return written + write_claims(verdicts, alternatives, folder, nature=what)

@@ -145,6 +145,8 @@ def _steps(
             )
     elif not set(mine) <= set(others):
         yield "variant", f"learning rates in mse {listed[0]} in the place of {listed[1]}"
+    if sizes := sorted({size for _, size in pairs} - {size for _, size in wanted}):
+        yield "variant", f"batch sizes {', '.join(map(str, sizes))}"
     if len(pairs) < len(wanted):
         yield "shortened", f"{len(pairs)} of {len(wanted)} settings"
 

@@ -9,6 +9,7 @@ import xarray as xr
 
 from flatness.analysis.learning_rates import rate_in_words, rate_of
 from flatness.analysis.seeds import interpolation_iteration, settings_of
+from flatness.provenance import commits
 
 STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
 STUDY_COLUMNS = ("study", *STUDY_KEYS, "runs")
@@ -17,7 +18,6 @@ OUTCOME_COLUMNS = (
     *("final test accuracy", "zero singular values", "singular values below resolution"),
 )
 # Of the code that measured, and of that which analysed.
-_COMMITS = ("commit", "analysis_commit")
 PART_COLUMNS = (
     *("part", "runs", "seeds", "processor", "device", "commit of training", "of measuring"),
     "of analysis",
@@ -75,15 +75,16 @@ def parts(runs: Sequence[xr.Dataset], numbers: Mapping[str, int]) -> list[tuple[
             (
                 *(str(number), str(len(of_part)), said),
                 *(_counted(run.attrs[key] for run in of_part) for key in ("processor", "device")),
-                _counted(_training_commit(run) for run in of_part),
-                *(_counted(run.attrs[key] for run in of_part) for key in _COMMITS),
+                *_commits(of_part).values(),
             )
         )
     return rows
 
 
-def _training_commit(run: xr.Dataset) -> str:
-    return json.loads(run.attrs["training"]).get("commit", "unknown")
+def _commits(runs: Sequence[xr.Dataset]) -> dict[str, str]:
+    """By stage, the commits with their numbers of runs."""
+    every = [commits(run.attrs) for run in runs]
+    return {stage: _counted(of_run[stage] for of_run in every) for stage in every[0]}
 
 
 def outcomes(
@@ -130,9 +131,7 @@ def made_with(runs: Sequence[xr.Dataset]) -> list[tuple[str, str]]:
     rows = []
     for fact in ("device", "processor", "machine", "threads", "dataset_checksum", "source"):
         rows.append((fact.replace("_", " "), _counted(str(run.attrs[fact]) for run in runs)))
-    rows.append(("commit of training", _counted(_training_commit(run) for run in runs)))
-    for stage, fact in zip(("measuring", "analysis"), _COMMITS, strict=True):
-        rows.append((f"commit of {stage}", _counted(run.attrs[fact] for run in runs)))
+    rows += [(f"commit of {stage}", counted) for stage, counted in _commits(runs).items()]
     versions = [json.loads(run.attrs["versions"]) for run in runs]
     for library in versions[0] if versions else ():
         rows.append((library, _counted(version[library] for version in versions)))

@@ -1,6 +1,5 @@
 """The files about claims: which there are, and writing them."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,7 @@ from flatness.tables import claim_table, sensitivity_table
 
 
 def write_claims(
-    claims: pd.DataFrame, found: pd.DataFrame, folder: str | Path, *, departures: Sequence[str]
+    claims: pd.DataFrame, found: pd.DataFrame, folder: str | Path, *, nature: str
 ) -> list[Path]:
     """claims.csv, .md and .txt, sensitivity.csv and .md.
 
@@ -17,7 +16,7 @@ def write_claims(
         claims: from `flatness.analysis.claims.with_sensitivity`.
         found: from `flatness.analysis.claims.sensitivity`.
         folder: where they go.
-        departures: from `flatness.tables.departures`.
+        nature: what the study is, a sentence of `flatness.publication.deviations`.
 
     Returns:
         The files.
@@ -27,8 +26,8 @@ def write_claims(
         Path(folder, name) for name in names
     ]
     claim_table.write_csv(claims, csv)
-    claim_table.write_markdown(claims, markdown, departures=departures)
-    claim_table.write_text(claims, text, departures=departures)
+    claim_table.write_markdown(claims, markdown, nature=nature)
+    claim_table.write_text(claims, text, nature=nature)
     sensitivity_table.write_csv(found, sensitivity_csv)
     sensitivity_table.write_markdown(claims, found, sensitivity_markdown)
     return paths

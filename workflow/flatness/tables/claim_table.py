@@ -45,18 +45,15 @@ def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def write_markdown(
-    frame: pd.DataFrame, path: str | Path, *, departures: Sequence[str] = ()
-) -> None:
+def write_markdown(frame: pd.DataFrame, path: str | Path, *, nature: str) -> None:
     """One table with a row for each part, atomically.
 
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
         path: of the file.
-        departures: from `flatness.tables.departures`.
+        nature: what the study is, a sentence of `flatness.publication.deviations`.
     """
-    said = [no_test(departures)] if departures else []
-    _write(path, "\n\n".join(["# Claims of the paper", *said, as_markdown(frame)]) + "\n")
+    _write(path, f"# Claims of the paper\n\n{nature}.\n\n{as_markdown(frame)}\n")
 
 
 def as_markdown(frame: pd.DataFrame) -> str:
@@ -99,22 +96,13 @@ def said_of(frame: pd.DataFrame) -> str:
     return _markdown_rows(frame, names)
 
 
-def no_test(departures: Sequence[str]) -> str:
-    """Says of a study at other settings than the paper's that it does not test the paper.
-
-    Args:
-        departures: from `flatness.tables.departures`, at least one.
-    """
-    return f"An example, no test of the paper: {'; '.join(departures)}."
-
-
-def write_text(frame: pd.DataFrame, path: str | Path, *, departures: Sequence[str] = ()) -> None:
+def write_text(frame: pd.DataFrame, path: str | Path, *, nature: str) -> None:
     """Plain text for a terminal of 100 columns, atomically; the first line says what it is.
 
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
         path: of the file.
-        departures: from `flatness.tables.departures`.
+        nature: what the study is, a sentence of `flatness.publication.deviations`.
     """
     rows = _rows(frame)
     # A second condition stands on a line of its own.
@@ -130,10 +118,9 @@ def write_text(frame: pd.DataFrame, path: str | Path, *, departures: Sequence[st
             "  ".join(map(str.ljust, each, widths.values())).rstrip() for each in texts
         )
 
-    head = f"Claims of the paper: {_summary(frame)}"
-    if departures:
-        said = textwrap.fill(no_test(departures), _TEXT_WIDTH, break_on_hyphens=False)
-        head = f"An example, no test of the paper. {_summary(frame)}\n\n{said}"
+    kind, _, details = nature.partition(": ")
+    opening = [f"{kind}. {_summary(frame)}", *([f"{nature}."] if details else [])]
+    head = "\n\n".join(textwrap.fill(each, _TEXT_WIDTH, break_on_hyphens=False) for each in opening)
     blocks = [head, lines(cells[0])]
     for row, of_line in zip(rows, cells[1:], strict=True):
         settings = row["over settings"]
@@ -205,7 +192,7 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
     """The rows as people read them, in the order of `_HEADINGS`."""
     # An empty cell of a CSV file is read as NaN.
     texts = ("reason", "remarks", "sensitive_to", f"{SECOND}comparison")
-    filled = frame.fillna(dict.fromkeys(texts, ""))
+    filled = frame.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
     return [_row(row) for row in filled.to_dict("records")]
 
 
