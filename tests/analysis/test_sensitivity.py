@@ -26,13 +26,14 @@ FINAL = {"2a", "2b", "2c", "3a", "3b", "5d", "5e", "9a", "9b", "9c", "9d", "9f",
 FINAL |= {f"7{letter}" for letter in "abcdefghi"} | {"8a", "8b", "8c"}
 SHARPNESS = {"1a", "1b", "2a", "3a", "3c", "4b", "5a", "5d", "7b", "7d", "7h", "7i", "9a", "9c"}
 SHARPNESS |= {"9e", "9f", "9g"}
+INSIDE = {"6b", "6c", "8b", "8c", "10b"}  # of bound D, or of a ratio
 EVERY = {part.name for part in PARTS}
 ENTERS = {
     "three largest": LOG_VOLUME,
     "last checkpoint": FINAL,
     "interpolating only": EVERY - {"1a", "1b", "1c", "1d", "4b"},
     "Spearman": {name for name in EVERY if name[0] in "78"},
-    "without last layer": SHARPNESS,
+    "without last layer": SHARPNESS | INSIDE,
     "20 runs": EVERY,
 }
 
@@ -174,9 +175,46 @@ def test_too_few_seeds_are_no_change():
 def test_files_that_lack_the_quantity_are_told(studies):
     name = "sqrt_sharpness_before_last_layer"
     older = [run.drop_vars(name) for run in studies[MLP]]
-    _, found = found_for(older, MLP, "9a", "8b")
+    _, found = found_for(older, MLP, "9a", "8a")
     assert of(found, "9a", "without last layer").note == NOT_IN_FILE
-    assert of(found, "8b", "without last layer").note == DOES_NOT_APPLY
+    assert of(found, "8a", "without last layer").note == DOES_NOT_APPLY
+
+
+def test_bound_d_is_read_without_the_last_layer(studies):
+    _, found = found_for(studies[MLP], MLP, "8b")
+    share, whole, bound = (
+        [run[name].to_numpy()[-2:, 0] for run in studies[MLP]]
+        for name in ("sqrt_sharpness_before_last_layer", "sqrt_sharpness", "mls_bound_d")
+    )
+    final = (np.array(bound) * share / whole).mean(1)
+    mls = [run["mls"].to_numpy()[-2:, 0].mean() for run in studies[MLP]]
+    wanted = scipy.stats.pearsonr(final, mls).statistic
+    assert np.isclose(of(found, "8b", "without last layer").value, wanted)
+
+
+def test_a_verdict_that_only_an_alternative_has_is_told():
+    level = np.ones((8, 1))
+    falling = np.linspace(4, 1, 8)[:, None]
+    falling[4:] = 1
+    runs = [
+        analysed_run(
+            seed=seed,
+            sqrt_sharpness=level,
+            sqrt_sharpness_before_last_layer=falling,
+            log_volume=np.arange(8.0)[::-1, None],
+        )
+        for seed in range(4)
+    ]
+    claims, found = found_for(runs, MLP, "9f")
+    assert claims["verdict"].tolist() == [NOT_TESTABLE]
+    row = of(found, "9f", "without last layer")
+    assert (row.verdict, row.changes) == (REPRODUCED, 1)
+
+
+def test_without_a_study_nothing_is_said_of_its_seeds():
+    claims = judge([], [], **LOOK, parts=only("8a"))
+    found = sensitivity([], [], claims, **LOOK, parts=only("8a"))
+    assert of(found, "8a", "20 runs").note != NO_OTHER_SEEDS
 
 
 def test_volume_that_only_the_three_largest_contradict():

@@ -11,8 +11,8 @@ import warnings
 import numpy as np
 
 # Whole seeds, or whole settings. The interval of three means is the range of three numbers, and
-# misses the true mean of a normal distribution in one of three cases; of two, in one of two. With
-# four it misses it in one of five, with five in one of seven, at a level of 95 %.
+# misses the true mean of a normal distribution in one of four cases; of two, in one of two. With
+# four it misses it in one of five, with five in one of six, at a level of 95 %.
 FEWEST_FOR_INTERVAL = 4
 SEED = 0
 

@@ -156,7 +156,14 @@ class Curves:
         if name == "mls_bound_c_without_weight_norm":
             norm = self._curve("input_weight_spectral_norm", sample_set)
             return self._curve("mls_bound_c", sample_set) / norm
-        name = self._reading.variable(name)
+        if name == "mls_bound_d" and self._reading.without_last_layer:
+            # D is proportional to the root of the sharpness.
+            names = ("sqrt_sharpness", self._reading.variable("sqrt_sharpness"))
+            whole, before = (self._stored(each, sample_set) for each in names)
+            return self._stored(name, sample_set) * before / whole
+        return self._stored(self._reading.variable(name), sample_set)
+
+    def _stored(self, name: str, sample_set: str) -> np.ndarray:
         if name not in self._run.variables:
             raise NotCountedError(f"the analysed file holds no {name}")
         variable = self._run.variables[name]  # without coordinates, which take time

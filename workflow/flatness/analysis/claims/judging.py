@@ -69,7 +69,8 @@ def judge(
         there is none, settings_low and settings_high that over settings; threshold and comparison
         are the rule. A part with two conditions has all of these for the second, too. n and seeds
         are the numbers of runs and seeds that count, the smaller ones of two conditions; seeds_held
-        is the number of seeds that alone fulfil what is claimed, the whole of it. verdict
+        is the number of seeds that alone fulfil what is claimed, the whole of it, missing where
+        one seed alone has no value. verdict
         is one of `verdicts.VERDICTS`; reason says why a part is not testable and which runs do
         not count; remarks is what else is to be known; figure is the target that shows it;
         sensitive_to names the alternatives that change the verdict (see `alternatives`), here
@@ -78,7 +79,7 @@ def judge(
     options = Options(interpolation_accuracy, confidence, resamples)
     studies = {VGG10: vgg10, MLP: mlp}
     rows = [row_of(part, studies[part.network], options) for part in parts]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seeds_held": "Int64"})
 
 
 def row_of(part: Part, study: Sequence[xr.Dataset], options: Options) -> dict[str, object]:
@@ -139,19 +140,26 @@ def _remarks(
             for run in runs
         )
         sentences.append(f"{reached} of {len(runs)} runs interpolate.")
-    if min(len(each.by_seed) for each in found) > 0 and np.isnan(found[0].low):
-        count = min(each.seeds for each in found)
-        seeds = "seed" if count == 1 else "seeds"
-        sentences.append(f"As claimed: {_held(part, found)} of {count} {seeds}.")
+    alone = _seeds_alone(found)
+    if alone and any(np.isnan(each.low) for each in found):
+        seeds = "seed" if len(alone) == 1 else "seeds"
+        sentences.append(f"As claimed: {_held(part, found)} of {len(alone)} {seeds}.")
     for beside in part.beside if runs else ():
         number = outcome(beside.measure, runs, **vars(options))
         sentences.append(_beside(beside.words, number))
     return sentences
 
 
-def _held(part: Part, found: Sequence[Outcome]) -> int:
-    """How many seeds alone fulfil all conditions."""
-    seeds = set.intersection(*(set(each.by_seed) for each in found))
+def _seeds_alone(found: Sequence[Outcome]) -> set[int]:
+    """The seeds for which alone the statistic of each condition is defined."""
+    return set.intersection(*(set(each.by_seed) for each in found))
+
+
+def _held(part: Part, found: Sequence[Outcome]) -> int | None:
+    """How many seeds alone fulfil all conditions; None if the statistics need several."""
+    seeds = _seeds_alone(found)
+    if not seeds:
+        return None
     return sum(
         all(
             condition.rule.holds(each.by_seed[seed])

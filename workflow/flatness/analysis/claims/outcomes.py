@@ -64,11 +64,10 @@ def outcome(
     if len(observed) and np.isnan(value):
         sentences.append(f"Not defined: {measure.why_undefined(observed)}.")
     elif len(observed):
-        by_seed = {
-            int(seed): measure.value(observed.only(observed.seeds == seed)) for seed in seeds
-        }
+        alone = {int(seed): measure.value(observed.only(observed.seeds == seed)) for seed in seeds}
+        by_seed = {seed: number for seed, number in alone.items() if np.isfinite(number)}
         if len(seeds) < measure.fewest_seeds:
-            sentences.append(_few_seeds(by_seed, measure.fewest_seeds))
+            sentences.append(_few_seeds(len(seeds), by_seed, measure.fewest_seeds))
         else:
             ends = measure.interval(observed, observed.seeds, confidence, resamples)
     several = len(np.unique(observed.settings)) >= measure.fewest_seeds
@@ -111,10 +110,10 @@ def _observed(
     return observed, left_out
 
 
-def _few_seeds(by_seed: Mapping[int, float], needed: int) -> str:
-    count = f"{len(by_seed)} seed{'s count' if len(by_seed) > 1 else ' counts'}"
+def _few_seeds(counted: int, by_seed: Mapping[int, float], needed: int) -> str:
+    count = f"{counted} seed{'s count' if counted > 1 else ' counts'}"
     values = ", ".join(f"{value:.3g} (seed {seed})" for seed, value in by_seed.items())
-    return f"{count}; an interval needs {needed}. By seed: {values}."
+    return f"{count}; an interval needs {needed}." + (f" By seed: {values}." if values else "")
 
 
 def _left_out(why: str, names: Sequence[str], runs: int) -> str:

@@ -9,7 +9,8 @@ class Reading:
 
     Args:
         log_volume: the variable that stands for log volume.
-        sqrt_sharpness: the variable that stands for the root of the sharpness.
+        without_last_layer: sharpness without the share of the last linear layer's weight and bias,
+            also inside of bound D.
         last_checkpoint: final values are those of the last checkpoint.
         only_interpolating: runs that never interpolate do not count.
         ranks: Spearman's coefficient in the place of Pearson's.
@@ -17,7 +18,7 @@ class Reading:
     """
 
     log_volume: str = "log_volume"
-    sqrt_sharpness: str = "sqrt_sharpness"
+    without_last_layer: bool = False
     last_checkpoint: bool = False
     only_interpolating: bool = False
     ranks: bool = False
@@ -25,9 +26,11 @@ class Reading:
 
     def variable(self, name: str) -> str:
         """What is read where a statistic says `name`."""
-        return {"log_volume": self.log_volume, "sqrt_sharpness": self.sqrt_sharpness}.get(
-            name, name
-        )
+        if name == "log_volume":
+            return self.log_volume
+        if self.without_last_layer and name in ("sharpness", "sqrt_sharpness"):
+            return f"{name}_before_last_layer"
+        return name
 
 
 AS_JUDGED = Reading()
