@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.nn.modules import module as all_modules
 from torch.nn.utils import parametrizations
 
-from flatness.experiment import networks
+from flatness.experiment import dense, networks
 from flatness.experiment.checkpoints import read_run
 from flatness.experiment.dense import DenseEndStep, dense_end, lay_out
 from flatness.experiment.losses import half_squared_error
@@ -46,6 +46,32 @@ class Remembering(nn.Module):
     def forward(self, inputs):
         weight = self.layers[0].weight
         return inputs @ weight.t() @ weight + inputs
+
+
+class Table(nn.Module):
+    """Gives a parameter, whatever it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = nn.Parameter(torch.randn(BATCH_SIZE, 6))
+
+    def forward(self, inputs):
+        return self.values
+
+
+class Aliasing(nn.Module):
+    """Holds the memory of another layer's weight in a tensor of its own."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.alias = layer.weight.detach()
+
+    def forward(self, inputs):
+        return inputs @ self.alias.t() @ self.alias
+
+
+def with_table():
+    return nn.Sequential(Table(), nn.Linear(6, 3))
 
 
 class Own(nn.Module):
@@ -304,6 +330,35 @@ def test_a_type_that_is_patched_is_left_to_autograd(kind, monkeypatch):
     assert len(dense_end(network)[1]) < 2
 
 
+def test_a_type_that_was_patched_before_is_left_to_autograd(monkeypatch):
+    original = nn.Linear.forward
+    monkeypatch.setattr(nn.Linear, "forward", lambda self, inputs: 2 * original(self, inputs))
+    known = dict(dense._AS_LOADED)
+    known[nn.Linear] = [getattr(nn.Linear, name) for name in dense._CALLED]
+    monkeypatch.setattr(dense, "_AS_LOADED", known)  # as if this module was loaded only now
+    assert len(dense_end(hidden(nn.Linear(9, 9)))[1]) < 2
+
+
+@pytest.mark.parametrize("name", ["__call__", "_call_impl"])
+def test_patched_calls_of_all_modules_are_left_to_autograd(name, monkeypatch):
+    original = getattr(nn.Module, name)
+    monkeypatch.setattr(nn.Module, name, lambda self, *inputs: 2 * original(self, *inputs))
+    assert dense_end(hidden(nn.Linear(9, 9)))[1] == []
+
+
+def test_features_that_are_a_weight_are_read_before_it_changes():
+    results = [
+        trained(seeded(with_table), LOSSES[0], step) for step in (fastest_step, AutogradStep)
+    ]
+    assert len(dense_end(with_table())[1]) == 1
+    assert_close(*results, 1e-5)
+
+
+def test_inference_mode_is_left_to_autograd_which_refuses():
+    with torch.inference_mode():
+        assert dense_end(hidden(nn.Linear(9, 9)))[1] == []
+
+
 def test_hooks_of_all_modules_are_left_to_autograd():
     network = hidden(nn.Linear(9, 9))
     handle = all_modules.register_module_forward_hook(lambda *io: None)
@@ -365,6 +420,13 @@ def test_laying_out_changes_no_value_and_no_shared_memory():
     shared = same_memory()
     lay_out(shared)
     assert shared[3].weight.data_ptr() == shared[4].weight.data_ptr()
+
+
+def test_memory_that_a_module_of_other_make_may_share_stays():
+    layer = nn.Linear(6, 3)
+    network = nn.Sequential(Aliasing(layer), layer)
+    lay_out(network)
+    assert network[0].alias.data_ptr() == layer.weight.data_ptr()
 
 
 @pytest.mark.parametrize("loss", ["mse", "half_squared_error", "cross_entropy"])

@@ -73,9 +73,10 @@ def commit() -> str:
     described = _git("describe", "--always", "--abbrev=12", "--dirty", "--exclude=*")
     if described is None:
         return "unknown"
-    if described.endswith("-dirty") or not _git("status", "--porcelain", "-unormal", "--", "."):
-        return described
-    return f"{described}-dirty"
+    untracked = _git("status", "--porcelain", "-unormal", "--", ".")
+    if untracked is None:
+        return "unknown"
+    return f"{described}-dirty" if untracked and not described.endswith("-dirty") else described
 
 
 def _git(*arguments: str) -> str | None:

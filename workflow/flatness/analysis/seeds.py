@@ -1,44 +1,10 @@
-"""Runs that differ in their seed only, taken together."""
+"""Access to analysed runs: their settings, groups, and which of them count."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy.special import stdtrit
-
-# With fewer runs than this a confidence interval says nothing; none is given.
-FEWEST_FOR_BAND = 3
-
-
-@dataclass(frozen=True)
-class Band:
-    """A mean over runs and its confidence interval.
-
-    Args:
-        mean: (K,).
-        low, high: (K,), or None with fewer than `FEWEST_FOR_BAND` runs.
-    """
-
-    mean: np.ndarray
-    low: np.ndarray | None
-    high: np.ndarray | None
-
-
-def mean_and_band(values: np.ndarray, confidence: float) -> Band:
-    """Mean over runs with Student's t interval for it.
-
-    Args:
-        values: (runs, K), one row per run.
-        confidence: level of the interval, between 0 and 1.
-    """
-    runs = len(values)
-    mean = values.mean(0)
-    if runs < FEWEST_FOR_BAND:
-        return Band(mean, None, None)
-    half = stdtrit(runs - 1, (1 + confidence) / 2) * values.std(0, ddof=1) / np.sqrt(runs)
-    return Band(mean, mean - half, mean + half)
 
 
 def settings_of(run: xr.Dataset) -> dict:

@@ -92,8 +92,12 @@ _RULES: dict[type[nn.Module], Callable[..., Rule]] = {
     nn.Flatten: _flatten,
     nn.Dropout: _dropout,
 }
-# As they are when this module is loaded, to notice if one is patched later.
-_FORWARDS = {kind: kind.forward for kind in (*_RULES, nn.Sequential)}
+# What runs when a module is called, as it is when this module is loaded, to notice what is patched
+# later. What was patched before is told by where it was defined.
+_CALLED = ("forward", "__call__", "_call_impl", "_wrapped_call_impl")
+_AS_LOADED = {
+    kind: [getattr(kind, name, None) for name in _CALLED] for kind in (*_RULES, nn.Sequential)
+}
 
 
 class DenseEndStep:
@@ -112,6 +116,7 @@ class DenseEndStep:
         self._rules = [_RULES[type(module)](module) for module in end]
         self._first_trained = next(k for k, module in enumerate(end) if _is_trained(module))
         self._weights = [weight for weight in network.parameters() if weight.requires_grad]
+        self._storages = {weight.untyped_storage().data_ptr() for weight in network.parameters()}
         self._loss, self._learning_rate = loss, learning_rate
 
     @torch.no_grad()
@@ -122,6 +127,8 @@ class DenseEndStep:
             for module in self._begin:
                 features = module(features)
         values, passed = features.detach(), []
+        if values.untyped_storage().data_ptr() in self._storages:
+            values = values.clone()  # a weight, which is updated before the product reads it
         for rule in self._rules:
             outputs, pullback = rule(values)
             passed.append((rule, values, pullback))
@@ -172,13 +179,15 @@ def dense_end(network: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:
 
     Returns:
         Both in the order in which they are called. The second is empty if the network has no
-        dense end, if none of its linear layers is trained, or if they are not on the CPU.
+        dense end, if none of its linear layers is trained, if they are not on the CPU, or in
+        inference mode, in which autograd cannot work for the modules before.
     """
     modules = _unrolled(network)
     begin = len(modules)
     while begin and type(modules[begin - 1]) in _RULES and _is_plain(modules[begin - 1]):
         begin -= 1
-    if all_modules._has_any_global_hook() or not any(map(_is_trained, modules[begin:])):
+    trained = any(map(_is_trained, modules[begin:]))
+    if not trained or all_modules._has_any_global_hook() or torch.is_inference_mode_enabled():
         return modules, []
     return modules[:begin], modules[begin:]
 
@@ -189,8 +198,11 @@ def lay_out(network: nn.Module) -> None:
     Forward products are then 1.2 to 1.3 times as fast and products with the transposed weight
     0.8 times. The first layer of an MLP has forward products only, so that its iterations are
     1.05 times as fast (batches of 8 to 32). A weight that shares its memory with another tensor
-    of the network stays where it is.
+    of the network stays where it is, and so do all of a network with modules of other make, which
+    may hold such tensors elsewhere.
     """
+    if not all(type(module).__module__.startswith("torch.nn.") for module in network.modules()):
+        return
     sharers = Counter(
         tensor.untyped_storage().data_ptr()
         for tensor in (*network.parameters(), *network.buffers())
@@ -212,7 +224,9 @@ def _unrolled(module: nn.Module) -> list[nn.Module]:
 def _is_plain(module: nn.Module) -> bool:
     """Whether calling a module of a known type does what this type does and no more."""
     kind, own = type(module), vars(module)
-    changed = "forward" in own or kind.forward is not _FORWARDS[kind]
+    called = [getattr(kind, name, None) for name in _CALLED]
+    changed = "forward" in own or called != _AS_LOADED[kind]
+    changed |= any(not each.__module__.startswith("torch.nn.") for each in called if each)
     # Hooks of all kinds, and what `module.compile()` leaves.
     if changed or any(held for name, held in own.items() if name.endswith(("_hooks", "_impl"))):
         return False
