@@ -63,11 +63,11 @@ faults: $(INSTALLED)
 verify: $(INSTALLED)
 	$(BIN)/python -m flatness verify $(RESULTS)
 
-# NAME: what the configuration calls itself.
-publish: NAME = $(shell sed -n 's/^name: *\([^ ]*\).*/\1/p' $(CONFIG))
+# PART: what `snakemake part` makes of the configuration.
+publish: PART = $(shell $(BIN)/python -c 'from flatness.settings import read_settings; s = read_settings("$(CONFIG)"); print(s.folders.results, s.name, "part.nc", sep="/")')
 publish: $(INSTALLED)
 	$(if $(PARTS),,$(BIN)/snakemake --cores $(CORES) part --configfile $(CONFIG))
-	$(BIN)/python -m flatness publish $(or $(PARTS),results/$(NAME)/part.nc) --output $(PUBLISHED)
+	$(BIN)/python -m flatness publish $(or $(PARTS),$(PART)) --output $(PUBLISHED)
 	$(BIN)/python -m flatness.documentation
 
 republish: $(INSTALLED)
@@ -76,7 +76,7 @@ republish: $(INSTALLED)
 	$(BIN)/python -m flatness.documentation
 
 reproduce: $(INSTALLED)
-	$(BIN)/python -m flatness reproduce $(PUBLISHED) --output results/reproduced
+	$(BIN)/python -m flatness reproduce $(PUBLISHED) --output results/reproduced/$(notdir $(PUBLISHED:/=))
 
 same-bits: $(INSTALLED)
 	$(BIN)/python tests/workflow/same_bits.py

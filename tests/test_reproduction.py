@@ -1,5 +1,7 @@
 """What is published says what the results say that lie beside it."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,8 +42,20 @@ def test_every_table_figure_and_page_is_made_anew(root, tmp_path):
         assert main(["reproduce", str(folder), "--output", str(output)]) == 0
         for name in ("configuration.yaml", "results.nc"):
             assert (output / name).read_bytes() == (folder / name).read_bytes(), (folder, name)
+        assert (output / "README.md").read_text() == _elsewhere(root, folder), folder
         pictures = {file.name for file in (folder / "figures").iterdir()}
         assert {file.name for file in (output / "figures").iterdir()} == pictures
+
+
+def _elsewhere(root, folder) -> str:
+    """The page of a publication as it is in a folder outside of the repository."""
+    page = (folder / "README.md").read_text()
+    place = f"make reproduce PUBLISHED={folder.relative_to(root)}\n"
+    link = f"]({os.path.relpath(root / 'docs/claims.md', folder)})"
+    assert (page.count(place), page.count(link)) == (1, 2)
+    return page.replace(place, "make reproduce PUBLISHED=docs/reproduction\n").replace(
+        link, "](../claims.md)"
+    )
 
 
 def test_what_is_published_names_no_place_of_one_machine(root):

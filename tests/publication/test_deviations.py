@@ -106,3 +106,75 @@ def test_learning_rates_stand_with_their_loss(paper, changed):
     here, there = rows["vgg10_cifar10: sweep"]
     assert "learning rate 0.2 (half_squared_error; 1 in mse), batch size 20" in here
     assert "learning rate 0.2 (mse), batch size 20" in there
+
+
+def _sweep(*pairs) -> list[dict]:
+    return [{"learning_rate": rate, "batch_size": size} for rate, size in pairs]
+
+
+_FIVE = ((0.05, 20), (0.1, 20), (0.2, 20), (0.1, 8), (0.1, 32))
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (
+            {"sweep": _sweep((0.05, 8), (0.1, 20), (0.2, 32), (0.1, 8), (0.1, 32))},
+            "other pairs of learning rate and batch size (0.05 with 8, 0.2 with 32)",
+        ),
+        (
+            {"sweep": _sweep(*_FIVE, (0.2, 32))},
+            "other pairs of learning rate and batch size (0.2 with 32)",
+        ),
+        (
+            {
+                "loss": "half_squared_error",
+                "sweep": _sweep((0.05, 8), (0.1, 20), (0.2, 32), (0.1, 8), (0.1, 32)),
+            },
+            "other pairs of learning rate and batch size (0.05 with 8, 0.2 with 32)",
+        ),
+        (
+            {"checkpoints": {"early": 58, "late": 2}},
+            "checkpoints early 58, late 2 in the place of early 20, late 40",
+        ),
+    ],
+)
+def test_other_pairs_and_schedules_are_a_variant(paper, changed, keys, words):
+    what = nature(changed(**keys), paper)
+    assert what.kind == "variant"
+    assert what.sentence.endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("datasets.cifar10.samples", 7, "vgg10_cifar10: samples 7 in the place of 100"),
+        ("datasets.cifar10.sample_seed", 1, "vgg10_cifar10: sample seed 1 in the place of 0"),
+        ("analysis.sample_set", "test", "sample set test in the place of train"),
+        ("analysis.interpolation_accuracy", 0.5, "interpolation accuracy 0.5 in the place of"),
+        ("measuring.hessian_probes", 8, "hessian probes 8 in the place of 16"),
+        ("measuring.chunk_size", 50, None),
+        ("training.threads", 2, None),
+    ],
+)
+def test_other_images_and_conventions_are_a_variant(paper, changed, place, value, words):
+    mapping = changed()
+    *path, last = place.split(".")
+    section = mapping
+    for name in path:
+        section = section[name]
+    section[last] = value
+    what = nature(mapping, paper)
+    assert what.kind == ("variant" if words else "paper")
+    assert (words or "") in what.sentence
+
+
+def test_runs_that_are_not_there_are_missed(paper):
+    whole = {"vgg10_cifar10": 25, "mlp_fashionmnist": 25}
+    assert nature(paper, paper, whole).kind == "paper"
+    assert nature(paper, paper, whole | {"mlp_fashionmnist": 23}).sentence == (
+        "The paper's settings, shortened: 48 of 50 runs"
+    )
+    assert nature(paper, paper, {"vgg10_cifar10": 25}).sentence == (
+        "The paper's settings, shortened: 25 of 50 runs; no mlp"
+    )

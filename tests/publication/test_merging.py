@@ -1,5 +1,6 @@
 """Parts of one study become the study; what does not fit together is refused."""
 
+import itertools
 import re
 
 import netCDF4
@@ -7,6 +8,8 @@ import pytest
 import xarray as xr
 
 from flatness.__main__ import main
+from flatness.errors import StorageError
+from flatness.publication.merging import merge
 from flatness.publication.opening import open_results, settings_of
 from flatness.publication.results import numbers_of_parts, separate
 from flatness.storage import write_tree
@@ -171,3 +174,67 @@ def test_the_page_lists_parts(write):
     assert "| 1 | 6 | 0 | a processor | cpu | beef | c0ffee | c0ffee |" in page
     assert "| 2 | 6 | 1 | another processor | a GPU | beef | dead | fed |" in page
     assert len(separate(open_results("published/results.nc"))["vgg"]) == 6
+
+
+def refused_in_any_order(change) -> set[str]:
+    """What is said of one study of VGG10 and two of MLPs, of which `change` made the last other."""
+    vgg, mlp = made_up_runs([0]), made_up_runs([1, 2])
+    of_parts = {
+        "vgg.nc": [run for run in vgg if run.attrs["run"].startswith("vgg_")],
+        "one.nc": [r for r in mlp if re.match("mlp.*seed1$", r.attrs["run"])],
+        "other.nc": [change(r) for r in mlp if re.match("mlp.*seed2$", r.attrs["run"])],
+    }
+    parts = {file: made_up_results(runs=runs) for file, runs in of_parts.items()}
+    said = set()
+    for order in itertools.permutations(parts):
+        with pytest.raises(StorageError) as caught:
+            merge({file: parts[file] for file in order})
+        said.add(str(caught.value))
+    return said
+
+
+def test_another_dataset_is_refused_whichever_part_has_it():
+    for line in refused_in_any_order(lambda run: run.assign_attrs(dataset_checksum="f00d")):
+        assert ": the dataset numbers of " in line
+        assert "f00d" in line
+
+
+def test_two_datasets_of_one_name_within_a_part_are_refused():
+    runs = made_up_runs([0])
+    runs[-1].attrs["dataset_checksum"] = "f00d"
+    with pytest.raises(StorageError) as caught:
+        merge({"one.nc": made_up_results(runs=runs)})
+    line = str(caught.value)
+    assert f"one.nc: the dataset numbers of {runs[-1].attrs['run']} has the checksum f00d." in line
+    assert f"as in {runs[0].attrs['run']}. " in line
+
+
+def test_other_variables_are_refused_whichever_part_has_them():
+    for name, change in {
+        "nmls": lambda run: run.drop_vars("nmls"),
+        "iteration": lambda run: run.assign_coords(iteration=run["iteration"] + 1),
+        "inequality": lambda run: run.assign_coords(inequality=["a_b", "b_c", "another"]),
+    }.items():
+        for line in refused_in_any_order(change):
+            assert f"of mlp_numbers were analysed by other code, what differs is {name}." in line
+
+
+def test_costs_of_a_run_in_two_files_do_not_depend_on_their_order():
+    one, two = (made_up_results(seeds=(0,)) for _ in range(2))
+    for node in two.children.values():
+        node["wall_time"] = node["wall_time"] * 2
+    merged = merge({"one.nc": one, "two.nc": two})
+    assert merged.identical(merge({"two.nc": two, "one.nc": one}))
+
+
+def test_a_file_under_two_names_is_refused(write, capsys):
+    one = write("one", seeds=(0,))
+    assert main(["merge", one, f"./{one}", "--output", "merged.nc"]) == 1
+    line = capsys.readouterr().err
+    assert "./one.nc is named twice, the other time as one.nc. Allowed: each file once." in line
+
+
+def test_one_run_of_one_file_is_said_as_such(write, capsys):
+    one = write("one", runs=made_up_runs([0])[:1])
+    assert main(["merge", one, "--output", "merged.nc"]) == 0
+    assert capsys.readouterr().out == "merged.nc: 1 run of vgg from 1 file\n"

@@ -74,7 +74,7 @@ def test_the_page_says_what_was_run(tmp_path, claims):
     assert facts["commit of training"] == "beef"
     assert facts["commit of analysis"] == "c0ffee"
     assert facts["python"] == "3.11.7"
-    assert facts["torch"] == "2.15.0 (23 runs); 2.14.0 (1 runs)"
+    assert facts["torch"] == "2.15.0 (23 runs); 2.14.0 (1 run)"
     assert tables["Wall time"] == [
         ["prepare_dataset", "1", "0.50", "0.50", "100", "1.0"],
         ["train_run", "24", "60.00", "4.00", "500", "48.0"],
@@ -85,7 +85,7 @@ def test_the_page_says_what_was_run(tmp_path, claims):
 def test_no_excluded_run_is_said_too(tmp_path, claims):
     path = tmp_path / "overview.html"
     _write(path, claims, made_up_results(runs=[made_up_run()]))
-    assert "None of the 1 runs." in path.read_text()
+    assert "None of the 1 run." in path.read_text()
 
 
 def test_claims_read_back_from_their_file_give_the_same_page(tmp_path, claims):

@@ -6,9 +6,12 @@ import pytest
 import yaml
 
 from flatness.__main__ import main
+from flatness.errors import StorageError
+from flatness.publication.gathering import gather
 from flatness.publication.opening import open_results
 from flatness.publication.results import numbers_of_parts
-from flatness.settings import read_settings
+from flatness.settings import load_settings, read_settings
+from flatness.storage import read_dataset, write_dataset
 
 FIGURES = {
     "fig1": {"study": "mlp", "compare": "learning_rate", "fixed": 20},
@@ -73,6 +76,49 @@ def test_the_command_gathers_what_a_cut_off_study_left(finished, whole, tmp_path
     assert part.read_bytes() == before
     assert main([*words[:1], str(tmp_path), *words[2:], "--output", str(part)]) == 1
     assert "holds none of the configuration's runs. Allowed: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("datasets.digits.classes", [2, 3], "digits.nc: was prepared with classes = 'all'."),
+        ("datasets.digits.samples", 50, "digits.nc: was prepared with samples = 20."),
+        ("datasets.digits.outputs", 11, "seed0.nc: was trained with outputs = 10."),
+        ("datasets.digits.normalisation", "standardise", "with normalisation = 'none'."),
+        ("studies.mlp.dataset", "same", "was trained with dataset = 'digits'. Allowed: 'same'"),
+        ("measuring.chunk_size", 7, "seed0.nc: was measured with chunk_size = 100."),
+        ("measuring.hessian_probes", 3, "was measured with hessian_probes = 16."),
+        ("measuring.hessian_trace", False, "was measured with hessian_trace = True."),
+        (
+            "analysis.bound_powers",
+            [3],
+            "was analysed with bound_powers = [1.0, 2.0]. Allowed: [3.0]",
+        ),
+    ],
+)
+def test_another_configuration_is_refused(finished, place, value, said):
+    configuration = yaml.safe_load((finished / "config.yaml").read_text())
+    configuration["datasets"]["same"] = dict(configuration["datasets"]["digits"])
+    *path, last = place.split(".")
+    section = configuration
+    for name in path:
+        section = section.setdefault(name, {})
+    section[last] = value
+    with pytest.raises(StorageError) as caught:
+        gather(finished / "results/small", load_settings(configuration, "changed"))
+    assert said in str(caught.value)
+    assert "Allowed: " in str(caught.value)
+
+
+def test_runs_of_two_datasets_are_refused(finished, tmp_path):
+    results = shutil.copytree(finished / "results/small", tmp_path / "small")
+    settings = read_settings(finished / "config.yaml")
+    file = results / "analysis/mlp_lr0.1_bs20_seed1.nc"
+    write_dataset(read_dataset(file).assign_attrs(dataset_checksum="f00d"), file)
+    for where in (f"{results}/datasets/digits.nc", "mlp_lr0.1_bs20_seed0"):
+        with pytest.raises(StorageError, match=f"checksum f00d. Allowed: .*, as in {where}"):
+            gather(results, settings)
+        (results / "datasets/digits.nc").unlink(missing_ok=True)
 
 
 def test_a_seed_that_there_is_not_is_refused(workflow):

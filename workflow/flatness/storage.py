@@ -32,6 +32,10 @@ CHECKSUM = "content_sha256"
 _COMPRESSED = {"zlib": True, "complevel": 1, "shuffle": True}
 
 
+# What to do about a damaged file that the workflow made.
+_ANEW = "Delete it and start again; it will be computed anew."
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block succeeds.
@@ -112,16 +116,21 @@ def write_tree(tree: xr.DataTree, path: str | Path) -> None:
             ) from error
 
 
-def read_tree(path: str | Path) -> xr.DataTree:
-    """As `read_dataset`, for a file of `write_tree`, or one without groups."""
-    with _opening(path), xr.open_datatree(path, engine="netcdf4") as opened:
+def read_tree(path: str | Path, advice: str = _ANEW) -> xr.DataTree:
+    """As `read_dataset`, for a file of `write_tree`, or one without groups.
+
+    Args:
+        path: of the file.
+        advice: what to do about a file that is damaged.
+    """
+    with _opening(path, advice), xr.open_datatree(path, engine="netcdf4") as opened:
         tree = opened.load()
-    _verify(path, tree.attrs.pop(CHECKSUM, "no checksum"), _checksum_of_tree(tree))
+    _verify(path, tree.attrs.pop(CHECKSUM, "no checksum"), _checksum_of_tree(tree), advice)
     return tree
 
 
 @contextmanager
-def _opening(path: str | Path) -> Iterator[None]:
+def _opening(path: str | Path, advice: str = _ANEW) -> Iterator[None]:
     """Say of a file that cannot be read what it is and what to do."""
     try:
         yield
@@ -129,16 +138,15 @@ def _opening(path: str | Path) -> Iterator[None]:
         raise StorageError(f"{path}: no such file. Check the name, or compute it first.") from None
     except Exception as error:  # the netCDF library and xarray stumble over damage in many ways
         raise StorageError(
-            f"{path}: is no readable netCDF file ({error}). It is not used. "
-            "Delete it and start again; it will be computed anew."
+            f"{path}: is no readable netCDF file ({error}). It is not used. {advice}"
         ) from error
 
 
-def _verify(path: str | Path, stated: str, found: str) -> None:
+def _verify(path: str | Path, stated: str, found: str, advice: str = _ANEW) -> None:
     if stated != found:
         raise StorageError(
             f"{path}: is damaged or was changed, its contents have the checksum {found}. Allowed: "
-            f"{stated}. It is not used. Delete it and start again; it will be computed anew."
+            f"{stated}. It is not used. {advice}"
         )
 
 

@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections import Counter
 from pathlib import Path
 
 from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
 from flatness.figures.captions import caption
+from flatness.publication.configuration import with_seeds
 from flatness.settings import (
     load_settings,
     read_settings,
@@ -116,10 +118,14 @@ def code_of_figure(wildcards):
 
 
 def nature_of_study(wildcards):
-    """What the study is, set against the paper's."""
+    """What the study is, set against the paper's; of the runs that are computed here."""
     from flatness.publication.deviations import nature  # loads xarray, which few calls need
 
-    return nature(settings.published(), read_settings(PAPER).published()).sentence
+    runs, seeds = Counter(run.study for run in RUNS.values()), {}
+    for run in RUNS.values():
+        seeds.setdefault(run.study, set()).add(run.seed)
+    ours, papers = with_seeds(settings, seeds), read_settings(PAPER)
+    return nature(ours.published(), papers.published(), runs).sentence
 
 
 def needing_checkpoints():

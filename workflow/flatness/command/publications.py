@@ -7,6 +7,8 @@ from pathlib import Path
 import xarray as xr
 
 from flatness.errors import SettingsError, VerificationError
+from flatness.publication.earlier import check_place, check_reproduction
+from flatness.publication.facts import number_of
 from flatness.publication.gathering import gather
 from flatness.publication.merging import merge
 from flatness.publication.opening import open_results
@@ -43,7 +45,7 @@ def merge_parts(options: Namespace) -> str:
     _check_output(options.output)
     results = _merged(options.parts)
     write_tree(results, options.output)
-    return f"{options.output}: {_count(results)} from {len(options.parts)} files\n"
+    return f"{options.output}: {_count(results)} from {number_of(len(options.parts), 'file')}\n"
 
 
 def publish_parts(options: Namespace) -> str:
@@ -56,6 +58,7 @@ def publish_parts(options: Namespace) -> str:
         FlatnessError: a mistake that the user can mend; nothing is written.
     """
     _check_folder(options.output)
+    check_place(options.output)
     results = _merged(options.parts)
     publish(results, options.output)
     return f"{options.output}/README.md: {_count(results)}\n"
@@ -81,6 +84,7 @@ def reproduce(options: Namespace) -> str:
             "folder than that of the publication. Choose one."
         )
     _check_folder(output)
+    check_reproduction(published, output)
     publish(open_results(published / "results.nc"), output)
     made, theirs = (
         {file.name: file for file in Path(folder, "tables").glob("[!.]*.*")}
@@ -105,15 +109,22 @@ def reproduce(options: Namespace) -> str:
 
 
 def _merged(parts: list[str]) -> xr.DataTree:
+    named: dict[Path, str] = {}
     for part in parts:
-        if parts.count(part) > 1:
-            raise SettingsError(f"{part} is named twice. Allowed: each file once. Remove one.")
+        place = Path(part).resolve()
+        if place in named:
+            other = "" if named[place] == part else f", the other time as {named[place]}"
+            raise SettingsError(
+                f"{part} is named twice{other}. Allowed: each file once. Remove one."
+            )
+        named[place] = part
     return merge({part: open_results(part) for part in parts})
 
 
 def _count(results: xr.DataTree) -> str:
     return ", ".join(
-        f"{node.sizes['run']} runs of {name}" for name, node in results.children.items()
+        f"{number_of(node.sizes['run'], 'run')} of {name}"
+        for name, node in results.children.items()
     )
 
 

@@ -7,7 +7,7 @@ import xarray as xr
 from flatness.analysis.claims import judge, sensitivity, with_sensitivity
 from flatness.analysis.correlations import correlations
 from flatness.publication.deviations import nature
-from flatness.publication.results import separate
+from flatness.publication.results import counts, separate
 from flatness.settings import Settings
 from flatness.tables.claim_files import write_claims
 from flatness.tables.correlation_files import write_correlations
@@ -39,5 +39,5 @@ def write_tables(
     verdicts = judge(*of, **shared)
     alternatives = sensitivity(*of, verdicts, **shared)
     verdicts = with_sensitivity(verdicts, alternatives)
-    what = nature(settings.published(), paper.published()).sentence
+    what = nature(settings.published(), paper.published(), counts(results)).sentence
     return written + write_claims(verdicts, alternatives, folder, nature=what)

@@ -86,7 +86,7 @@ def in_words(results: xr.DataTree) -> list[tuple[str, ...]]:
     """A row with the columns `COLUMNS` for each rule that is known to have run."""
     rows: dict[str, list[Cost]] = {}
     for rule, costs in _jobs(results):
-        if costs != Cost() and not np.isnan(costs.seconds):
+        if not np.isnan(costs.seconds):
             rows.setdefault(rule, []).append(costs)
     return [(rule, *_row(np.array([astuple(cost) for cost in rows[rule]]))) for rule in rows]
 

@@ -6,11 +6,14 @@ from typing import Any
 
 from flatness.analysis.learning_rates import in_mse
 from flatness.publication import facts
+from flatness.settings.datasets import HERE_ONLY
 
 # What a deviation from the paper may be in; seeds and settings decide how much a verdict rests on.
 _COMPARED = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
 # What decides which images a study is of.
 _IMAGES = ("source", "dataset", "path", "classes")
+# What decides numbers of all studies; other options of measuring change roundings at most.
+_MEASURED = ("hessian_trace", "hessian_probes", "hessian_exact_products")
 _KINDS = {
     "paper": ("Reproduction", "The paper's settings, as config/config.yaml reads them"),
     "shortened": ("Reproduction, shortened", "The paper's settings, shortened"),
@@ -34,21 +37,29 @@ class Nature:
     sentence: str
 
 
-def nature(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> Nature:
+def nature(
+    settings: Mapping[str, Any], paper: Mapping[str, Any], runs: Mapping[str, int] | None = None
+) -> Nature:
     """What a study is, by how its settings differ from the paper's.
 
     Args:
         settings: the configuration, as a mapping.
         paper: that of the paper.
+        runs: how many runs there are of each study; all of them, if left out.
     """
     papers = _by_network(paper)
-    found = {name: _study(settings, study, paper, papers) for name, study in _studies(settings)}
-    networks = {study["network"]["name"] for _, study in _studies(settings)}
+    present = [(n, s) for n, s in _studies(settings) if runs is None or runs.get(n)]
+    found = {name: _study(settings, study, paper, papers) for name, study in present}
+    networks = {study["network"]["name"] for _, study in present}
     absent = [("shortened", f"no {name}") for name in papers if name not in networks]
-    kinds = {kind for each in (*found.values(), absent) for kind, _ in each}
+    of_all = [*_conventions(settings, paper), *_runs(runs, papers)]
+    kinds = {kind for each in (*found.values(), absent, of_all) for kind, _ in each}
     kind = next((name for name in reversed(_KINDS) if name in kinds), "paper")
     title, sentence = _KINDS[kind]
-    said = _said({name: [words for _, words in each] for name, each in found.items()})
+    said = _said(
+        {name: [words for _, words in each] for name, each in found.items()},
+        [words for _, words in of_all],
+    )
     said += [words for _, words in absent]
     return Nature(kind, title, f"{sentence}: {'; '.join(said)}" if said else sentence)
 
@@ -75,15 +86,36 @@ def deviations(settings: Mapping[str, Any], paper: Mapping[str, Any]) -> list[tu
     return rows or [("none", "", "")]
 
 
-def _said(found: Mapping[str, list[str]]) -> list[str]:
+def _said(found: Mapping[str, list[str]], of_all: list[str]) -> list[str]:
     """What differs in all studies, if there are several, and then what differs in each."""
     first = next(iter(found.values()))
     shared = [words for words in first if all(words in each for each in found.values())]
     if len(found) == 1:
         shared = []
     own = {name: [words for words in each if words not in shared] for name, each in found.items()}
-    said = [", ".join(shared)] if shared else []
+    said = [", ".join([*shared, *of_all])] if shared or of_all else []
     return said + [f"{name}: {', '.join(each)}" for name, each in own.items() if each]
+
+
+def _conventions(one: Mapping, other: Mapping) -> Iterator[tuple[str, str]]:
+    """What differs in measuring and analysis."""
+    for section, keys in (("measuring", _MEASURED), ("analysis", other["analysis"])):
+        for key in keys:
+            yield from _other_value(key, one[section], other[section])
+
+
+def _other_value(key: str, one: Mapping, other: Mapping) -> Iterator[tuple[str, str]]:
+    mine, theirs = (facts.as_text(each.get(key)) for each in (one, other))
+    if mine != theirs:
+        yield "variant", f"{key.replace('_', ' ')} {mine} in the place of {theirs}"
+
+
+def _runs(
+    runs: Mapping[str, int] | None, papers: Mapping[str, Mapping]
+) -> Iterator[tuple[str, str]]:
+    count = sum(len(study["sweep"]) * len(study["seeds"]) for study in papers.values())
+    if runs is not None and sum(runs.values()) < count:
+        yield "shortened", f"{sum(runs.values())} of {count} runs"
 
 
 def _study(
@@ -109,9 +141,9 @@ def _data(one: Mapping, other: Mapping) -> Iterator[tuple[str, str]]:
             yield "example", f"classes {classes[0]} in the place of {classes[1]} of {names[0]}"
         else:
             yield "example", f"other data ({names[0]} in the place of {names[1]})"
-    for key in ("outputs", "normalisation"):
-        if one[key] != other[key]:
-            yield "variant", f"{key} {one[key]} in the place of {other[key]}"
+    for key in other:
+        if key not in (*_IMAGES, *HERE_ONLY):
+            yield from _other_value(key, one, other)
 
 
 def _network(one: Mapping, other: Mapping) -> Iterator[tuple[str, str]]:
@@ -126,50 +158,75 @@ def _steps(
     """Loss and learning rates; rates are compared in mse, where they exist there."""
     if study["loss"] != theirs["loss"]:
         yield "variant", f"loss {study['loss']} in the place of {theirs['loss']}"
-    pairs = _pairs(settings, study)
-    wanted = _pairs(paper, theirs)
-    mine, others = (
-        sorted({rate for rate, _ in each if rate is not None}) for each in (pairs, wanted)
-    )
-    listed = [", ".join(f"{rate:g}" for rate in each) for each in (mine, others)]
-    ratios = {f"{a / b:.6g}" for a, b in zip(mine, others, strict=False)}
-    if not mine:
+    pairs, wanted = _pairs(settings, study), _pairs(paper, theirs)
+    ratio = _ratio(_rates(pairs), _rates(wanted))
+    scaled = {(rate and _rounded(rate / ratio), size) for rate, size in pairs}
+    rates, others = _rates(scaled), _rates(wanted)
+    listed = [", ".join(f"{rate:g}" for rate in _rates(each)) for each in (pairs, wanted)]
+    if not rates:
         yield "variant", "learning rates that mse has no like of"
-    elif len(mine) == len(others) and len(ratios) == 1:
-        (ratio,) = ratios
-        if ratio != "1":
-            yield (
-                "variant",
-                f"learning rates {ratio} times as high (in mse {listed[0]} in the place of "
-                f"{listed[1]})",
-            )
-    elif not set(mine) <= set(others):
+    elif ratio != 1:
+        yield (
+            "variant",
+            f"learning rates {ratio:g} times as high (in mse {listed[0]} in the place of "
+            f"{listed[1]})",
+        )
+    elif not set(rates) <= set(others):
         yield "variant", f"learning rates in mse {listed[0]} in the place of {listed[1]}"
-    if sizes := sorted({size for _, size in pairs} - {size for _, size in wanted}):
-        yield "variant", f"batch sizes {', '.join(map(str, sizes))}"
+    sizes = {size for _, size in wanted}
+    if foreign := sorted({size for _, size in pairs} - sizes):
+        yield "variant", f"batch sizes {', '.join(map(str, foreign))}"
+    strays = [pair for pair in scaled - wanted if pair[0] in others and pair[1] in sizes]
+    if strays:
+        words = ", ".join(f"{rate:g} with {size}" for rate, size in sorted(strays))
+        yield "variant", f"other pairs of learning rate and batch size ({words})"
     if len(pairs) < len(wanted):
         yield "shortened", f"{len(pairs)} of {len(wanted)} settings"
 
 
-def _pairs(settings: Mapping, study: Mapping) -> list[tuple[float | None, int]]:
+def _pairs(settings: Mapping, study: Mapping) -> set[tuple[float | None, int]]:
+    """Learning rates in mse, None where they do not exist there, with their batch sizes."""
     outputs = settings["datasets"][study["dataset"]]["outputs"]
-    return [
-        (in_mse(each["learning_rate"], study["loss"], outputs), each["batch_size"])
-        for each in study["sweep"]
-    ]
+    rates = [in_mse(each["learning_rate"], study["loss"], outputs) for each in study["sweep"]]
+    return {
+        (rate and _rounded(rate), each["batch_size"])
+        for rate, each in zip(rates, study["sweep"], strict=True)
+    }
+
+
+def _rates(pairs: set[tuple[float | None, int]]) -> list[float]:
+    return sorted({rate for rate, _ in pairs if rate is not None})
+
+
+def _ratio(one: list[float], other: list[float]) -> float:
+    """How many times as high all of some rates are; 1 where that is not one number."""
+    ratios = {_rounded(a / b) for a, b in zip(one, other, strict=False)}
+    return ratios.pop() if len(one) == len(other) and len(ratios) == 1 else 1
+
+
+def _rounded(value: float) -> float:
+    """Without the last digits, in which equal rates of different losses may differ."""
+    return float(f"{value:.6g}")
 
 
 def _length(one: Mapping, other: Mapping) -> Iterator[tuple[str, str]]:
     counts = {
         "iterations": [each["iterations"] for each in (one, other)],
         "seeds": [len(each["seeds"]) for each in (one, other)],
-        "checkpoints": [sum(each["checkpoints"].values()) for each in (one, other)],
     }
     for name, (mine, theirs) in counts.items():
         if mine < theirs:
             yield "shortened", f"{mine:,} of {theirs:,} {name}"
         elif mine > theirs:
             yield "variant", f"{mine:,} {name} in the place of {theirs:,}"
+    mine, theirs = (each["checkpoints"] for each in (one, other))
+    if any(mine[key] > theirs[key] for key in theirs):
+        yield (
+            "variant",
+            f"checkpoints {facts.as_text(mine)} in the place of {facts.as_text(theirs)}",
+        )
+    elif mine != theirs:
+        yield "shortened", f"{sum(mine.values())} of {sum(theirs.values())} checkpoints"
 
 
 def _by_network(settings: Mapping) -> dict[str, Mapping]:

@@ -143,7 +143,12 @@ def _counted(values) -> str:
     counts = pd.Series(list(values)).value_counts(sort=False)
     if len(counts) == 1:
         return str(counts.index[0])
-    return "; ".join(f"{value} ({count} runs)" for value, count in counts.items())
+    return "; ".join(f"{value} ({number_of(count, 'run')})" for value, count in counts.items())
+
+
+def number_of(count: int, what: str) -> str:
+    """Such as "1 run", or "2 runs"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def as_text(value: Any) -> str:

@@ -1,16 +1,15 @@
 """The runs of a study that are finished, from its folder of results, in one file."""
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 
 import xarray as xr
 
-from flatness.analysis.seeds import settings_of
 from flatness.errors import StorageError
 from flatness.publication.costs import Cost, read_cost
+from flatness.publication.made_with import check_datasets, check_run
 from flatness.publication.results import condense
-from flatness.settings import Run, Settings, table_of_runs, training_plan
+from flatness.settings import Run, Settings, table_of_runs
 from flatness.storage import read_dataset
 
 
@@ -25,7 +24,7 @@ def gather(
         only: names of the runs that are wanted; all that are there, if left out.
 
     Raises:
-        StorageError: no run is there, a file is damaged, or a run was trained with other
+        StorageError: no run is there, a file is damaged, or what is there was made with other
             settings.
     """
     folder, runs, costs = Path(folder), [], {}
@@ -33,24 +32,15 @@ def gather(
         file = folder / f"analysis/{name}.nc"
         if (only is None or name in only) and file.exists():
             runs.append(read_dataset(file))
-            _check_settings(file, runs[-1], training_plan(settings, row))
+            check_run(file, runs[-1], settings, row)
             costs[name] = _costs(folder, row, settings.studies[row.study].middle_layers)
     if not runs:
         raise StorageError(
             f"{folder}/analysis: holds none of the configuration's runs. Allowed: the folder of a "
             "study with at least one run that is trained, measured and analysed. Name that."
         )
+    check_datasets(folder, runs, settings)
     return condense(runs, settings, costs=costs)
-
-
-def _check_settings(file: Path, run: xr.Dataset, plan: dict) -> None:
-    found = settings_of(run)
-    for key, value in json.loads(json.dumps(plan)).items():
-        if found.get(key) != value:
-            raise StorageError(
-                f"{file}: was trained with {key} = {found.get(key)!r}. Allowed: {value!r}, as the "
-                "configuration says. Name the configuration it was made with, or compute it anew."
-            )
 
 
 def _costs(folder: Path, row: Run, layers: tuple[str, ...]) -> dict[str, Cost]:

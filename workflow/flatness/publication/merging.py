@@ -1,7 +1,7 @@
 """Several files of results, from other machines or other seeds, as one."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from flatness.publication.costs import costs_of
 from flatness.publication.opening import settings_of
 from flatness.publication.results import condense, numbers_of_parts, separate
 from flatness.settings import Settings, load_settings, table_of_runs
+
+# What all runs of a study have alike, entry by entry.
+_ALIKE = ("inequality", "sample_set", "iteration")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ def merge(files: Mapping[str, xr.DataTree]) -> xr.DataTree:
     """All runs of some files in one, whatever the order of the files.
 
     Each file is a part of its own, or as many as were merged into it; parts are numbered in the
-    order of their first runs.
+    order of their first runs. Of a run that lies in several files the costs are those of one of
+    them, always the same one.
 
     Args:
         files: by the file's name, as `flatness.publication.opening.open_results` gives them; at
@@ -47,14 +51,13 @@ def merge(files: Mapping[str, xr.DataTree]) -> xr.DataTree:
         )
         for file, results in files.items()
     ]
-    first, *others = parts
-    for part in others:
-        _check_settings(first, part)
-        _check_datasets(first, part)
-        _check_variables(first, part)
+    for part in parts[1:]:
+        _check_settings(parts[0], part)
+    _check_datasets(parts)
+    _check_variables(parts)
     settings = _united([part.settings for part in parts])
     position = {name: place for place, name in enumerate(table_of_runs(settings))}
-    parts.sort(key=lambda part: sorted(position[name] for name in part.runs))
+    parts.sort(key=lambda part: _place(part, position))
     runs: dict[str, tuple[_Part, xr.Dataset]] = {}
     numbers: dict[tuple[str, int], int] = {}
     of_runs, costs = {}, {}
@@ -90,29 +93,59 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _check_datasets(one: _Part, other: _Part) -> None:
-    allowed = {run.attrs["dataset"]: run for run in one.runs.values()}
-    for name, run in other.runs.items():
-        like = allowed.get(run.attrs["dataset"], run)
-        if run.attrs["dataset_checksum"] != like.attrs["dataset_checksum"]:
-            raise StorageError(
-                f"{other.file}: the dataset {run.attrs['dataset']} of {name} has the checksum "
-                f"{run.attrs['dataset_checksum']}. Allowed: {like.attrs['dataset_checksum']}, as "
-                f"in {one.file}. Compute one of the two anew with the same images."
-            )
+def _check_datasets(parts: list[_Part]) -> None:
+    """One checksum for each dataset, in all runs of all parts."""
+    first: dict[str, tuple[_Part, xr.Dataset]] = {}
+    for part in parts:
+        for name, run in part.runs.items():
+            dataset, found = run.attrs["dataset"], run.attrs["dataset_checksum"]
+            earlier, like = first.setdefault(dataset, (part, run))
+            allowed = like.attrs["dataset_checksum"]
+            if found != allowed:
+                where = like.attrs["run"] if earlier is part else earlier.file
+                raise StorageError(
+                    f"{part.file}: the dataset {dataset} of {name} has the checksum {found}. "
+                    f"Allowed: {allowed}, as in {where}. Compute one of the two anew with the same "
+                    "images."
+                )
 
 
-def _check_variables(one: _Part, other: _Part) -> None:
-    for study in set(one.results.children) & set(other.results.children):
-        first, second = (part.results[study] for part in (one, other))
-        names = sorted(set(first.variables) ^ set(second.variables))
-        same = np.array_equal(first["inequality"], second["inequality"])
-        if names or not same:
-            raise StorageError(
-                f"{other.file}: the runs of {study} were analysed by other code, what differs is "
-                f"{', '.join(names) or 'inequality'}. Allowed: the variables of {one.file}. "
-                "Analyse both with the same version; nothing needs to be trained anew."
-            )
+def _check_variables(parts: list[_Part]) -> None:
+    """The same variables, inequalities and checkpoints in all parts of a study."""
+    first: dict[str, _Part] = {}
+    for part in parts:
+        for study, node in part.results.children.items():
+            earlier = first.setdefault(study, part)
+            differing = _differing(earlier.results[study], node)
+            if differing:
+                raise StorageError(
+                    f"{part.file}: the runs of {study} were analysed by other code, what differs "
+                    f"is {', '.join(differing)}. Allowed: the variables of {earlier.file}. Analyse "
+                    "both with the same version; nothing needs to be trained anew."
+                )
+
+
+def _differing(one: xr.DataTree, other: xr.DataTree) -> list[str]:
+    """Names of what keeps the runs of two files from lying in one study."""
+    names = sorted(set(one.variables) ^ set(other.variables))
+    names += [n for n in one.variables if n in other.variables and one[n].dims != other[n].dims]
+    # A file without a long run ends at an earlier checkpoint.
+    shared = slice(min(each.sizes["checkpoint"] for each in (one, other)))
+    pairs = {name: [each[name].to_numpy() for each in (one, other)] for name in _ALIKE}
+    pairs["iteration"] = [each[shared] for each in pairs["iteration"]]
+    return names or [name for name, pair in pairs.items() if not np.array_equal(*pair)]
+
+
+def _place(part: _Part, position: Mapping[str, int]) -> tuple:
+    """What parts are sorted by: their first runs, then, where they have the same, the rest."""
+    names = sorted(part.runs, key=position.__getitem__)
+    inner, costs = numbers_of_parts(part.results), costs_of(part.results)
+    known = [
+        (stage, [(bool(np.isnan(value)), 0 if np.isnan(value) else value) for value in cost])
+        for name in names
+        for stage, cost in sorted((s, astuple(each)) for s, each in costs[name].items())
+    ]
+    return [position[name] for name in names], [inner[name] for name in names], known
 
 
 def _check_run(one: _Part, run: xr.Dataset, other: _Part, again: xr.Dataset) -> None:

@@ -27,7 +27,7 @@ def open_results(path: str | Path) -> xr.DataTree:
     Raises:
         StorageError: the file is absent, damaged, or no file of results.
     """
-    results = read_tree(path)
+    results = read_tree(path, "Use a sound copy, or leave it out.")
     try:
         settings = settings_of(results)
     except (KeyError, ValueError, SettingsError) as error:

@@ -13,7 +13,7 @@ import xarray as xr
 
 from flatness.publication import costs, facts
 from flatness.publication.deviations import nature
-from flatness.publication.results import separate
+from flatness.publication.results import counts, separate
 from flatness.settings import Settings
 from flatness.storage import atomic_path
 from flatness.tables.claim_table import html_table
@@ -55,7 +55,7 @@ def write_overview(
     """
     runs = [run for study in separate(results).values() for run in study]
     mapping = settings.model_dump(exclude_none=True)
-    what = nature(mapping, paper.model_dump(exclude_none=True)).sentence
+    what = nature(mapping, paper.model_dump(exclude_none=True), counts(results)).sentence
     parts = [
         _STYLE,
         '<div class="overview">',
@@ -82,11 +82,11 @@ def write_overview(
 def _excluded(runs: Sequence[xr.Dataset]) -> str:
     excluded = facts.excluded(runs)
     if not excluded:
-        return f"<p>None of the {len(runs)} runs.</p>"
+        return f"<p>None of the {facts.number_of(len(runs), 'run')}.</p>"
     items = "".join(
         f"<li>{html.escape(run)}, {html.escape(why)}</li>" for run, why in excluded.items()
     )
-    return f"<p>{len(excluded)} of {len(runs)} runs:</p><ul>{items}</ul>"
+    return f"<p>{len(excluded)} of {facts.number_of(len(runs), 'run')}:</p><ul>{items}</ul>"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

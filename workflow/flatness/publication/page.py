@@ -13,7 +13,7 @@ from flatness.analysis.seeds import split_excluded
 from flatness.figures.captions import caption
 from flatness.publication import costs, facts
 from flatness.publication.deviations import deviations, nature
-from flatness.publication.results import missing, numbers_of_parts, separate
+from flatness.publication.results import counts, missing, numbers_of_parts, separate
 from flatness.settings import Settings
 from flatness.storage import atomic_path
 from flatness.tables import claim_table, correlation_markdown, sensitivity_table
@@ -52,7 +52,7 @@ def write_page(
     mapping, theirs = (each.model_dump(exclude_none=True) for each in (settings, paper))
     studies = separate(results)
     every = [run for of_study in studies.values() for run in of_study]
-    times, what = costs.in_words(results), nature(mapping, theirs)
+    times, what = costs.in_words(results), nature(mapping, theirs, counts(results))
     page = jinja2.Template(
         Path(template).read_text(encoding="utf-8"),
         undefined=jinja2.StrictUndefined,

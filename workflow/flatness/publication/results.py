@@ -94,6 +94,11 @@ def numbers_of_parts(results: xr.DataTree) -> dict[str, int]:
     }
 
 
+def counts(results: xr.DataTree) -> dict[str, int]:
+    """How many runs the file holds of each study."""
+    return {study: node.sizes["run"] for study, node in results.children.items()}
+
+
 def missing(results: xr.DataTree, settings: Settings) -> list[Run]:
     """Runs of the configuration that the file does not hold."""
     held = numbers_of_parts(results)
