@@ -7,9 +7,9 @@ from safetensors.numpy import load_file
 
 from study import Kind, LostError, Study
 
-# They hold times; the first page of the report lists those of all jobs.
+# They hold times; the file of all runs tells those of all jobs, and so does the report's first page.
 _WITH_TIMES = ("logs", "benchmarks", "state")
-_PAGE_WITH_TIMES = "overview.html"
+_FILES_WITH_TIMES = ("part.nc", "overview.html")
 
 
 class Undisturbed:
@@ -84,7 +84,7 @@ def _files(study: Study) -> dict[str, bytes]:
     for path in study.results.rglob("*"):
         name = path.relative_to(study.results)
         ours = path.name.startswith(".") and ".partial" in path.name  # as README describes them
-        if ours or name.parts[0] in _WITH_TIMES or path.name == _PAGE_WITH_TIMES:
+        if ours or name.parts[0] in _WITH_TIMES or path.name in _FILES_WITH_TIMES:
             continue
         try:
             if path.is_file():

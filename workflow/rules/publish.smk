@@ -1,5 +1,7 @@
 # What came out, in one file, and in a folder small enough to be published.
 
+from flatness.publication.configuration import portable
+
 TABLES = [
     rules.correlate.output.netcdf,
     *rules.correlate.output.csv,
@@ -38,7 +40,7 @@ rule gather:
         runtime=minutes(10),
     params:
         runs=list(RUNS),
-        settings=settings.model_dump(mode="json", exclude_none=True),
+        settings=portable(settings),
         code=stages.gathering_code(),
     message:
         "Putting all runs into one file"
