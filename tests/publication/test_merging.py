@@ -180,7 +180,7 @@ def refused_in_any_order(change) -> set[str]:
     """What is said of one study of VGG10 and two of MLPs, of which `change` made the last other."""
     vgg, mlp = made_up_runs([0]), made_up_runs([1, 2])
     of_parts = {
-        "vgg.nc": [run for run in vgg if run.attrs["run"].startswith("vgg_")],
+        "vgg.nc": [r.assign_attrs(dataset="pictures") for r in vgg if "vgg" in r.attrs["run"]],
         "one.nc": [r for r in mlp if re.match("mlp.*seed1$", r.attrs["run"])],
         "other.nc": [change(r) for r in mlp if re.match("mlp.*seed2$", r.attrs["run"])],
     }
