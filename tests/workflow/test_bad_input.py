@@ -254,8 +254,8 @@ def test_several_mistakes_give_a_line_each(workflow):
 def test_unknown_target_on_the_command_line(workflow, name):
     everything = _one_line(
         workflow.run("--cores", "1", name),
-        rf"'{name}' is no target\. Allowed: all, measurements, tables, claims, publish, figures, "
-        "fig1, ",
+        rf"'{name}' is no target\. Allowed: all, measurements, tables, claims, part, publish, "
+        "figures, fig1, ",
     )
     assert "Training" not in everything
 

@@ -11,8 +11,12 @@ LOCAL_IN_WORDS = "folders, download, device, image_folder and keep_checkpoints"
 
 
 def portable(settings: Settings) -> dict[str, Any]:
-    """The settings without local ones, as a mapping."""
+    """The settings without local ones and without datasets that no study uses, as a mapping."""
     mapping = settings.published(mode="json", exclude_none=True)
+    used = {study["dataset"] for study in mapping["studies"].values()}
+    mapping["datasets"] = {
+        name: dataset for name, dataset in mapping["datasets"].items() if name in used
+    }
     for path in LOCAL:
         _remove(mapping, path.split("."))
     return mapping
