@@ -7,9 +7,10 @@ from safetensors.numpy import load_file
 
 from study import Kind, LostError, Study
 
-# They hold times; the file of all runs tells those of all jobs, and so does the report's first page.
+# They hold times; the file of all runs and the report's first page tell those of all jobs.
 _WITH_TIMES = ("logs", "benchmarks", "state")
-_FILES_WITH_TIMES = ("part.nc", "overview.html")
+_PAGE_WITH_TIMES = "overview.html"
+_FILES_WITH_TIMES = ("part.nc", _PAGE_WITH_TIMES)
 
 
 class Undisturbed:
