@@ -62,6 +62,7 @@ REASONS = {
     },
     "flatness/settings/reading.py": {"read_text": "parsed", "SafeLoader": "plain YAML"},
     "flatness/publication/costs.py": {"read_csv": "CSV"},
+    "flatness/publication/earlier.py": {"read_text": "a page, looked through for one sentence"},
     "flatness/publication/page.py": {"read_text": "a template of the repository, not run"},
     "flatness/publication/publish.py": {"read_csv": "CSV"},
     "flatness/storage.py": {

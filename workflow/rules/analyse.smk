@@ -101,7 +101,7 @@ rule judge_claims:
         runtime=minutes(10),
     params:
         studies=settings.claims.model_dump(),
-        nature=nature_of_study,
+        judged=what_is_judged,
         interpolation_accuracy=settings.analysis.interpolation_accuracy,
         confidence=settings.analysis.confidence,
         draws=settings.analysis.bootstrap_draws,

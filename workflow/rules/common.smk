@@ -8,10 +8,9 @@ from pathlib import Path
 from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
 from flatness.figures.captions import caption
-from flatness.publication.configuration import with_seeds
+from flatness.publication.configuration import portable, with_seeds
 from flatness.settings import (
     load_settings,
-    read_settings,
     runs_of_figure,
     runs_of_study,
     runs_with_seeds,
@@ -117,15 +116,16 @@ def code_of_figure(wildcards):
     return stages.drawing_code(FIGURES[wildcards.figure].kind)
 
 
-def nature_of_study(wildcards):
-    """What the study is, set against the paper's; of the runs that are computed here."""
-    from flatness.publication.deviations import nature  # loads xarray, which few calls need
-
-    runs, seeds = Counter(run.study for run in RUNS.values()), {}
+def what_is_judged(wildcards):
+    """The settings that say what the study is, with the seeds and the numbers of runs here."""
+    seeds = {}
     for run in RUNS.values():
         seeds.setdefault(run.study, set()).add(run.seed)
-    ours, papers = with_seeds(settings, seeds), read_settings(PAPER)
-    return nature(ours.published(), papers.published(), runs).sentence
+    mapping = portable(with_seeds(settings, seeds))
+    return {
+        "settings": {key: mapping[key] for key in ("datasets", "studies", "measuring", "analysis")},
+        "runs": dict(Counter(run.study for run in RUNS.values())),
+    }
 
 
 def needing_checkpoints():

@@ -1,7 +1,5 @@
 # What came out, in one file, and in a folder small enough to be published.
 
-from flatness.publication.configuration import portable
-
 TABLES = [
     rules.correlate.output.netcdf,
     *rules.correlate.output.csv,

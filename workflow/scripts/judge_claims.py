@@ -6,6 +6,9 @@ with job_log(snakemake.log[0]):
     from pathlib import Path
 
     from flatness.analysis.claims import judge, sensitivity, with_sensitivity
+    from flatness.publication.deviations import nature
+    from flatness.publication.publish import PAPER
+    from flatness.settings import read_settings
     from flatness.storage import read_dataset
     from flatness.tables.claim_files import write_claims
     from flatness.tables.sensitivity_table import write_page
@@ -19,6 +22,7 @@ with job_log(snakemake.log[0]):
         "confidence": snakemake.params.confidence,
         "resamples": snakemake.params.draws,
     }
+    judged = snakemake.params.judged
     verdicts = judge(*studies, **options)
     alternatives = sensitivity(*studies, verdicts, **options)
     verdicts = with_sensitivity(verdicts, alternatives)
@@ -26,6 +30,8 @@ with job_log(snakemake.log[0]):
         verdicts,
         alternatives,
         Path(snakemake.output.csv).parent,
-        nature=snakemake.params.nature,
+        nature=nature(
+            judged["settings"], read_settings(PAPER).published(), judged["runs"]
+        ).sentence,
     )
     write_page(verdicts, alternatives, snakemake.output.page)

@@ -244,7 +244,8 @@ def _in_short(parts: pd.DataFrame) -> str:
     """The verdicts that there are, how often, what few seeds point to, and what is sensitive."""
     counts = parts["verdict"].value_counts()
     words = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
-    few = parts[(parts["verdict"] == NOT_TESTABLE) & parts["seeds_held"].notna()]
+    told = (parts["seeds"] > 0) & parts["seeds_held"].notna()
+    few = parts[(parts["verdict"] == NOT_TESTABLE) & told]
     said = [
         f"as claimed in every seed: {_names(few[few['seeds_held'] == few['seeds']])}",
         f"in none: {_names(few[few['seeds_held'] == 0])}",

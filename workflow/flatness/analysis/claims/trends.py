@@ -4,12 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flatness.analysis.claims.curves import (
-    FEWEST_CHECKPOINTS,
-    Curves,
-    NotCountedError,
-    Phase,
-)
+from flatness.analysis.claims.curves import Curves, NotCountedError, Phase
 from flatness.analysis.claims.measures import MeanOverRuns
 from flatness.analysis.coefficients import spearman
 
@@ -167,10 +162,9 @@ class SlowerFall(MeanOverRuns):
         levelled = curves.iteration[after][0]
         rates = []
         for chosen in (evenly & (curves.iteration <= levelled), evenly & after):
-            if chosen.sum() < FEWEST_CHECKPOINTS:
+            if chosen.sum() < 2:
                 raise NotCountedError(
-                    f"fewer than {FEWEST_CHECKPOINTS} {Phase.TRAINING.value} before or after "
-                    "sqrt_sharpness levels off"
+                    f"fewer than 2 {Phase.TRAINING.value} before or after sqrt_sharpness levels off"
                 )
             rates.append(-slope(curves.iteration[chosen], curves.at(chosen, self.name)))
         if rates[0] <= 0:
