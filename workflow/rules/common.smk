@@ -122,6 +122,8 @@ def what_is_judged(wildcards):
     for run in RUNS.values():
         seeds.setdefault(run.study, set()).add(run.seed)
     mapping = portable(with_seeds(settings, seeds))
+    for study in mapping["studies"].values():
+        study.pop("middle_layers", None)  # no claim is about them
     return {
         "settings": {key: mapping[key] for key in ("datasets", "studies", "measuring", "analysis")},
         "runs": dict(Counter(run.study for run in RUNS.values())),
