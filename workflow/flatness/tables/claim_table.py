@@ -249,7 +249,7 @@ def _in_short(parts: pd.DataFrame) -> str:
     said = [
         f"as claimed in every seed: {_names(few[few['seeds_held'] == few['seeds']])}",
         f"in none: {_names(few[few['seeds_held'] == 0])}",
-        f"sensitive: {_names(parts[parts['sensitive_to'].fillna('') != ''])}",
+        f"sensitive: {_names(parts[parts['sensitive_to'].astype(object).fillna('') != ''])}",
     ]
     return "; ".join([words, *(each for each in said if not each.endswith(": "))]) or NOTHING
 
