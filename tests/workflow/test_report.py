@@ -105,7 +105,10 @@ def test_the_first_page_begins_with_the_claims(page):
     assert "The configuration names no study of VGG10." in claims.text
     text = overview.text
     for expected in (
-        *("None of the 4 runs.", "learning_rate 0.1, batch_size 20; learning_rate 0.2"),
+        *(
+            "None of the 4 runs.",
+            "learning rate 0.1 (half_squared_error; 0.5 in mse), batch size 20; learning rate 0.2",
+        ),
         *("half_squared_error", "bootstrap_draws 2000", "threads 1", "python 3.", "torch 2."),
         *("train_run 4", "measure_run 4"),
     ):
