@@ -51,9 +51,9 @@ def fingerprints(root, tmp_path):
 @pytest.mark.parametrize(
     ("file", "old", "new", "stale"),
     [
-        ("measurement/sweep.py", "for layer, J", "for  layer, J", set()),
+        ("measurement/sweep.py", "for name, values in", "for  name, values in", set()),
         ("measurement/sweep.py", '"""The sweep', '"""A sweep', set()),
-        ("measurement/tracing.py", "n - 1, 1), 8)", "n - 1, 1), 9)", {"measure"}),
+        ("measurement/proof.py", "min(n - 1, 3)", "min(n - 1, 4)", {"measure"}),
         ("experiment/networks/mlp.py", "= 500", "= 501", {"train mlp"}),
         ("experiment/networks/vgg10.py", "HIDDEN = 128", "HIDDEN = 129", {"train vgg", "measure"}),
         ("experiment/datasets/digits.py", "= 1437", "= 1438", {"prepare"}),

@@ -42,6 +42,7 @@ def analysed_run(
         *("mls_bound_d", "mls_bound_unshared", "nmls", "hessian_trace"),
         *("hessian_trace_standard_error", "hessian_gap", "mean_residual_norm"),
         *("sharpness_before_last_layer", "sqrt_sharpness_before_last_layer"),
+        *("adaptive_sharpness", "sqrt_adaptive_sharpness", "relative_flatness", "nvr"),
     )
     quantities = {name: draw.uniform(0.5, 2, shape) for name in names}
     unknown = set(values) - set(names) - set(CURVES)

@@ -1,5 +1,6 @@
 """Both sides of every inequality, from dense Jacobians, and the check that they hold."""
 
+import itertools
 import json
 import math
 
@@ -19,6 +20,7 @@ from reference import dense_jacobians
 
 REST_ON_EQ_4 = [
     *("eq5_frobenius", "eq5_spectral", "eq12_sharpness", "a_b", "b_c", "c_d", "eq13"),
+    *("volume", "volume_mean", "volume_schwarz", "adaptive", "adaptive_input", "adaptive_all"),
     *(f"eq{n}_k{k}_{side}" for n in (6, 7) for k in (1, 2) for side in ("input", "all")),
 ]
 
@@ -67,6 +69,19 @@ def test_both_sides_equal_those_computed_from_dense_jacobians():
     expected |= {"a_b": (a, b), "b_c": (b, c), "c_d": (c, d), "eq13": (a, d)}
     expected["unshared_a_u"] = (a, b)
     expected["unshared_u_v"] = (b, W2 * math.sqrt((KW**2 / x**2).mean()))
+    front = N ** (-N / 2) * W2**N
+    middle = front * ((KW / x) ** N).mean()
+    right = front * math.sqrt((x ** (-2 * N)).mean()) * math.sqrt((KW ** (2 * N)).mean())
+    expected |= {"volume_mean": (volume.mean(), middle), "volume_schwarz": (middle, right)}
+    Jx = np.array([np.linalg.norm(j * row) for j, row in zip(J, inputs.numpy(), strict=True)])
+    theta = {name: value.detach().double().flatten() for name, value in model.named_parameters()}
+    relative = {
+        name: np.sqrt(((k * theta[name]) ** 2).sum((1, 2)).numpy()) for name, k in K.items()
+    }
+    HKWW = math.sqrt(len(W)) * relative["0.weight"]
+    rms = [math.sqrt((each**2).mean()) for each in (Jx, HKWW)]
+    every = math.sqrt(len(W)) * math.sqrt(sum((r**2).mean() for r in relative.values()))
+    expected |= {"adaptive_input": tuple(rms), "adaptive_all": (rms[1], every)}
     for name, sides in expected.items():
         assert _sides(found, name) == pytest.approx(sides, rel=1e-9), name
         assert (found["tightest_sample"].sel(inequality=name) == -1).all()
@@ -77,6 +92,8 @@ def test_both_sides_equal_those_computed_from_dense_jacobians():
         ("eq5_spectral", J2, W2 / x * KW),
         ("eq11", volume, N ** (-N / 2) * JF**N),
         ("unshared_frobenius", JF, W2 / x * KW),
+        ("volume", volume, front * (KW / x) ** N),
+        ("adaptive", Jx, HKWW),
     ):
         of_name = by_sample.sel(inequality=name)
         assert np.allclose(10 ** of_name["log10_left"], left, rtol=1e-9), name
@@ -182,13 +199,13 @@ def _with_checkpoints(primitives: xr.Dataset) -> xr.Dataset:
             "parameter_gradient_sq_norm",
             {"checkpoint": 1, "sample_set": 1, "sample": 3, "parameter": 0},
             1e-4,
-            r"the-run: inequality eq5_\w+, iteration 10, sample set test, sample 3: the left side",
+            r"the-run: inequality volume, iteration 10, sample set test, sample 3: the left side",
         ),
         (
             "input_weight_spectral_norm",
             {"checkpoint": 2, "sample_set": 0},
             1e-3,
-            r"the-run: inequality eq7_k2_input, iteration 70, sample set train: the left side is",
+            r"the-run: inequality volume, iteration 70, sample set train, sample \d: the left side",
         ),
         (
             "layer_operator_norm",
@@ -242,8 +259,61 @@ def test_what_is_infinite_or_zero_is_no_violation():
     assert np.isinf(by_sample["slack"].sel(inequality="eq5_spectral").isel(sample=[0, 2])).all()
     assert by_sample["slack"].sel(inequality="eq11").isel(sample=0) == 0
     assert np.isinf(by_sample["slack"].sel(inequality="eq11").isel(sample=1))
-    for name in ("eq6_k1_input", "eq12_sharpness", "a_b"):
+    for name in ("eq6_k1_input", "eq12_sharpness", "a_b", "volume_mean"):
         assert found["slack"].sel(inequality=name) == np.inf, name
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_inequalities_hold_for_random_networks(seed):
+    """MLPs of random depth, width, weights and inputs, one of them zero in some entries."""
+    torch.manual_seed(seed)
+    widths = [*torch.randint(2, 12, (4,)).tolist(), 3]
+    layers = []
+    for before, after in itertools.pairwise(widths):
+        layers += [nn.Linear(before, after), (nn.ReLU, nn.Tanh)[seed % 2]()]
+    model = nn.Sequential(*layers[:-1]).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= 10 ** (2 * torch.rand(()) - 1)
+    inputs = torch.randn(6, widths[0]).double() * torch.logspace(-3, 3, 6).double()[:, None]
+    inputs[0, 0] = 0
+    measured = flatness.measure(model, inputs)
+    found = bounds(measured)
+    check(found, "random")
+    assert json.loads(found["slack"].attrs["absent"]) == {}
+
+
+def test_the_adaptive_bound_is_tight_for_one_unit():
+    """H = 1: each entry of the Jacobian has one term. A model whose theta is W: no other share."""
+    model = nn.Linear(5, 1, bias=False).double().eval()
+    inputs = torch.randn(7, 5).double()
+    measured = flatness.measure(model, inputs)
+    slack = bounds(measured)["slack"]
+    for name in ("adaptive", "adaptive_input", "adaptive_all"):
+        assert abs(float(slack.sel(inequality=name))) < 1e-12, name
+
+
+def test_measurements_without_what_adaptive_rests_on_have_the_other_inequalities():
+    model, inputs = network("mlp-tanh", torch.float64)
+    measured = flatness.measure(model, inputs)
+    whole = bounds(measured)
+    older = bounds(
+        measured.drop_vars(
+            [
+                *("parameter_adaptive_sq_norm", "input_times_gradient_sq_norm"),
+                *("layer_outputs", "layer_log_volume", "layer_weight_frobenius_norm"),
+            ]
+        )
+    )
+    check(older, "older")
+    absent = json.loads(older["slack"].attrs["absent"])
+    assert absent == dict.fromkeys(
+        ("adaptive", "adaptive_input", "adaptive_all"),
+        "not measured by the version that made the measurements",
+    )
+    others = older.drop_sel(inequality=list(absent))
+    assert older.sel(inequality=list(absent))["slack"].isnull().all()
+    assert others.equals(whole.drop_sel(inequality=list(absent)))
 
 
 @pytest.mark.parametrize("power", [0.5, -1, np.inf, np.nan])

@@ -296,6 +296,49 @@ def test_absent_quantities_are_named_with_the_reason_and_not_run_by_run():
     assert final_quantities(runs, "train")["mls_bound_c"].attrs["absent"] == reasons[absent[0]]
 
 
+LATER = ("adaptive_sharpness", "sqrt_adaptive_sharpness", "relative_flatness", "nvr")
+
+
+def test_runs_of_an_earlier_version_have_the_other_quantities(sweep):
+    older = [run.drop_vars(LATER) for run in sweep]
+    dataset = correlations(older, **GIVEN)
+    others = [name for name in FINAL_QUANTITIES if name not in LATER]
+    assert dataset["quantity"].to_numpy().tolist() == others
+    whole = correlations(sweep, **GIVEN).sel(quantity=others, other_quantity=others)
+    assert dataset.identical(whole)
+    final = final_quantities(older, "train")
+    assert list(final) == list(FINAL_QUANTITIES)
+    for name in LATER:
+        assert final[name].isnull().all()
+        assert final[name].attrs["absent"] == "not known to the version that analysed the run"
+
+
+def test_runs_of_earlier_and_of_this_version_count_where_they_have_a_value(sweep):
+    mixed = [run.drop_vars(LATER) if settings_of(run)["seed"] == 3 else run for run in sweep]
+    dataset = correlations(mixed, **GIVEN)
+    assert pair(dataset, "pearson", "nvr", "mls")[3] == 15
+    assert pair(dataset, "pearson", "nmls", "mls")[3] == 20
+    assert json.loads(dataset.attrs["absent"]) == {}
+    not_finite = json.loads(dataset.attrs["not_finite"])
+    assert set(not_finite) == {run.attrs["run"] for run in mixed if "nvr" not in run}
+    assert all(each == dict.fromkeys(LATER, "nan") for each in not_finite.values())
+
+
+def test_a_study_of_an_earlier_version_goes_together_with_one_of_this(sweep):
+    several = {
+        "old": correlations([run.drop_vars(LATER) for run in sweep], **GIVEN),
+        "new": correlations(sweep, **GIVEN),
+    }
+    dataset = together(several)
+    assert dataset["quantity"].to_numpy().tolist() == list(FINAL_QUANTITIES)
+    old = dataset.sel(study="old", quantity=list(LATER))
+    assert old["coefficient"].isnull().all()
+    assert not old["n"].any()
+    names = several["old"]["quantity"].to_numpy()
+    found = dataset.sel(study="old", quantity=names, other_quantity=names).drop_vars("study")
+    assert found.equals(several["old"])
+
+
 def test_final_quantities_are_means_over_the_last_fifth(sweep):
     diverged = analysed_run(learning_rate=0.2, seed=9, diverged=True)
     final = final_quantities([*sweep, diverged], "test")

@@ -24,19 +24,23 @@ def primitives(jacobians, sq_norms=None):
     draw = np.random.default_rng(1)
     by_layer = {
         name: (("sample", "layer"), draw.uniform(1, 2, (len(values), 2)))
-        for name in ("layer_input_norm", "layer_sensitivity", "layer_output_gradient_sq_norm")
+        for name in (
+            *("layer_input_norm", "layer_sensitivity", "layer_output_gradient_sq_norm"),
+            "layer_log_volume",
+        )
     }
     by_sample = {
         name: ("sample", draw.uniform(1, 2, len(values)))
         for name in (
             *("input_norm", "residual_curvature", "residual_curvature_standard_error"),
-            "residual_norm",
+            *("residual_norm", "input_times_gradient_sq_norm"),
         )
     }
     return xr.Dataset(
         {
             "singular_value": (("sample", "mode"), values),
             "parameter_gradient_sq_norm": (("sample", "parameter"), sq_norms),
+            "parameter_adaptive_sq_norm": (("sample", "parameter"), 2 * sq_norms),
             "input_weight_spectral_norm": ((), 2.0, {"input_weight": "W"}),
             "input_weight_frobenius_norm": ((), 3.0, {"input_weight": "W"}),
             "layer_operator_norm": (
@@ -45,6 +49,8 @@ def primitives(jacobians, sq_norms=None):
                 {"input_layer": "first", "left_out": "[]"},
             ),
             "layer_eq4_holds": ("layer", [1, 1]),
+            "layer_weight_frobenius_norm": ("layer", [3.0, 6.0], {"output_layer": "second"}),
+            "layer_outputs": ("layer", [7, 4]),
         }
         | by_layer
         | by_sample,
@@ -72,7 +78,7 @@ def test_log_volume_top3_leaves_out_the_smallest(jacobians):
 
 def with_last_layer(jacobians, eq4_holds=(1, 1)):
     """Primitives of a network with the layers "first" and "second", weights 1 and biases 10."""
-    found = primitives(jacobians).drop_vars(["parameter_gradient_sq_norm", "parameter"])
+    found = primitives(jacobians).drop_dims("parameter")
     names = ["first.weight", "first.bias", "second.weight", "second.bias"]
     found = found.assign_coords(parameter=names)
     found["parameter_gradient_sq_norm"] = (
@@ -195,6 +201,18 @@ def test_nmls_is_the_sum_of_the_layers_means(jacobians):
     assert np.isclose(q.nmls(given), terms.sum(1).mean(), rtol=1e-12)
 
 
+def test_later_quantities_are_means_of_their_primitives(jacobians):
+    given = primitives(jacobians, np.random.default_rng(2).uniform(1, 5, (6, 2)))
+    expected = given["parameter_adaptive_sq_norm"].to_numpy().sum(1).mean()
+    assert np.isclose(q.adaptive_sharpness(given), expected, rtol=1e-12)
+    assert np.isclose(q.sqrt_adaptive_sharpness(given), np.sqrt(expected), rtol=1e-12)
+    terms = given["layer_log_volume"].to_numpy()
+    assert np.allclose(q.layer_mean_log_volume(given), terms.mean(0), rtol=1e-12)
+    assert np.isclose(q.nvr(given), terms.sum(1).mean(), rtol=1e-12)
+    h = given["layer_input_norm"].to_numpy()[:, 1]
+    assert np.isclose(q.relative_flatness(given), 36 * (h**2).mean(), rtol=1e-12)
+
+
 def test_the_hessian_trace_is_the_sharpness_and_the_mean_curvature(jacobians):
     given = primitives(jacobians)
     rho, error = given["residual_curvature"], given["residual_curvature_standard_error"]
@@ -218,6 +236,7 @@ def test_what_does_not_apply_says_why(jacobians):
         "mls_bound_d": "no input_weight_spectral_norm",
         "mls_bound_unshared": "no layer_operator_norm",
         "nmls": "layers that have no term of their own: odd",
+        "nvr": "layers that have no term of their own: odd",
         "hessian_trace": "curvature was not measured; see flatness.curvature",
         "hessian_trace_standard_error": "curvature was not measured; see flatness.curvature",
         "hessian_gap": "curvature was not measured; see flatness.curvature",
@@ -226,7 +245,8 @@ def test_what_does_not_apply_says_why(jacobians):
         assert np.isnan(found[name]), name
         assert found[name].attrs["absent"] == reason
     empty = primitives(jacobians).isel(layer=slice(0))
-    assert "no linear layer or convolution" in q.nmls(empty).attrs["absent"]
+    for function in (q.nmls, q.nvr):
+        assert "no linear layer or convolution" in function(empty).attrs["absent"]
 
 
 def test_an_input_of_norm_zero_has_no_bound(jacobians):

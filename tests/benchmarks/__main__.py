@@ -4,7 +4,16 @@ import importlib
 import sys
 from pathlib import Path
 
-PARTS = ("measuring", "stages", "training", "growth", "workflow", "gpu")
+PARTS = (
+    "measuring",
+    "measuring_apart",
+    "imagenet",
+    "stages",
+    "training",
+    "growth",
+    "workflow",
+    "gpu",
+)
 README = Path(__file__).parents[2] / "README.md"
 
 

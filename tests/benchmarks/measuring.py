@@ -36,12 +36,12 @@ def comparisons() -> Tables:
 
 
 def _compare(name: str) -> Tables:
-    layout = _fastest({key: _way("floor", name, key) for key in FORMATS})
+    layout = _fastest({key: prepared("floor", name, key) for key in FORMATS})
     chunk_size = _fastest(
-        {size: _way("torch.func", name, layout, size) for size in CHUNK_SIZES}, rounds=2
+        {size: prepared("torch.func", name, layout, size) for size in CHUNK_SIZES}, rounds=2
     )
     options = {"torch.func": (chunk_size,)}
-    ways = {way: _way(way, name, layout, *options.get(way, ())) for way in WAYS}
+    ways = {way: prepared(way, name, layout, *options.get(way, ())) for way in WAYS}
     _refuse_differences(name, layout, ways)
     # The loop takes so long that fewer rounds of it tell as much.
     slow = {way: ways.pop(way) for way in ("plain loop",)}
@@ -60,12 +60,12 @@ def _compare(name: str) -> Tables:
 def prepare(way: str, name: str, layout: str, *options, samples: int = 100):
     """A call for one sample, and one for all."""
     return (
-        _way(way, name, layout, *options, samples=1),
-        _way(way, name, layout, *options, samples=samples),
+        prepared(way, name, layout, *options, samples=1),
+        prepared(way, name, layout, *options, samples=samples),
     )
 
 
-def _way(way: str, name: str, layout: str, *options, samples: int = 100):
+def prepared(way: str, name: str, layout: str, *options, samples: int = 100):
     """A call that measures samples of a network in one way."""
     network, inputs = in_format(*full(name, samples), FORMATS[layout])
     if way == "floor":

@@ -26,13 +26,18 @@ def _peak(prepare, arguments) -> float:
     configure("cpu", 1)
     warm_up, run = prepare(*arguments)
     warm_up()
+    return peak_of(run)
+
+
+def peak_of(run: Callable[[], object]) -> float:
+    """How far a call raises the resident memory of this process, in MiB; Linux only."""
     Path("/proc/self/clear_refs").write_text("5")  # the highest mark is now the present size
-    before = _status("VmRSS")
+    before = status("VmRSS")
     run()
-    return (_status("VmHWM") - before) / _MEBIBYTE
+    return (status("VmHWM") - before) / _MEBIBYTE
 
 
-def _status(entry: str) -> int:
+def status(entry: str) -> int:
     """A size in bytes; Linux only."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{entry}:"):

@@ -1,6 +1,7 @@
 """The networks that are measured, at their full size and small enough for a test."""
 
 import torch
+import torchvision
 from torch import Tensor, nn
 
 from flatness.experiment.networks import build
@@ -46,6 +47,23 @@ _SMALL = {
     "residual 16x16x3": ((3, 16, 16), lambda: _seeded(lambda: Residual(4, 3))),
 }
 NETWORKS = tuple(_BUILD)
+# Of torchvision, with weights at random: input extent and outputs.
+_BUILD |= {
+    "resnet18 32x32x3": ((3, 32, 32), lambda: torchvision_network("resnet18", 10)),
+    "vit_b_16 224x224x3": ((3, 224, 224), lambda: torchvision_network("vit_b_16", 10)),
+}
+
+
+def torchvision_network(name: str, outputs: int) -> nn.Module:
+    """A network of torchvision with weights at random, in its last layer, too."""
+
+    def construct():
+        network = torchvision.models.get_model(name, weights=None, num_classes=outputs)
+        last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+        nn.init.normal_(last.weight, std=last.in_features**-0.5)
+        return network.eval()
+
+    return _seeded(construct)
 
 
 def full(name: str, samples: int = 100) -> tuple[nn.Module, Tensor]:

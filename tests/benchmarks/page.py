@@ -30,7 +30,7 @@ def lines(tables: Tables) -> list[tuple[str, ...]]:
         (
             comparison,
             row.name,
-            f"{row.value:.4g}",
+            "" if row.value is None else f"{row.value:.4g}",
             row.unit,
             *("" if v is None else f"{v:.2f}" for v in (row.ratio, row.least, row.most)),
         )
@@ -83,6 +83,8 @@ def _column(row: Row) -> str:
 
 
 def _cell(row: Row) -> str:
+    if row.value is None:
+        return row.unit
     if row.ratio is None:
         return f"{row.value:.3g} {row.unit}".strip()
     spread = "" if row.least is None else f" ({row.least:.2f} to {row.most:.2f})"

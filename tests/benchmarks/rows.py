@@ -10,14 +10,14 @@ class Row:
 
     Args:
         name: of what was measured.
-        value: the median over rounds, if there were several.
-        unit: of the value; empty for a pure number.
+        value: the median over rounds, if there were several; None if there is none.
+        unit: of the value; empty for a pure number; why there is no value.
         ratio: to the base, if there is one: the median over rounds of the ratio in each.
         least, most: quartiles of the ratio, where there were rounds.
     """
 
     name: str
-    value: float
+    value: float | None
     unit: str
     ratio: float | None = None
     least: float | None = None

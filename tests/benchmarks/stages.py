@@ -13,22 +13,26 @@ import torch
 
 import flatness
 from competitors.floor import floor, floor_and_weights
-from flatness.measurement import layers, measuring, sweep
-from flatness.measurement.layers import ClosedForm
-from flatness.measurement.stacking import Stack
-from flatness.measurement.tracing import FrozenNetwork
+from flatness.measurement import description, weight_forms
+from flatness.measurement.decompositions import SingularValues
+from flatness.measurement.element_forms import ElementForm
+from flatness.measurement.frozen import FrozenNetwork
+from flatness.measurement.jacobians import Columns
+from flatness.measurement.weight_forms import WeightForm
 from networks import NETWORKS, full, in_format
 from rows import Row, Tables
 from timing import seconds, summarised
 
 # By stage: what is timed, without what it calls of other stages.
 STAGES = {
-    "forward pass, recorded": [(FrozenNetwork, "trace")],
+    "forward passes, recorded": [(FrozenNetwork, "record")],
     "backward passes": [(torch.autograd, "grad")],
-    "norms of parameter gradients": [(ClosedForm, name) for name in ("__init__", "add", "finish")],
-    "Jacobians put together": [(Stack, "__init__"), (Stack, "put")],
-    "singular values": [(sweep, "singular_values"), (sweep, "spectral_norms")],
-    "operator norms of weights": [(measuring, "operator_norm")],
+    "norms of parameter gradients": [
+        (form, name) for form in (WeightForm, ElementForm) for name in ("__init__", "add", "finish")
+    ],
+    "Jacobians put together": [(Columns, "__init__"), (Columns, "put")],
+    "singular values": [(SingularValues, "add"), (SingularValues, "values")],
+    "operator norms of weights": [(description, "operator_norm")],
 }
 PLAIN = "gradients of inputs and weights by torch"
 LIMIT = "products at the speed of large ones"
@@ -90,9 +94,9 @@ def _timed() -> Iterator[dict[str, float]]:
 
 
 def _multiplications(network, inputs) -> float:
-    """Those of the closed forms' products; one in float64 counts as two."""
+    """Those of gradients of weights and of pairs of positions; one in float64 counts as two."""
     total = 0.0
-    products, grams = layers.products, layers.grams
+    products, grams = weight_forms.products, weight_forms.grams
 
     def counted_products(one, other):
         nonlocal total
@@ -104,7 +108,7 @@ def _multiplications(network, inputs) -> float:
         total += matrices.numel() * matrices.shape[1] * matrices.element_size() / 8
         return grams(matrices)
 
-    with patch.multiple(layers, products=counted_products, grams=counted_grams):
+    with patch.multiple(weight_forms, products=counted_products, grams=counted_grams):
         flatness.measure(network, inputs)
     return total
 

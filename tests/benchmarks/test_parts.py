@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
+import apart
 import gpu
 import growth
+import imagenet
 import memory
 import stages
-from networks import small
+from flatness.measurement.proof import twin_positions
 from training import advancing, images, plan
 
 
@@ -33,6 +35,41 @@ def test_peak_memory_is_what_a_call_takes():
     assert memory.peak(_allocates, 100) == pytest.approx(100, abs=8)
 
 
+def filling(mebibytes):
+    return lambda: None, _Allocation(mebibytes)
+
+
+def working(_seconds):
+    def forever():
+        while True:
+            pass
+
+    return lambda: None, forever
+
+
+def failing():
+    raise ValueError("on purpose")
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_a_call_in_a_process_of_its_own_is_measured_and_stopped():
+    limits = apart.Limits(seconds=5, gibibytes=1)
+    found = apart.cost("test_parts:filling", 100, limits=limits)
+    assert found.mebibytes == pytest.approx(100, abs=8)
+    assert 0 < found.seconds < 5
+    assert apart.cost("test_parts:filling", 2000, limits=limits).stopped == "stopped at 1 GiB"
+    limits = apart.Limits(seconds=1, gibibytes=1)
+    assert apart.cost("test_parts:working", 1, limits=limits).stopped == "stopped after 1 s"
+    assert apart.cost("test_parts:failing").stopped == "does not run"
+
+
+def test_rows_say_why_there_is_no_number():
+    stopped = apart.Cost(stopped="stopped after 300 s")
+    one, other = imagenet.rows({"ours": apart.Cost(2.0, 8.0), "before": stopped}, "seconds", "s")
+    assert (one.value, one.unit, one.ratio) == (2.0, "s", 1.0)
+    assert (other.value, other.unit, other.ratio) == (None, "stopped after 300 s", None)
+
+
 @pytest.mark.parametrize("name", gpu.MEASURED)
 def test_what_is_timed_on_a_gpu_runs_on_a_cpu(name):
     (row,) = gpu.training(name, "cpu", 10, processes=())
@@ -52,8 +89,15 @@ def test_without_a_gpu_its_part_is_empty():
     assert gpu.comparisons() == {}
 
 
+def _normalised():
+    """A network with parameters of every kind, and two samples."""
+    convolution, norm = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
+    layers = [convolution, norm, torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3)]
+    return torch.nn.Sequential(*layers).eval(), torch.rand(2, 3, 8, 8)
+
+
 def test_stages_add_up_to_the_whole():
-    rows = {row.name: row for row in stages._stages(*small("VGG10 32x32x3"), rounds=3)}
+    rows = {row.name: row for row in stages._stages(*_normalised(), rounds=3)}
     assert set(stages.STAGES) < set(rows)
     parts = [rows[name].value for name in (*stages.STAGES, "everything else")]
     assert sum(parts) == pytest.approx(rows["flatness.measure"].value, rel=0.5)
@@ -61,11 +105,15 @@ def test_stages_add_up_to_the_whole():
 
 
 def test_multiplications_are_those_that_were_counted_by_hand():
-    """A convolution of 3x3 and 4 outputs: 100 positions of 28 (27 and a one) by 4, each sample."""
+    """A convolution of 3x3 and 4 outputs: 100 positions of 27 by 4, for each sample and output.
+
+    The samples that are run again have one random combination of the outputs.
+    """
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, bias=False), torch.nn.Flatten())
     network.append(torch.nn.Linear(4 * 100, 2)).eval()
     inputs = torch.rand(5, 3, 12, 12)
-    assert stages._multiplications(network, inputs) == 5 * 2 * 100 * 28 * 4
+    again = len(twin_positions(5))
+    assert stages._multiplications(network, inputs) == (5 * 2 + again) * 100 * 27 * 4
 
 
 @pytest.mark.parametrize("name", gpu.MEASURED)

@@ -59,6 +59,12 @@ def test_pages_hold_every_row(tmp_path):
     assert text.startswith(page.machine())
 
 
+def test_what_was_stopped_has_a_reason_for_its_value():
+    tables = {"time, one": [Row("ours", 3.0, "s", 1.0), Row("other", None, "stopped after 60 s")]}
+    assert page.lines(tables)[1] == ("time, one", "other", "", "stopped after 60 s", "", "", "")
+    assert page.in_short(tables).splitlines()[-1] == "| time, one | 1.00 | stopped after 60 s |"
+
+
 def test_short_form_has_a_line_for_each_comparison():
     lines = page.in_short(TABLES).splitlines()[2:]
     assert lines[0] == "|  | floor | ours | calls |"

@@ -28,7 +28,7 @@ def test_quantities_and_inequalities_are_those_of_the_library(here, measured):
     primitives = read_dataset(here / "out/found.nc")
     values = flatness.quantities(primitives)
     rows = _table(page, "## Quantities")
-    assert set(rows) == set(values) - {"layer_mls"}
+    assert set(rows) == set(values) - {"layer_mls", "layer_mean_log_volume"}
     for name, (words, value, equation) in rows.items():
         assert words == values[name].attrs["long_name"]
         assert equation == values[name].attrs.get("equation", "")
@@ -41,10 +41,13 @@ def test_quantities_and_inequalities_are_those_of_the_library(here, measured):
 
     layers = _table(page, "## Layers")
     assert list(layers) == ["1", "4"]
-    for name, (sensitivity, norm, holds) in layers.items():
+    for name, (sensitivity, volume, norm, holds) in layers.items():
         here_only = {"layer": name}
         assert float(sensitivity) == pytest.approx(
             float(values["layer_mls"].sel(here_only)), rel=5e-6
+        )
+        assert float(volume) == pytest.approx(
+            float(values["layer_mean_log_volume"].sel(here_only)), rel=5e-6
         )
         assert float(norm) == pytest.approx(
             float(primitives["layer_operator_norm"].sel(here_only)), rel=5e-6
@@ -125,7 +128,7 @@ def test_absent_inequalities_have_reasons(measured):
         "output, so Eq. 4 does not apply 2. curvature was not measured; see flatness.curvature "
         "3. Eq. 4 does not hold for layers 0"
     )
-    assert _table(page, "## Layers")["0"][2] == "no"
+    assert _table(page, "## Layers")["0"][3] == "no"
 
 
 def test_networks_without_layers_and_without_a_layer_that_reads_the_images(here, measured):

@@ -265,6 +265,15 @@ def test_an_absent_quantity_is_named_with_the_reason(runs):
     assert cell(figure, 2, 0, 3)[3] is None
 
 
+def test_a_quantity_that_the_files_lack_is_named(runs):
+    older = [run.drop_vars("nvr") for run in runs]
+    figure = pair_grid_figure(older, **LOOK | {"quantities": ("mls", "nvr", "nmls")})
+    text = "NVR of 10 runs (not known to the version that analysed the run)."
+    assert text in texts(figure)
+    assert inside(panel_at(figure, 0, 1, 3)) == "not defined"
+    assert cell(figure, 2, 0, 3)[3] is None
+
+
 def test_no_correlation_of_two_points_or_of_equal_values(runs):
     two = pair_grid_figure(runs[:2], **LOOK)
     assert inside(panel_at(two, 0, 1)) == "not defined"

@@ -14,11 +14,13 @@ NAMES = [
     *("eq5_frobenius", "eq5_spectral", "eq11", "unshared_frobenius", "eq6_k1_input"),
     *("eq6_k1_all", "eq6_k2_input", "eq6_k2_all", "eq7_k1_input", "eq7_k1_all", "eq7_k2_input"),
     *("eq7_k2_all", "eq12_frobenius", "eq12_sharpness", "a_b", "b_c", "c_d", "eq13"),
-    *("unshared_a_u", "unshared_u_v", "nmls", "nmls_unshared"),
+    *("unshared_a_u", "unshared_u_v", "nmls", "nmls_unshared", "volume", "volume_mean"),
+    *("volume_schwarz", "adaptive", "adaptive_input", "adaptive_all"),
 ]
 NO_LINEAR_LAYER = "the first layer is a convolution"
 ABSENT = [name for name in NAMES if name[:3] in ("eq5", "eq6", "eq7", "a_b", "b_c", "c_d")]
 ABSENT += ["eq13", "eq12_sharpness"]
+ABSENT += [name for name in NAMES if name.startswith(("volume", "adaptive"))]
 
 
 def made_up_run(seed=0, absent=(), **changes):
@@ -98,9 +100,11 @@ def test_families_that_are_absent_have_no_panel_and_the_caption_says_why(convolu
     assert (
         "Absent: Eq. 5, Frobenius norm and Eq. 5, spectral norm of `Per sample (tightest): Eq. 5, "
         "11`; `Means of powers $k$: Eq. 6, 7`; Frobenius norm ≤ sharpness of `Averaged volume: "
-        f"Eq. 12`; `Maximum local sensitivity: Eq. 13, 28` ({NO_LINEAR_LAYER})."
+        "Eq. 12`; `Volume by the first layer's gradient`; `Maximum local sensitivity: Eq. 13, 28`; "
+        f"`Relative to inputs and weights` ({NO_LINEAR_LAYER})."
     ) in texts(convolutional)
     assert "stand for the sides" not in texts(convolutional)
+    assert "entry by entry" not in texts(convolutional)
     assert "B to D" not in texts(convolutional)
 
 

@@ -47,7 +47,7 @@ def dense_hessian_trace(
     model = copy.deepcopy(model).double().eval().requires_grad_(True)
     parameters = list(model.parameters())
     with sdpa_kernel(SDPBackend.MATH):  # other kernels of attention have one derivative only
-        output = model(inputs.double().clone().requires_grad_())
+        output = model(inputs.double().clone().requires_grad_() * 1)  # no leaf: it may change it
     first = torch.autograd.grad(
         loss_of(output), parameters, create_graph=True, materialize_grads=True
     )

@@ -1,13 +1,14 @@
-"""Singular values and norms against full decompositions in float64."""
+"""Singular values and norms of matrices against full decompositions in float64."""
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-import flatness
-from flatness.measurement.decompositions import singular_values, spectral_norms
-from flatness.measurement.operator_norm import matrix_norm
-from flatness.measurement.stacking import Stack
+from flatness.errors import MeasurementError
+from flatness.measurement import decompositions
+from flatness.measurement.decompositions import SingularValues
+from flatness.measurement.matrix_norm import matrix_norm
 
 WIDE, TALL, SQUARE = (10, 300), (30, 12), (20, 20)
 
@@ -23,35 +24,65 @@ def _with_spectrum(shape, smallest, dtype):
     return (left * values @ right.mT).to(dtype)
 
 
+def _singular_values(jacobian: Tensor, sizes: list[int]) -> Tensor:
+    """With columns in groups of these sizes, the last one of those that are left."""
+    found = SingularValues(jacobian.shape[2])
+    for columns in jacobian.split([*sizes, jacobian.shape[2] - sum(sizes)], 2):
+        found.add(columns)
+    return found.values()
+
+
+# At once, in groups with fewer columns than rows and with more, and one by one at first.
+@pytest.mark.parametrize("sizes", [[], [5], [1, 1, 9]])
 @pytest.mark.parametrize("shape", [WIDE, TALL, SQUARE])
 @pytest.mark.parametrize(
     ("dtype", "smallest", "relative"),
     [(torch.float32, 1e-6, 1e-3), (torch.float32, 1e-3, 1e-9), (torch.float64, 1e-12, 1e-3)],
 )
-def test_small_singular_values_are_kept(shape, dtype, smallest, relative):
+def test_small_singular_values_are_kept(shape, dtype, smallest, relative, sizes):
     J = _with_spectrum(shape, smallest, dtype)
     expected = torch.linalg.svdvals(J.double())
-    found = singular_values(J)
+    found = _singular_values(J, sizes)
     assert found.shape == J.shape[:2]
     assert found.dtype == torch.float64
     assert torch.allclose(found[:, : expected.shape[1]], expected, rtol=relative, atol=0)
     assert (found[:, expected.shape[1] :] == 0).all()
 
 
+@pytest.mark.parametrize("sizes", [[], [5], [1, 1, 9]])
 @pytest.mark.parametrize("shape", [WIDE, TALL, SQUARE])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.float64, 1e-14)])
-def test_spectral_norms(shape, dtype, tolerance):
+def test_the_largest_is_the_spectral_norm(shape, dtype, tolerance, sizes):
     J = _with_spectrum(shape, 1e-2, dtype)
     expected = torch.linalg.matrix_norm(J.double(), 2)
-    assert torch.allclose(spectral_norms(J), expected, rtol=tolerance, atol=0)
+    assert torch.allclose(_singular_values(J, sizes)[:, 0], expected, rtol=tolerance, atol=0)
 
 
-def test_spectral_norm_that_overflows_is_not_a_number():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("sizes", [[], [5]])
+@pytest.mark.parametrize("shape", [WIDE, TALL, SQUARE])
+def test_blocks_that_are_worked_on_do_not_change_the_values(shape, sizes, dtype, monkeypatch):
+    J = _with_spectrum(shape, 1e-2, dtype)
+    expected = _singular_values(J, sizes)
+    monkeypatch.setattr(decompositions, "_BLOCK_BYTES", 1)
+    assert torch.allclose(_singular_values(J, sizes), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_a_norm_whose_square_is_no_float32_number():
     J = torch.ones(2, 3, 5)
     J[1] *= 1e30
-    norms = spectral_norms(J)
-    assert norms[0] == pytest.approx(15**0.5, rel=1e-6)
-    assert norms[1].isnan()
+    norms = _singular_values(J, [])[:, 0]
+    assert torch.allclose(norms, 15**0.5 * torch.tensor([1, 1e30]).double(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("sizes", [[], [2]])
+def test_values_that_are_not_finite_are_refused(dtype, wrong, sizes):
+    J = torch.ones(2, 3, 5, dtype=dtype)
+    J[1, 2, 4] = wrong
+    with pytest.raises(MeasurementError, match="input Jacobian holds values that are not finite"):
+        _singular_values(J, sizes)
 
 
 def _uniform(rows, columns):
@@ -88,47 +119,3 @@ def test_matrix_norm(case, dtype, tolerance):
     expected = float(torch.linalg.matrix_norm(W.double(), 2))
     assert matrix_norm(W) == pytest.approx(expected, rel=tolerance, abs=0)
     assert matrix_norm(W) == matrix_norm(W)
-
-
-def test_a_stack_takes_gradients_of_any_memory_format():
-    gradients = torch.randn(2, 3, 4, 5, 6)
-    one, other = gradients[0].contiguous(memory_format=torch.channels_last), gradients[1]
-    stack = Stack(one, 2, torch.float32)
-    stack.put(0, one)
-    stack.put(1, other)
-    expected = torch.linalg.svdvals(gradients.transpose(0, 1).flatten(2))
-    assert torch.allclose(torch.linalg.svdvals(stack.jacobian), expected, rtol=1e-5)
-
-
-class _NowAndThenCopied(torch.autograd.Function):
-    """The identity; every second gradient is a copy."""
-
-    calls = 0
-
-    @staticmethod
-    def forward(ctx, x):
-        return x.clone()
-
-    @staticmethod
-    def backward(ctx, gradient):
-        _NowAndThenCopied.calls += 1
-        return gradient.clone() if _NowAndThenCopied.calls % 2 else gradient
-
-
-@pytest.mark.parametrize("calls", [0, 1])
-def test_gradients_that_are_shared_for_some_outputs_only(calls):
-    class Copied(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.linear = torch.nn.Linear(6, 4)
-
-        def forward(self, x):
-            return self.linear(_NowAndThenCopied.apply(x))
-
-    _NowAndThenCopied.calls = calls
-    model, inputs = Copied().eval(), torch.randn(3, 6)
-    measured = flatness.measure(model, inputs)
-    expected = float(torch.linalg.matrix_norm(model.linear.weight.detach().double(), 2))
-    assert measured["layer_operator_norm"].attrs["input_layer"] == "linear"
-    assert np.allclose(measured["layer_sensitivity"], expected, rtol=1e-6)
-    assert np.allclose(measured["singular_value"].isel(mode=0), expected, rtol=1e-6)

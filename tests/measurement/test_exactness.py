@@ -106,28 +106,37 @@ def test_closed_forms_are_used_where_they_apply(monkeypatch):
     import flatness.measurement.sweep as sweep
 
     asked = []
-    monkeypatch.setattr(
-        sweep, "per_sample_sq_norms", lambda network, inputs, names: asked.append(names) or {}
-    )
-    for name in ("linear", "mlp-tanh", "mlp-relu-in-place", "vgg10-8x8", "strided-convolution"):
+
+    def spy(network, inputs, names, adaptive):
+        asked.append(names)
+        return {}, {}
+
+    monkeypatch.setattr(sweep, "per_sample_sq_norms", spy)
+    for name in (
+        *("linear", "mlp-tanh", "mlp-relu-in-place", "vgg10-8x8", "strided-convolution"),
+        *("layer-norm", "batch-norm", "attention", "tied-modules", "recurrent"),
+    ):
         flatness.measure(*network(name, torch.float32))
     assert asked == []
 
 
 def test_per_sample_path_covers_what_has_no_closed_form(monkeypatch):
+    """And nothing else; of both squared norms."""
     import flatness.measurement.sweep as sweep
 
-    real, asked = sweep.per_sample_sq_norms, {}
+    real, asked = sweep.per_sample_sq_norms, []
 
-    def spy(network, inputs, names):
-        asked["names"] = list(names)
-        return real(network, inputs, names)
+    def spy(network, inputs, names, adaptive):
+        asked.append((list(names), adaptive))
+        return real(network, inputs, names, adaptive)
 
     monkeypatch.setattr(sweep, "per_sample_sq_norms", spy)
+    # As it is and transposed: two weights with one gradient.
     flatness.measure(*network("shared-weights", torch.float32))
-    assert asked["names"] == ["inner.weight", "inner.bias", "tied.weight"]
-    flatness.measure(*network("layer-norm", torch.float32))
-    assert asked["names"] == ["1.weight", "1.bias"]
+    assert asked == [(["tied.weight"], True)]
+    asked.clear()
+    flatness.measure(*network("transposed-convolution", torch.float32))
+    assert asked == [(["0.weight"], True)]
 
 
 def test_linear_network_in_closed_form():

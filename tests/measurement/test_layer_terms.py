@@ -9,8 +9,8 @@ from torch import nn
 
 import flatness
 from architectures import ARCHITECTURES, network
+from dense_primitives import layer_jacobians
 from flatness.analysis.bounds import bounds, check
-from flatness.measurement.operator_norm import _block_norms, operator_norm
 from reference import dense_jacobians
 
 SEQUENTIAL = [
@@ -84,29 +84,27 @@ def test_a_layers_term_is_that_through_the_layer_alone():
 @pytest.mark.parametrize(
     ("architecture", "layers", "others"),
     [
+        # Called once, so T is the weight; what reads the weight a second time has no name.
         ("shared-weights", ["tied", "head"], ["inner", "tied.weight"]),
         ("transposed-convolution", ["2"], ["0"]),
-        ("weight-normalised", None, ["0"]),
-        ("hooked", None, ["0"]),
+        # T does not depend on the samples, whatever it is computed from.
+        ("weight-normalised", ["0", "2"], []),
+        ("hooked", ["2"], ["0"]),
         ("tied-modules", ["one", "two", "head"], []),
         ("lstm", ["1.head"], ["0.weight_hh_l0", "0.weight_ih_l0"]),
-        (
-            "attention",
-            ["embed", "mix", "head"],
-            ["attention.in_proj_weight", "attention.out_proj.weight", "position"],
-        ),
+        # A learned position is added and no linear map.
+        ("attention", ["embed", "attention.in_proj", "attention.out_proj", "mix", "head"], []),
         ("mlp-tanh", ["0", "2", "4"], []),
     ],
 )
 def test_layers_without_terms_are_named(architecture, layers, others):
     measured = flatness.measure(*network(architecture, torch.float64))
     assert json.loads(measured["layer_operator_norm"].attrs["left_out"]) == others
-    if layers is not None:
-        assert list(measured["layer"].values) == layers
+    assert list(measured["layer"].values) == layers
 
 
-def test_weights_used_by_functions_are_left_out():
-    """Also beside a call of their own layer, with positional arguments or without."""
+def test_weights_used_by_functions_are_layers():
+    """One that is called twice is not, with positional arguments or without."""
 
     class Functional(nn.Module):
         def __init__(self):
@@ -118,10 +116,21 @@ def test_weights_used_by_functions_are_left_out():
             x = torch.tanh(self.b(x) + self.b(input=2 * x))
             return self.c(x)
 
-    measured = flatness.measure(Functional().eval(), torch.randn(3, 4))
-    others = json.loads(measured["layer_operator_norm"].attrs["left_out"])
-    assert others == ["a.weight", "b.weight"]
+    model, inputs = Functional().double().eval(), torch.randn(3, 4).double()
+    measured = flatness.measure(model, inputs)
+    assert list(measured["layer"].values) == ["a", "c"]
+    assert json.loads(measured["layer_operator_norm"].attrs["left_out"]) == ["b"]
     assert np.isnan(flatness.quantities(measured)["nmls"])
+    of_a = measured.sel(layer="a")
+    J, K = dense_jacobians(model, inputs)
+    of_bias = K["a.bias"].square().sum((1, 2))
+    for term, expected in (
+        ("layer_input_norm", inputs.norm(dim=1)),
+        ("layer_sensitivity", torch.linalg.matrix_norm(J, 2)),
+        ("layer_output_gradient_sq_norm", of_bias),
+        ("layer_operator_norm", torch.linalg.matrix_norm(model.a.weight.detach(), 2)),
+    ):
+        assert np.allclose(of_a[term], expected, rtol=1e-10), term
 
 
 def test_layers_that_return_no_tensor_can_be_measured():
@@ -167,17 +176,26 @@ def test_tiny_derivatives_are_not_lost_in_float32():
     inputs = torch.randn(3, 1, 4, 4)
     single = flatness.measure(model, inputs)
     double = flatness.measure(model.double(), inputs.double())
-    for name in ("layer_output_gradient_sq_norm", "parameter_gradient_sq_norm"):
+    for name in (
+        *("layer_output_gradient_sq_norm", "parameter_gradient_sq_norm"),
+        *("parameter_adaptive_sq_norm", "input_times_gradient_sq_norm"),
+    ):
         assert np.allclose(single[name], double[name], rtol=1e-4, atol=0), name
     check(bounds(single), "tiny")
 
 
-def test_operator_norm_takes_little_memory():
-    """A layer with many channels on a large image: all blocks at once would take 200 MiB."""
-    module = nn.Conv2d(96, 96, 3, padding=1, bias=False)
-    parts = list(_block_norms(module, module.weight.detach().double(), [48, 48]))
-    all_at_once = 50 * 26 * 96**2 * 16
-    assert len(parts) >= all_at_once / 2**25
+def test_zeros_that_a_layer_adds_at_one_side_are_no_entries_of_its_input():
+    """An even kernel that keeps the extents; x^l is what the layer was given."""
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(2, 3, 1), nn.Tanh(), nn.Conv2d(3, 2, 4, padding="same"), nn.Tanh()]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(60, 3)).double().eval()
+    inputs = torch.randn(3, 2, 6, 5).double()
+    of_layer = flatness.measure(model, inputs).sel(layer="2")
+    for sample, J in enumerate(layer_jacobians(model, inputs, "2")):
+        values = torch.linalg.svdvals(J)
+        found = of_layer.isel(sample=sample)
+        assert np.isclose(found["layer_sensitivity"], float(values[0]), rtol=1e-10)
+        assert np.isclose(found["layer_log_volume"], float(values.log().sum()), rtol=1e-10)
 
 
 def test_eq_4_holds_where_it_is_said_to_and_only_there():
@@ -225,73 +243,15 @@ def test_the_layer_that_reads_the_inputs(architecture, layer):
         assert np.array_equal(measured["layer_sensitivity"].sel(layer=layer), sigma)
 
 
-CONVOLUTIONS = {
-    "plain": (nn.Conv2d(2, 3, 3), (6, 7)),
-    "padded": (nn.Conv2d(2, 3, 3, padding=2), (6, 7)),
-    "padded more than the kernel": (nn.Conv2d(1, 2, 2, padding=3), (5, 5)),
-    "strided": (nn.Conv2d(2, 3, 3, stride=2, padding=1), (7, 6)),
-    "dilated": (nn.Conv2d(2, 3, 2, dilation=3), (8, 7)),
-    "grouped": (nn.Conv2d(4, 6, 3, groups=2, padding=1), (5, 5)),
-    "same": (nn.Conv2d(2, 2, 4, padding="same"), (6, 6)),
-    "circular": (nn.Conv2d(2, 3, 3, padding=1, padding_mode="circular"), (6, 6)),
-    "reflected": (nn.Conv2d(2, 3, 3, padding=(2, 1), padding_mode="reflect"), (6, 5)),
-    "replicated": (nn.Conv2d(1, 2, 3, padding=3, padding_mode="replicate"), (4, 5)),
-    "one dimension": (nn.Conv1d(2, 3, 3, padding=2), (9,)),
-    "three dimensions": (nn.Conv3d(1, 2, 2, padding=1), (4, 3, 4)),
-}
-TIGHT = ("plain", "padded", "grouped", "one dimension", "three dimensions")
-
-
-@pytest.mark.parametrize("case", CONVOLUTIONS)
-def test_operator_norm_bounds_that_of_the_dense_matrix(case):
-    module, spatial = CONVOLUTIONS[case]
-    module = module.double()
-    shape = (1, module.in_channels, *spatial)
-    T = _jacobian(lambda x: module(x), torch.zeros(shape).double())
-    exact = float(torch.linalg.matrix_norm(T, 2))
-    bound = operator_norm(module, module.weight, shape)
-    assert bound >= exact * (1 - 1e-12)
-    if case in TIGHT:
-        assert bound < 1.25 * exact
-
-
-BY_FOURIER = {
-    "as initialised": (nn.Conv2d(16, 12, 3, padding=1), 1.0),
-    "equal at all frequencies": (nn.Conv2d(8, 8, 3, padding=1), None),
-    "grouped": (nn.Conv2d(8, 12, (3, 2), groups=4), 1.0),
-    "huge": (nn.Conv2d(6, 9, 3), 1e30),
-    "tiny": (nn.Conv2d(6, 9, 3), 1e-30),
-    "zero": (nn.Conv2d(6, 9, 3), 0.0),
-}
-
-
-@pytest.mark.parametrize("case", BY_FOURIER)
-def test_operator_norm_is_the_largest_of_all_fourier_blocks(case):
-    """Blocks that are not decomposed, because of a bound, do not hold the largest value."""
-    module, factor = BY_FOURIER[case]
-    weight = module.weight.detach()
-    if factor is None:  # the identity, shifted
-        weight = torch.zeros_like(weight)
-        weight[range(8), range(8), 0, 2] = 1
-    else:
-        weight = factor * weight
-    torus = [7 + size - 1 for size in module.kernel_size]
-    kernels = weight.double().numpy().reshape(module.groups, -1, *weight.shape[1:])
-    blocks = np.moveaxis(np.fft.fft2(kernels, s=torus), (1, 2), (-2, -1))
-    expected = np.linalg.norm(blocks, 2, axis=(-2, -1)).max()
-    norm = operator_norm(module, weight, (1, module.in_channels, 7, 7))
-    assert norm == pytest.approx(expected, rel=1e-12, abs=0)
-
-
-def test_operator_norm_on_a_torus_is_exact():
-    """All frequencies of the torus are attained where the padding wraps around."""
-    module = nn.Conv2d(2, 3, 1).double()
-    T = _jacobian(lambda x: module(x), torch.zeros(1, 2, 4, 4).double())
-    bound = operator_norm(module, module.weight, (1, 2, 4, 4))
-    assert bound == pytest.approx(float(torch.linalg.matrix_norm(T, 2)), rel=1e-12)
-
-
-def test_operator_norm_of_a_linear_layer_is_exact():
-    module = nn.Linear(5, 4).double()
-    expected = float(torch.linalg.matrix_norm(module.weight.detach(), 2))
-    assert operator_norm(module, module.weight, (3, 7, 5)) == pytest.approx(expected, rel=1e-12)
+@pytest.mark.parametrize(
+    ("architecture", "layer"),
+    [
+        *(("linear", ""), ("mlp-tanh", "4"), ("strided-convolution", "4"), ("attention", "head")),
+        *(("linear-at-positions", "4"), ("convolutions-1d-3d", "5"), ("unused-layers", None)),
+    ],
+)
+def test_the_layer_whose_output_is_the_networks(architecture, layer):
+    measured = flatness.measure(*network(architecture, torch.float64))
+    attributes = measured["layer_weight_frobenius_norm"].attrs
+    assert attributes.get("output_layer") == layer
+    assert ("absent" in attributes) == (layer is None)

@@ -41,7 +41,11 @@ REFUSED = {
     "inputs of no entries": (lambda: _mlp(), torch.ones(4, 0), "cannot be called"),
     "integers": (lambda: _mlp(), torch.ones(4, 3, dtype=torch.int64), "int64"),
     "truth values": (lambda: _mlp(), torch.ones(4, 3, dtype=torch.bool), "bool"),
-    "complex numbers": (lambda: _mlp().to(torch.complex64), _with(1).cfloat(), "complex64 cannot"),
+    "complex numbers": (
+        lambda: _mlp().to(torch.complex64),
+        _with(1).cfloat(),
+        "complex64. Allowed",
+    ),
     "half precision": (lambda: _mlp().half(), torch.ones(4, 3).half(), "float16 cannot"),
     "other floats": (lambda: _mlp().bfloat16(), torch.ones(4, 3).bfloat16(), "bfloat16 cannot"),
     "quantised": (

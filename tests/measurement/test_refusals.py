@@ -46,7 +46,11 @@ REFUSED = {
     ),
     "no sample axis": (nn.Linear(3, 2).eval(), torch.ones(3), r"shape \(3,\).*sample axis"),
     "no samples": (nn.Linear(3, 2).eval(), torch.ones(0, 3), r"at least one sample"),
-    "integers": (nn.Linear(3, 2).eval(), torch.ones(4, 3).long(), r"torch\.int64.*one dtype"),
+    "integers": (
+        nn.Linear(3, 2).eval(),
+        torch.ones(4, 3).long(),
+        r"torch\.int64, which has no derivative",
+    ),
     "mixed dtypes": (nn.Linear(3, 2).eval(), INPUTS.double(), r"torch\.float64.*one dtype"),
     "not finite inputs": (
         nn.Linear(3, 2).eval(),

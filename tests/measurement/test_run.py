@@ -15,7 +15,7 @@ from flatness.experiment.checkpoints import read_run
 from flatness.experiment.prepared import load_prepared, prepare
 from flatness.experiment.training import TrainingPlan, train
 from flatness.glossary.primitives import PRIMITIVES
-from flatness.measurement.run import measure_run
+from flatness.measurement.run import _united, measure_run
 from flatness.storage import read_dataset
 from short_run import DIGITS
 from short_run import PLAN as SHORT
@@ -229,3 +229,20 @@ def test_damaged_checkpoint_is_named_and_not_used(folder, tmp_path):
             **{"dataset_name": "digits", "chunk_size": 100, "minibatch_window": 100},
         )
     assert not (tmp_path / "out.nc").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["0.1"], "0.1"),
+        (['["a"]', "[]"], '["a"]'),
+        (['["b"]', '["a", "b"]'], '["a", "b"]'),
+        (['{"a": "x"}', '{"b": "y"}'], '{"a": "x", "b": "y"}'),
+        (["exact", "16 random probes"], "exact; 16 random probes"),
+        (["1", "2"], "1; 2"),
+    ],
+)
+def test_attributes_that_differ_are_united(values, expected):
+    """What checkpoints say of themselves stays what it was: a list stays a list."""
+    attributes = [{"said": value} for value in values]
+    assert _united(attributes) == {"said": expected}

@@ -1,14 +1,18 @@
 """Parts of one study become the study; what does not fit together is refused."""
 
 import itertools
+import json
 import re
 
 import netCDF4
+import numpy as np
 import pytest
 import xarray as xr
 
 from flatness.__main__ import main
+from flatness.analysis.absent import NOT_ANALYSED
 from flatness.errors import StorageError
+from flatness.publication.filling import LATER_QUANTITIES
 from flatness.publication.merging import merge
 from flatness.publication.opening import open_results, settings_of
 from flatness.publication.results import numbers_of_parts, separate
@@ -136,6 +140,64 @@ def test_runs_analysed_by_other_code_are_refused(write, capsys):
     runs = [run.drop_vars("nmls") for run in made_up_runs([1])]
     line = refused(capsys, write("one", seeds=(0,)), write("two", runs=runs))
     assert "were analysed by other code, what differs is nmls. Allowed: the variables" in line
+
+
+def _as_before(run):
+    """As analysed by a version that did not know the later quantities and inequalities."""
+    return run.drop_vars(LATER_QUANTITIES).drop_sel(inequality="adaptive")
+
+
+def _later(run):
+    """With an inequality that came later, and the roundings that `bounds` stores."""
+    new = run.sel(inequality=["a_b", "b_c", "c_d", "c_d"])
+    new = new.assign_coords(inequality=np.array(["a_b", "adaptive", "b_c", "c_d"], dtype=object))
+    new["slack"].attrs |= {"absent": "{}", "rounding": "[1, 4, 2, 3]"}
+    return new
+
+
+def _before(run):
+    old = _as_before(_later(run))
+    old["slack"].attrs |= {"absent": json.dumps({"a_b": "a reason"}), "rounding": "[1, 2, 3]"}
+    return old
+
+
+def test_a_part_of_an_earlier_version_is_filled(write):
+    older = [_before(run) for run in made_up_runs([0])]
+    newer = [_later(run) for run in made_up_runs([1])]
+    parts = [write("older", runs=older), write("newer", runs=newer)]
+    for order in (parts, parts[::-1]):
+        assert main(["merge", *order, "--output", "merged.nc"]) == 0
+        merged = separate(open_results("merged.nc"))
+        for run in (run for of_study in merged.values() for run in of_study):
+            assert run["inequality"].values.tolist() == ["a_b", "adaptive", "b_c", "c_d"]
+            assert json.loads(run["slack"].attrs["rounding"])[::2] == [1, 2]
+            before = next(each for each in older + newer if each.attrs["run"] == run.attrs["run"])
+            for name in LATER_QUANTITIES:
+                if name in before:
+                    assert run[name].equals(before[name])
+                else:
+                    assert run[name].isnull().all()
+                    assert run[name].attrs["absent"] == NOT_ANALYSED
+            absent = json.loads(run["slack"].attrs["absent"])
+            if "nvr" not in before:
+                assert absent == {"a_b": "a reason", "adaptive": NOT_ANALYSED}
+                assert run["slack"].sel(inequality="adaptive").isnull().all()
+            xr.testing.assert_equal(
+                run["slack"].sel(inequality=["a_b", "b_c", "c_d"]),
+                before["slack"].sel(inequality=["a_b", "b_c", "c_d"]),
+            )
+    assert main(["publish", *parts, "--output", "published"]) == 0
+
+
+def test_parts_of_an_earlier_version_alone_stay_as_they_are(write):
+    parts = [write(f"seed{k}", runs=[_before(run) for run in made_up_runs([k])]) for k in (0, 1)]
+    assert main(["merge", *parts, "--output", "merged.nc"]) == 0
+    for node in open_results("merged.nc").children.values():
+        assert not set(LATER_QUANTITIES) & set(node.variables)
+        assert node["inequality"].values.tolist() == ["a_b", "b_c", "c_d"]
+    assert main(["publish", "merged.nc", "--output", "published"]) == 0
+    with open("published/README.md") as file:
+        assert "adaptive" not in file.read()
 
 
 def test_a_damaged_part_is_refused(write, capsys):

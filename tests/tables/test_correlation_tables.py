@@ -112,8 +112,13 @@ def markdown_cells(text, group, method):
 
 def latex_cells(text, caption):
     """The text of each cell of one table, and its interval's, by row and column."""
-    (table,) = (part for part in text.split(r"\begin{table}")[1:] if caption in part)
-    table = table.split(r"\begin{tabular}")[1].split(r"\end{tabular}")[0]
+    floats = text.split(r"\begin{table}")[1:]
+    (first,) = (position for position, part in enumerate(floats) if caption in part)
+    others = itertools.takewhile(lambda part: "Further columns" in part, floats[first + 1 :])
+    table = "\n".join(
+        part.split(r"\begin{tabular}")[1].split(r"\end{tabular}")[0]
+        for part in (floats[first], *others)
+    )
     names = {TERMS[name].symbol or TERMS[name].long_name: name for name in FINAL_QUANTITIES}
     found = {}
     header, row = [], ""
@@ -122,8 +127,8 @@ def latex_cells(text, caption):
             continue
         line = re.sub(r"^\\(midrule|addlinespace)", "", line.removesuffix(r"\\"))
         label, *cells = (cell.strip() for cell in line.split(" & "))
-        if all(cell in names for cell in cells):
-            header = [names[cell] for cell in cells]
+        if cells[0] in names:
+            header = [names.get(cell, "") for cell in cells]
             continue
         row = names[label] if label else row
         for column, cell in zip(header, cells, strict=True):
@@ -344,6 +349,17 @@ def test_latex_says_what_the_tables_rest_on(tmp_path):
         "tab:correlations-vgg10-cifar10-learning-rate-0.1-pearson",
     ]
     assert len(set(labels)) == len(tables)
+
+
+def test_what_is_longer_than_a_page_goes_on_in_a_further_table(tmp_path):
+    text = latex(made_up_runs(), tmp_path / "table.tex")
+    first, second, *others = text.split(r"\begin{table}")[1:]
+    assert len(others) == 2 * (3 * len(METHODS) - 1)
+    (label,) = re.findall(r"\\label\{(.*)\}", first)
+    assert rf"{{Further columns of table \ref{{{label}}}: Pearson, study " in second
+    assert rf"\label{{{label}-2}}" in second
+    assert "pooled, further columns]" in second
+    assert max(table.count(r"\\" + "\n") for table in (first, second, *others)) <= 62
 
 
 @pytest.mark.parametrize("runs", [made_up_runs(), convolutional_runs(), made_up_runs((0.1,), 2)])

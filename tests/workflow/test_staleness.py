@@ -92,8 +92,8 @@ def test_another_chunk_size_measures_and_does_not_train(done):
 @pytest.mark.parametrize(
     ("file", "addition", "stale"),
     [
-        ("measurement/layers.py", "\nEXTRA = 1\n", MEASURED),
-        ("measurement/layers.py", "\n# a comment\n", set()),
+        ("measurement/weight_forms.py", "\nEXTRA = 1\n", MEASURED),
+        ("measurement/weight_forms.py", "\n# a comment\n", set()),
         ("experiment/training.py", "\nEXTRA = 1\n", {"train_run"} | MEASURED),
         ("figures/flatness.mplstyle", "\nlines.linewidth: 2.5\n", {"draw_figure"}),
         ("figures/trends.py", "\nEXTRA = 1\n", {"draw_figure"}),

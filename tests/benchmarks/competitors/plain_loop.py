@@ -36,14 +36,14 @@ def plain_loop(network: nn.Module, inputs: Tensor) -> Primitives:
         values.append(torch.linalg.svdvals(J))
         for name, K in zip(names, _jacobians(output, parameters), strict=True):
             sq_norms[name].append(squares(K[None])[0])
-        for name in layers:
+        for name in seen:  # not all are called as modules
             into, out_of = _jacobians(output, seen[name])
             sensitivities[name].append(spectral_norms(into[None])[0])
             output_sq_norms[name].append(squares(out_of[None])[0])
     for handle in handles:
         handle.remove()
     stacked = (
-        {name: torch.stack(column) for name, column in term.items()}
+        {name: torch.stack(column) for name, column in term.items() if column}
         for term in (sq_norms, sensitivities, output_sq_norms)
     )
     return Primitives(torch.stack(values), *stacked)

@@ -2,7 +2,8 @@
 
 All products and powers are taken in logarithms. The inequalities, by name (J the input
 Jacobian, K = df/dtheta, W the weight of the first layer where it is linear, K^W = df/dW,
-z = T x + b the first layer's output, N outputs, n samples, means over samples):
+z = T x + b the first layer's output, H its length, o the product entry by entry, N outputs,
+n samples, means over samples):
 
 for every sample:
 
@@ -11,7 +12,9 @@ for every sample:
 | eq5_frobenius       | ||J||_F <= ||W||_F / ||x|| ||K^W||_F                                   |
 | eq5_spectral        | ||J||_2 <= ||W||_2 / ||x|| ||K^W||_F                                   |
 | eq11                | dVol <= N^(-N/2) ||J||_F^N                                             |
+| volume              | dVol <= N^(-N/2) ||W||_2^N / ||x||^N ||K^W||_F^N                       |
 | unshared_frobenius  | ||J||_F <= ||T||_2 ||df/dz||_F                                         |
+| adaptive            | ||J diag(x)||_F <= sqrt(H) ||K^W o W||_F                               |
 
 between means, for each power k >= 1 asked for:
 
@@ -22,14 +25,31 @@ between means, for each power k >= 1 asked for:
 | eq7_k<k>_input, _all | as eq6, with spectral norms of J and W                                |
 | eq12_frobenius      | dV <= N^(-N/2) mean ||J||_F^N                                          |
 | eq12_sharpness      | that <= n^max(N/2 - 1, 0) ||W||_F^N / min ||x||^N (S/N)^(N/2)          |
+| volume_mean         | dV <= N^(-N/2) ||W||_2^N mean (||K^W||_F / ||x||)^N                    |
+| volume_schwarz      | that <= N^(-N/2) ||W||_2^N sqrt(mean 1/||x||^(2N))                     |
+|                     | sqrt(mean ||K^W||_F^(2N))                                              |
 | a_b, b_c, c_d       | A <= B, B <= C, C <= D of Eq. 28                                       |
 | eq13                | A <= D                                                                 |
 | unshared_a_u, _u_v  | A <= U, U <= V (see `flatness.analysis.sensitivity`)                   |
 | nmls                | NMLS <= sqrt(mean sum_l ||W_l||_2^2 / ||x^l||^2) sqrt(S)               |
 | nmls_unshared       | NMLS <= sqrt(sum_l ||T_l||_2^2) sqrt(mean sum_l ||df/dz^l||_F^2)       |
+| adaptive_input      | sqrt(mean ||J diag(x)||_F^2) <= sqrt(H) sqrt(mean ||K^W o W||_F^2)     |
+| adaptive_all        | that <= sqrt(H) sqrt(mean ||K o theta||_F^2), the adaptive sharpness   |
 
-Equations 5, 6, 7 and 13 and the second step of 12 rest on Eq. 4, and so need a first layer
-that is linear; `nmls` needs that of every layer. `nmls` and `nmls_unshared` follow from
+Equations 5, 6, 7 and 13, the second step of 12, `volume` and `adaptive` rest on Eq. 4, and so
+need a first layer that is linear; `nmls` needs that of every layer.
+
+`volume` is Eq. 11 with ||J||_F <= ||W||_2 ||df/dz||_F = ||W||_2 ||K^W||_F / ||x||, Eq. 4. Its
+mean over samples needs no smallest ||x||, unlike Eq. 12; `volume_schwarz` parts its two factors
+by the inequality of Cauchy and Schwarz.
+
+`adaptive` bounds how the output changes with each input relative to that input's own size. By
+Eq. 4 in each entry, K^W_{j,hm} = df_j/dz_h x_m, so x_m J_jm = sum_h K^W_{j,hm} W_hm. By the
+inequality of Cauchy and Schwarz over the H terms of each entry, (x_m J_jm)^2 <=
+H sum_h (K^W_{j,hm} W_hm)^2; the sum over j and m is the bound. With ReLU neither side changes
+where a unit's incoming weights and bias are scaled by c and its outgoing weights by 1/c.
+
+`nmls` and `nmls_unshared` follow from
 ||df/dx^l||_2 <= ||T_l||_2 ||df/dz^l||_F in each layer, with ||df/dz^l||_F =
 ||df/dW_l||_F / ||x^l|| by Eq. 4 for the first of them, and the inequality of Cauchy and
 Schwarz over layers and samples together. For convolutions an upper bound stands for
@@ -44,8 +64,9 @@ from math import log10
 import numpy as np
 import xarray as xr
 
+from flatness.analysis.absent import not_measured
 from flatness.analysis.means import log_mean_exp, mean
-from flatness.analysis.quantities import quantities
+from flatness.analysis.quantities import asked_for, quantities
 from flatness.analysis.sensitivity import input_weight_gradient_sq_norm
 from flatness.errors import BoundError, MeasurementError
 from flatness.glossary import annotate
@@ -76,6 +97,7 @@ def sample_bounds(primitives: xr.Dataset) -> xr.Dataset:
         log10_left, log10_right and slack = log10(right / left), with the dimension
         inequality before those of the primitives. See the head of this module.
     """
+    _refuse_parts(primitives)
     return _together(_of_samples(_Logarithms(primitives, quantities(primitives))), primitives)
 
 
@@ -109,6 +131,7 @@ def bounds(
             raise MeasurementError(
                 f"powers: {power:g}. Allowed: finite numbers of 1 or more. Correct it."
             )
+    _refuse_parts(primitives)
     logarithms = _Logarithms(primitives, quantities(primitives) if known is None else known)
     tightest = {name: _tightest(one) for name, one in _of_samples(logarithms).items()}
     inequalities = {name: one for name, (one, _) in tightest.items()}
@@ -118,6 +141,15 @@ def bounds(
     positions = [tightest[name][1] if name in tightest else none for name in inequalities]
     result["tightest_sample"] = xr.concat(positions, result["inequality"])
     return annotate(result, _TERMS)
+
+
+def _refuse_parts(primitives: xr.Dataset) -> None:
+    """The inequalities are made of everything that is measured."""
+    if only := asked_for(primitives):
+        raise MeasurementError(
+            f"primitives: measured with only = {', '.join(only)}. Allowed: primitives of all "
+            "quantities. Measure without `only`."
+        )
 
 
 def check(found: xr.Dataset, run: str) -> None:
@@ -179,6 +211,24 @@ class _Logarithms:
             if self.no_weight
             else _log(input_weight_gradient_sq_norm(primitives)) / 2
         )
+        self._take_relative()
+
+    def _take_relative(self) -> None:
+        """What `adaptive` is made of: norms of J diag(x) and K^W o W, and sqrt(H)."""
+        primitives = self.primitives
+        names = ("input_times_gradient_sq_norm", "parameter_adaptive_sq_norm", "layer_outputs")
+        self.no_relative = self.no_weight or not_measured(primitives, *names)
+        unknown = xr.full_like(self.frobenius, np.nan)
+        self.relative = self.relative_weight = self.root_of_terms = unknown
+        if self.no_relative:
+            return
+        weight = primitives["input_weight_spectral_norm"].attrs["input_weight"]
+        # Where the network is one linear layer, that layer's name is empty.
+        layer = primitives["layer_operator_norm"].attrs.get("input_layer", "")
+        of_weight = primitives["parameter_adaptive_sq_norm"].sel(parameter=weight, drop=True)
+        self.relative = _log(primitives["input_times_gradient_sq_norm"]) / 2
+        self.relative_weight = _log(of_weight) / 2
+        self.root_of_terms = _log(primitives["layer_outputs"].sel(layer=layer, drop=True)) / 2
 
     def quantity(self, name: str) -> xr.DataArray:
         return _log(self.quantities[name])
@@ -202,7 +252,16 @@ def _of_samples(of: _Logarithms) -> dict[str, _Inequality]:
             of.spectral, of.weight_spectral + weight_gradient, absent=of.no_weight
         ),
         "eq11": _Inequality(of.volume, N * of.frobenius - N / 2 * log10(N), N),
+        "volume": _Inequality(
+            of.volume,
+            N * (of.weight_spectral + weight_gradient) - N / 2 * log10(N),
+            N,
+            of.no_weight,
+        ),
         "unshared_frobenius": _Inequality(of.frobenius, unshared, absent=no_layer),
+        "adaptive": _Inequality(
+            of.relative, of.root_of_terms + of.relative_weight, absent=of.no_relative
+        ),
     }
 
 
@@ -240,7 +299,34 @@ def _between_means(of: _Logarithms, powers: Sequence[float]) -> dict[str, _Inequ
     )
     for name, left, right in (("a_b", a, b), ("b_c", b, c), ("c_d", c, d), ("eq13", a, d)):
         found[name] = _Inequality(left, right, absent=of.no_weight)
-    return found | _unshared(of, a, u) | _network_wide(of)
+    return found | _volume(of) | _unshared(of, a, u) | _network_wide(of) | _relative(of)
+
+
+def _volume(of: _Logarithms) -> dict[str, _Inequality]:
+    N = of.outputs
+    front = N * of.weight_spectral - N / 2 * log10(N)
+    together = _mean_power(of.weight_gradient - of.input, N)
+    apart = _mean_power(-of.input, 2 * N) / 2 + _mean_power(of.weight_gradient, 2 * N) / 2
+    # One input of norm zero makes both of them infinite.
+    middle, right = (front + _unless_zero(of.smallest_input, each) for each in (together, apart))
+    return {
+        "volume_mean": _Inequality(
+            of.quantities["log_mean_volume"] / np.log(10), middle, N, of.no_weight
+        ),
+        "volume_schwarz": _Inequality(middle, right, N, of.no_weight),
+    }
+
+
+def _relative(of: _Logarithms) -> dict[str, _Inequality]:
+    front, absent = of.root_of_terms, of.no_relative
+    left, middle = (_mean_power(each, 2) / 2 for each in (of.relative, front + of.relative_weight))
+    right = middle  # NaN, where it is absent
+    if absent is None:
+        right = front + of.quantity("sqrt_adaptive_sharpness")
+    return {
+        "adaptive_input": _Inequality(left, middle, absent=absent),
+        "adaptive_all": _Inequality(middle, right, absent=absent),
+    }
 
 
 def _unshared(of: _Logarithms, a: xr.DataArray, u: xr.DataArray) -> dict[str, _Inequality]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from flatness.analysis.absent import NOT_ANALYSED
 from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL, SEED, interval, weights
 from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT, STATISTICS, coefficients
 from flatness.analysis.final import final_value
@@ -22,6 +23,9 @@ from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 FINAL_QUANTITIES = (
     "sharpness",
     "sqrt_sharpness",
+    "adaptive_sharpness",
+    "sqrt_adaptive_sharpness",
+    "relative_flatness",
     "log_volume",
     "input_gradient_norm",
     "mls",
@@ -30,6 +34,7 @@ FINAL_QUANTITIES = (
     "mls_bound_c",
     "mls_bound_d",
     "nmls",
+    "nvr",
     "test_loss",
     "test_accuracy",
     "generalisation_gap",
@@ -55,9 +60,9 @@ def final_quantities(runs: Sequence[xr.Dataset], sample_set: str) -> xr.Dataset:
     Returns:
         The variables `FINAL_QUANTITIES` over the dimension run, with each run's id, learning
         rate, batch size and seed as coordinates. A quantity that does not exist for the study's
-        network is NaN, with the reason in its attribute `absent`. Dataset attributes, as JSON:
-        `excluded`, the reason for each run that diverged, and `not_finite`, by run and quantity
-        the other values that are not finite.
+        network, or in its files, is NaN, with the reason in its attribute `absent`. Dataset
+        attributes, as JSON: `excluded`, the reason for each run that diverged, and `not_finite`,
+        by run and quantity the other values that are not finite.
     """
     counted, excluded = split_excluded(runs)
     of_set = [run.sel(sample_set=sample_set) for run in counted]
@@ -65,10 +70,11 @@ def final_quantities(runs: Sequence[xr.Dataset], sample_set: str) -> xr.Dataset:
     variables = {}
     not_finite: dict[str, dict[str, str]] = {}
     for name in FINAL_QUANTITIES:
-        values = np.array([final_value(run[name]) for run in of_set])
-        reasons = [reason for run in of_set if (reason := run[name].attrs.get("absent"))]
-        variables[name] = ("run", values, {"absent": reasons[0]} if reasons else {})
-        if not reasons:
+        values = np.array([final_value(run[name]) if name in run else np.nan for run in of_set])
+        reasons = [reason for run in of_set if (reason := _reason(run, name))]
+        everywhere = bool(reasons) and len(reasons) == len(of_set)
+        variables[name] = ("run", values, {"absent": reasons[0]} if everywhere else {})
+        if not everywhere:
             for position in np.flatnonzero(~np.isfinite(values)):
                 run = of_set[position].attrs["run"]
                 not_finite.setdefault(run, {})[name] = f"{values[position]:g}"
@@ -86,6 +92,11 @@ def final_quantities(runs: Sequence[xr.Dataset], sample_set: str) -> xr.Dataset:
         },
     )
     return annotate(final, PRIMITIVES | QUANTITIES | ANALYSIS | CORRELATIONS)
+
+
+def _reason(run: xr.Dataset, name: str) -> str | None:
+    """Why a quantity of one run is absent."""
+    return run[name].attrs.get("absent") if name in run else NOT_ANALYSED
 
 
 def correlations(
@@ -116,7 +127,8 @@ def correlations(
         exist, `in_words`, how people read each group, and `provenance`.
     """
     final = final_quantities(runs, sample_set)
-    values = np.stack([final[name].to_numpy() for name in FINAL_QUANTITIES], axis=1)
+    names = _in_files(runs)
+    values = np.stack([final[name].to_numpy() for name in names], axis=1)
     groups = _groups(final)
     counted = split_excluded(runs)[0]
     drawn_together = np.stack(labels(counted))
@@ -140,8 +152,8 @@ def correlations(
         coords={
             "group": np.array(list(groups), dtype=object),
             "statistic": np.array(list(STATISTICS), dtype=object),
-            "quantity": np.array(FINAL_QUANTITIES, dtype=object),
-            "other_quantity": np.array(FINAL_QUANTITIES, dtype=object),
+            "quantity": np.array(names, dtype=object),
+            "other_quantity": np.array(names, dtype=object),
         },
         attrs={
             "sample_set": sample_set,
@@ -153,9 +165,9 @@ def correlations(
             "not_finite": final.attrs["not_finite"],
             "absent": json.dumps(
                 {
-                    name: variable.attrs["absent"]
-                    for name, variable in final.items()
-                    if "absent" in variable.attrs
+                    name: final[name].attrs["absent"]
+                    for name in names
+                    if "absent" in final[name].attrs
                 }
             ),
             "in_words": json.dumps(
@@ -172,8 +184,8 @@ def correlations(
 def together(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
     """The correlations of several studies in one Dataset, with the leading dimension study.
 
-    A group that a study does not have is NaN there, with n = 0. Attributes that belong to
-    one study become JSON by study.
+    A group or quantity that a study does not have is NaN there, with n = 0. Attributes that
+    belong to one study become JSON by study.
 
     Raises:
         ValueError: the studies were correlated with different arguments.
@@ -186,8 +198,11 @@ def together(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
         raise ValueError(f"expected studies with equal arguments, got {shared}")
     groups = {group for dataset in datasets.values() for group in dataset["group"].to_numpy()}
     ordered = np.array(sorted(groups, key=_rank_of_group), dtype=object)
+    known = {name for dataset in datasets.values() for name in dataset["quantity"].to_numpy()}
+    names = np.array([name for name in FINAL_QUANTITIES if name in known], dtype=object)
     nothing = dict.fromkeys(NUMBERS, np.nan) | {"n": 0, "seeds": 0, "runs": 0}
-    aligned = [dataset.reindex(group=ordered, fill_value=nothing) for dataset in datasets.values()]
+    places = {"group": ordered, "quantity": names, "other_quantity": names}
+    aligned = [dataset.reindex(places, fill_value=nothing) for dataset in datasets.values()]
     joined = xr.concat(aligned, "study", combine_attrs="override").assign_coords(
         study=np.array(list(datasets), dtype=object)
     )
@@ -196,6 +211,11 @@ def together(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
         for key in _OF_ONE_STUDY
     }
     return annotate(joined, CORRELATIONS)
+
+
+def _in_files(runs: Sequence[xr.Dataset]) -> list[str]:
+    """The final quantities that any run's file has; all of them, if there is no run."""
+    return [name for name in FINAL_QUANTITIES if not runs or any(name in run for run in runs)]
 
 
 def _groups(final: xr.Dataset) -> dict[str, np.ndarray]:

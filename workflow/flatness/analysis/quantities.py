@@ -7,15 +7,22 @@ result carries long_name, formula, equation and units.
 
 sigma_j are the N singular values of one sample's input Jacobian, decreasing. What cannot
 be computed for a network is NaN, with the reason in its attribute `absent`; see
-`flatness.analysis.sensitivity` for the quantities around the maximum local sensitivity.
+`flatness.analysis.sensitivity` for the quantities around the maximum local sensitivity, and
+`adaptive`, `layer_volumes` and `relative_flatness` beside it for those of later versions of the
+paper.
 """
 
+import json
 from collections.abc import Callable
 
 import numpy as np
 import xarray as xr
 
+from flatness.analysis.absent import absent
+from flatness.analysis.adaptive import adaptive_sharpness, sqrt_adaptive_sharpness
+from flatness.analysis.layer_volumes import layer_mean_log_volume, nvr
 from flatness.analysis.means import log_mean_exp, mean
+from flatness.analysis.relative_flatness import relative_flatness
 from flatness.analysis.sensitivity import (
     layer_mls,
     mls,
@@ -52,11 +59,11 @@ def sharpness_before_last_layer(primitives: xr.Dataset) -> xr.DataArray:
     """
     layers = primitives["layer"].to_numpy()
     if len(layers) == 0 or not primitives["layer_eq4_holds"].isel(layer=-1).min():
-        return _absent(primitives, "the last layer is not a linear one with a weight of its own")
+        return absent(primitives, "the last layer is not a linear one with a weight of its own")
     prefix = f"{layers[-1]}." if layers[-1] else ""
     last = primitives["parameter"].isin([f"{prefix}weight", f"{prefix}bias"])
     if not last.any():
-        return _absent(primitives, "the last layer's weight has another name")
+        return absent(primitives, "the last layer's weight has another name")
     sq_norms = primitives["parameter_gradient_sq_norm"]
     before = sq_norms.where(~last, 0.0).sum("parameter", skipna=False)
     return mean(before.where(sq_norms.isel(parameter=0).notnull()))
@@ -148,6 +155,9 @@ _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
     sqrt_sharpness,
     sharpness_before_last_layer,
     sqrt_sharpness_before_last_layer,
+    adaptive_sharpness,
+    sqrt_adaptive_sharpness,
+    relative_flatness,
     log_volume,
     log_volume_top3,
     log_mean_volume,
@@ -160,6 +170,8 @@ _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
     mls_bound_unshared,
     layer_mls,
     nmls,
+    layer_mean_log_volume,
+    nvr,
     hessian_trace,
     hessian_trace_standard_error,
     hessian_gap,
@@ -170,6 +182,13 @@ _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
 
 _OF_CURVATURE = (hessian_trace, hessian_trace_standard_error, hessian_gap, mean_residual_norm)
 _NEEDED = ("singular_value", "parameter_gradient_sq_norm", "input_norm", "layer_operator_norm")
+# Each dimension that quantities are taken over, by a primitive that has it.
+_DIMENSIONS = {
+    "sample": "singular_value",
+    "mode": "singular_value",
+    "parameter": "parameter_gradient_sq_norm",
+    "layer": "layer_operator_norm",
+}
 NO_CURVATURE = "curvature was not measured; see flatness.curvature"
 
 
@@ -179,19 +198,16 @@ def quantities(primitives: xr.Dataset) -> xr.Dataset:
     Args:
         primitives: from `flatness.measure` or a run's netCDF file. Merged with the result of
             `flatness.curvature` (a run's file holds both), it also gives the trace of the
-            loss Hessian.
+            loss Hessian. Measured with `only`, it gives the quantities asked for.
 
     Raises:
-        MeasurementError: the Dataset holds no primitives.
+        MeasurementError: the Dataset holds no primitives, or lacks one of their dimensions.
     """
-    absent = [name for name in _NEEDED if name not in primitives]
-    if absent:
-        raise MeasurementError(
-            f"primitives: {absent[0]!r} is missing. Allowed: what flatness.measure returns, or "
-            "results/NAME/measurements/RUN.nc. Quantities and analyses are results already."
-        )
-    values = {function.__name__: function(primitives) for function in _FUNCTIONS}
-    if "residual_curvature" not in primitives:
+    only = asked_for(primitives)
+    _check(primitives, everything=not only)
+    functions = [f for f in _FUNCTIONS if not only or f.__name__ in only]
+    values = {function.__name__: function(primitives) for function in functions}
+    if "residual_curvature" not in primitives and not only:
         for function in _OF_CURVATURE:
             values[function.__name__].attrs["absent"] = NO_CURVATURE
     for value in values.values():
@@ -210,8 +226,40 @@ def quantities(primitives: xr.Dataset) -> xr.Dataset:
     return result
 
 
-def _absent(primitives: xr.Dataset, reason: str) -> xr.DataArray:
-    return (sharpness(primitives) * np.nan).assign_attrs(absent=reason)
+def asked_for(primitives: xr.Dataset) -> list[str]:
+    """The quantities that `flatness.measure` was asked for alone; none if for all."""
+    return json.loads(primitives.attrs.get("only", "[]")) if _is_dataset(primitives) else []
+
+
+def _is_dataset(primitives: object) -> bool:
+    return isinstance(primitives, xr.Dataset)
+
+
+def _check(primitives: xr.Dataset, *, everything: bool) -> None:
+    if not _is_dataset(primitives):
+        raise MeasurementError(
+            f"primitives: a {type(primitives).__name__}. Allowed: the Dataset that "
+            "flatness.measure returns. Pass all of it, not one variable."
+        )
+    needed = _NEEDED if everything else ("input_norm",)
+    absent = [name for name in needed if name not in primitives]
+    if absent:
+        raise MeasurementError(
+            f"primitives: {absent[0]!r} is missing. Allowed: what flatness.measure returns, or "
+            "results/NAME/measurements/RUN.nc. Quantities and analyses are results already."
+        )
+    dimensions = _DIMENSIONS if everything else {"sample": "input_norm"}
+    for dimension, name in dimensions.items():
+        if dimension not in primitives[name].dims:
+            raise MeasurementError(
+                f"primitives: {name!r} has no dimension {dimension!r}, over which quantities are "
+                f"taken. Allowed: all that flatness.measure returns. Choose with a list, such as "
+                f".isel({dimension}=[0]), which keeps the dimension."
+            )
+    if primitives.sizes["sample"] == 0:
+        raise MeasurementError(
+            "primitives: hold no sample. Allowed: one or more. Choose at least one."
+        )
 
 
 def _logarithm(values: xr.DataArray) -> xr.DataArray:

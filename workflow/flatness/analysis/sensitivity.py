@@ -31,6 +31,7 @@ import json
 import numpy as np
 import xarray as xr
 
+from flatness.analysis.absent import absent
 from flatness.analysis.means import mean
 
 
@@ -41,8 +42,8 @@ def mls(primitives: xr.Dataset) -> xr.DataArray:
 
 def mls_bound_b(primitives: xr.Dataset) -> xr.DataArray:
     """B = ||W||_2 mean of ||K^W||_F / ||x||_2 (Eq. 28)."""
-    if absent := _no_input_weight(primitives):
-        return _absent(primitives, absent)
+    if reason := _no_input_weight(primitives):
+        return absent(primitives, reason)
     norms = primitives["input_norm"]
     # An input of norm 0 has no bound.
     per_sample = np.sqrt(input_weight_gradient_sq_norm(primitives)) / norms
@@ -52,15 +53,15 @@ def mls_bound_b(primitives: xr.Dataset) -> xr.DataArray:
 
 def mls_bound_c(primitives: xr.Dataset) -> xr.DataArray:
     """C = ||W||_2 sqrt(mean of 1/||x||_2^2) sqrt(mean of ||K^W||_F^2) (Eq. 28)."""
-    if absent := _no_input_weight(primitives):
-        return _absent(primitives, absent)
+    if reason := _no_input_weight(primitives):
+        return absent(primitives, reason)
     return _factor(primitives) * np.sqrt(mean(input_weight_gradient_sq_norm(primitives)))
 
 
 def mls_bound_d(primitives: xr.Dataset) -> xr.DataArray:
     """D = ||W||_2 sqrt(mean of 1/||x||_2^2) sqrt(S) (Eq. 13, 28)."""
-    if absent := _no_input_weight(primitives):
-        return _absent(primitives, absent)
+    if reason := _no_input_weight(primitives):
+        return absent(primitives, reason)
     sq_norms = primitives["parameter_gradient_sq_norm"].sum("parameter", skipna=False)
     return _factor(primitives) * np.sqrt(mean(sq_norms))
 
@@ -72,7 +73,7 @@ def mls_bound_unshared(primitives: xr.Dataset) -> xr.DataArray:
     """
     norms = primitives["layer_operator_norm"]
     if "absent" in norms.attrs:
-        return _absent(primitives, norms.attrs["absent"])
+        return absent(primitives, norms.attrs["absent"])
     layer = norms.attrs["input_layer"]
     gradients = np.sqrt(primitives["layer_output_gradient_sq_norm"].sel(layer=layer, drop=True))
     return norms.sel(layer=layer, drop=True) * mean(gradients)
@@ -89,12 +90,19 @@ def nmls(primitives: xr.Dataset) -> xr.DataArray:
     Absent where a linear layer or convolution could not be measured on its own, or where
     there is none.
     """
+    if reason := no_sum_over_layers(primitives):
+        return absent(primitives, reason)
+    return layer_mls(primitives).sum("layer", skipna=False)
+
+
+def no_sum_over_layers(primitives: xr.Dataset) -> str | None:
+    """Why terms of single layers do not add up to one of the network; None where they do."""
     left_out = json.loads(primitives["layer_operator_norm"].attrs["left_out"])
     if left_out:
-        return _absent(primitives, f"layers that have no term of their own: {', '.join(left_out)}")
+        return f"layers that have no term of their own: {', '.join(left_out)}"
     if primitives.sizes["layer"] == 0:
-        return _absent(primitives, "the network has no linear layer or convolution")
-    return layer_mls(primitives).sum("layer", skipna=False)
+        return "the network has no linear layer or convolution"
+    return None
 
 
 def input_weight_gradient_sq_norm(primitives: xr.Dataset) -> xr.DataArray:
@@ -111,7 +119,3 @@ def _factor(primitives: xr.Dataset) -> xr.DataArray:
 
 def _no_input_weight(primitives: xr.Dataset) -> str | None:
     return primitives["input_weight_spectral_norm"].attrs.get("absent")
-
-
-def _absent(primitives: xr.Dataset, reason: str) -> xr.DataArray:
-    return (mls(primitives) * np.nan).assign_attrs(absent=reason)

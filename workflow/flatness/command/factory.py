@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from flatness.errors import FlatnessError, MeasurementError, SettingsError
+from flatness.measurement.checks import AS_REAL
 
 _FORMS = "package.module:function or path/to/file.py:function"
 
@@ -118,6 +119,21 @@ def check_layer(network: nn.Module, layer: str | None) -> None:
             f"--layer {layer}: no module of the network. Allowed: {', '.join(names) or 'none'}. "
             "Choose one of these, or leave it out."
         )
+
+
+def check_real(network: nn.Module, place: str) -> None:
+    """See that giving the network another dtype drops no imaginary part.
+
+    Raises:
+        MeasurementError: a parameter or buffer is complex.
+    """
+    kinds = {"parameter": network.named_parameters(), "buffer": network.named_buffers()}
+    for kind, tensors in kinds.items():
+        for name, tensor in tensors:
+            if tensor.is_complex():
+                raise MeasurementError(
+                    f"the network of FACTORY {place}: {kind} {name!r} is {tensor.dtype}. {AS_REAL}"
+                )
 
 
 def try_out(network: nn.Module, inputs: Tensor, place: str) -> None:

@@ -13,6 +13,7 @@ import flatness
 from flatness.command.factory import (
     build,
     check_layer,
+    check_real,
     find_factory,
     naming_failures,
     source_digest,
@@ -56,6 +57,7 @@ def measure_images(options: Namespace) -> str:
     factory = find_factory(options.factory)
     network = build(factory, arguments, options.factory, options.random_weights or 0)
     check_layer(network, options.layer)
+    check_real(network, options.factory)
     network.to(getattr(torch, options.dtype))
     if weights is not None:
         load_weights(network, weights, options.factory)

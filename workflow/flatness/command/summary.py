@@ -42,7 +42,7 @@ def summary(primitives: xr.Dataset, powers: Sequence[float]) -> tuple[str, str |
         "## Quantities",
         f"Means over the {primitives.sizes['sample']} samples; six significant digits.",
         _table(("name", "in words", "value", "paper"), _quantity_rows(values, notes)),
-        *_layers(primitives, values),
+        *_layers(primitives, values, notes),
         "## Inequalities",
         _wrapped(
             "Left at most right; slack = log10(right / left). Of an inequality that holds for "
@@ -126,15 +126,18 @@ def _quantity_rows(values: xr.Dataset, notes: _Notes) -> list[tuple[str, ...]]:
     return rows
 
 
-def _layers(primitives: xr.Dataset, values: xr.Dataset) -> list[str]:
+def _layers(primitives: xr.Dataset, values: xr.Dataset, notes: _Notes) -> list[str]:
     """A section with one row for each layer, where there is one."""
     if primitives.sizes["layer"] == 0:
         return []
     norms, holds = primitives["layer_operator_norm"], primitives["layer_eq4_holds"]
+    volumes = values["layer_mean_log_volume"]
+    absent = volumes.attrs.get("absent")
     rows = [
         (
             str(layer),
             _number(values["layer_mls"].sel(layer=layer)),
+            notes.reference(absent) if absent else _number(volumes.sel(layer=layer)),
             _number(norms.sel(layer=layer)),
             "yes" if holds.sel(layer=layer) else "no",
         )
@@ -143,12 +146,14 @@ def _layers(primitives: xr.Dataset, values: xr.Dataset) -> list[str]:
     headings = (
         "layer",
         values["layer_mls"].attrs["long_name"],
+        volumes.attrs["long_name"],
         "spectral norm (convolutions: bound)",
         "Eq. 4 holds",
     )
     reader = norms.attrs.get("input_layer")
-    if reader:
-        sentence = f"The images are read by `{reader}`, their only way to the output."
+    if reader is not None:
+        name = f"`{reader}`" if reader else "the network itself"
+        sentence = f"The images are read by {name}, their only way to the output."
     else:
         sentence = f"No layer reads the images: {norms.attrs['absent']}."
     return ["## Layers", _wrapped(sentence), _table(headings, rows)]

@@ -60,6 +60,12 @@ def read_weights(path: str) -> Weights:
             f"--weights {path}: cannot be read ({error.strerror}). {_FORMATS}. Correct the name."
         ) from None
     state = _safetensors(path, content) if path.endswith(".safetensors") else _torch(path, content)
+    complex_names = [name for name, tensor in state.items() if tensor.is_complex()]
+    if complex_names:  # loaded into real parameters they would lose their imaginary part
+        raise StorageError(
+            f"--weights {path}: holds complex numbers in {_listed(complex_names)}. Allowed: real "
+            "ones. Save torch.view_as_real(...) of them, for a network that holds real parameters."
+        )
     return Weights(path, hashlib.sha256(content).hexdigest(), state)
 
 

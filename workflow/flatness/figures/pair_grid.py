@@ -65,7 +65,9 @@ def pair_grid_figure(
 
     def pearson(of: Sequence[xr.Dataset]) -> xr.Dataset:
         every = correlations(of, sample_set=sample_set, confidence=confidence, resamples=resamples)
-        return every.sel({"group": POOLED, "statistic": "pearson"})
+        pooled = every.sel({"group": POOLED, "statistic": "pearson"})
+        # Files of an earlier version may lack a quantity.
+        return pooled.reindex(quantity=[*quantities], other_quantity=[*quantities])
 
     drawn = pearson(shown)
     everything = pearson(runs) if len(shown) < len(runs) else None
@@ -198,7 +200,7 @@ def _caption(
     on_all = [
         words(name).lower()
         for name in quantities
-        if runs and "sample_set" not in runs[0][name].dims
+        if runs and name in runs[0] and "sample_set" not in runs[0][name].dims
     ]
     text = (
         f"Below the diagonal: final values of {len(runs)} runs (means over the checkpoints in the "

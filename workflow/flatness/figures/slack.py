@@ -35,6 +35,11 @@ FAMILIES: dict[str, dict[str, str]] = {
         "eq12_frobenius": "volume ≤ Frobenius norm",
         "eq12_sharpness": "Frobenius norm ≤ sharpness",
     },
+    "Volume by the first layer's gradient": {
+        "volume": "per sample (tightest)",
+        "volume_mean": "mean volume ≤ mean of powers",
+        "volume_schwarz": "mean of powers ≤ two means",
+    },
     "Maximum local sensitivity: Eq. 13, 28": {
         "a_b": "A ≤ B",
         "b_c": "B ≤ C",
@@ -49,6 +54,11 @@ FAMILIES: dict[str, dict[str, str]] = {
     "Network-wide sensitivity: NMLS": {
         "nmls": "bound by the sharpness",
         "nmls_unshared": "bound by layers' outputs",
+    },
+    "Relative to inputs and weights": {
+        "adaptive": "per sample (tightest)",
+        "adaptive_input": r"$J\,\mathrm{diag}(x) \leq K^W \odot W$",
+        "adaptive_all": r"$K^W \odot W \leq K \odot \theta$",
     },
 }
 # K^W <= K has the same two factors in front in Eq. 7 as in Eq. 6, and so the same slack.
@@ -122,6 +132,12 @@ def _meanings(known: Collection[str]) -> str:
             "Eq. 6, 7: $J$, $K^W$, $K$ stand for the sides with the input Jacobian and with the "
             "gradients of the first layer's weight and of all parameters; the second step of "
             "Eq. 7 has the slack of that of Eq. 6. "
+        )
+    if any(name.startswith("adaptive") for name in known):
+        text += (
+            r"$J\,\mathrm{diag}(x)$, $K^W \odot W$, $K \odot \theta$: sides with the input "
+            "Jacobian times the input, and with the gradients of the first layer's weight and of "
+            "all parameters, times these, entry by entry. "
         )
     text += "A: maximum local sensitivity (MLS)"
     if known & FAMILIES["Maximum local sensitivity: Eq. 13, 28"].keys():

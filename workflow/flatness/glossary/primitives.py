@@ -28,6 +28,18 @@ PRIMITIVES: dict[str, Term] = {
         "sum over outputs and entries of (df_j/dtheta_p)^2; over all tensors it adds to ||K||_F^2",
         "Eq. 3",
     ),
+    "parameter_adaptive_sq_norm": Term(
+        r"$\|\theta_p\odot\partial f/\partial\theta_p\|_F^2$",
+        "squared Frobenius norm of the Jacobian with respect to one parameter tensor, times it",
+        "sum over outputs and entries of (theta_p df_j/dtheta_p)^2, the product entry by entry",
+        "adaptive sharpness",
+    ),
+    "input_times_gradient_sq_norm": Term(
+        r"$\|J\,\mathrm{diag}(x)\|_F^2$",
+        "squared Frobenius norm of the input Jacobian, times the input",
+        "||J diag(x)||_F^2 = sum over outputs and entries of (x_m df_j/dx_m)^2",
+        "adaptive sharpness",
+    ),
     "input_norm": Term(r"$\|x\|_2$", "Euclidean norm of the input", "||x||_2", "Eq. 5"),
     "network_output": Term(r"$f(x)$", "network output", "f(x; theta), no softmax", "Eq. 1"),
     "label": Term("", "index of the output that the sample's class belongs to", "-1: no sample"),
@@ -42,6 +54,13 @@ PRIMITIVES: dict[str, Term] = {
         "sensitivity to a layer's input",
         "spectral norm of df/dx^l, through layer l alone",
         "NMLS",
+    ),
+    "layer_log_volume": Term(
+        r"$\log\,\mathrm{dVol}_l$",
+        "log volume of the map from a layer's input to the output",
+        "sum over all N modes of log sigma_j(df/dx^l), through layer l alone (natural logarithm); "
+        "minus infinity where N exceeds the rank",
+        "NVR",
     ),
     "layer_output_gradient_sq_norm": Term(
         r"$\|\partial f/\partial z^l\|_F^2$",
@@ -69,6 +88,16 @@ PRIMITIVES: dict[str, Term] = {
         r"$\|T_l\|_2$",
         "spectral norm of a layer as a linear map, or an upper bound",
         "||W_l||_2 for a linear layer; an upper bound of ||T_l||_2 for a convolution",
+    ),
+    "layer_weight_frobenius_norm": Term(
+        r"$\|W_l\|_F$", "Frobenius norm of a layer's weight", "||W_l||_F"
+    ),
+    "layer_outputs": Term(
+        "$H_l$",
+        "number of outputs of a layer at one position",
+        "rows of W_l; channels for a convolution",
+        "",
+        "outputs",
     ),
     "layer_eq4_holds": Term(
         "",

@@ -20,6 +20,25 @@ QUANTITIES: dict[str, Term] = {
         "sqrt(sharpness_before_last_layer)",
         "Eq. 3, restricted",
     ),
+    "adaptive_sharpness": Term(
+        r"$S_\mathrm{ad}$",
+        "adaptive sharpness",
+        "1/n sum_i ||theta o K_i||_F^2, K = df/dtheta, o the product entry by entry",
+        "adaptive sharpness",
+    ),
+    "sqrt_adaptive_sharpness": Term(
+        r"$\sqrt{S_\mathrm{ad}}$",
+        "square root of the adaptive sharpness",
+        "sqrt(1/n sum_i ||theta o K_i||_F^2)",
+        "adaptive sharpness",
+    ),
+    "relative_flatness": Term(
+        r"$\kappa$",
+        "relative flatness of the last layer",
+        "sum_ss' <w_s, w_s'> Tr H_ss' = ||W||_F^2 1/n sum_i ||h_i||_2^2, H of Eq. 2, W the weight "
+        "of the output layer f = W h + b",
+        "relative flatness",
+    ),
     "log_volume": Term(
         r"$\log\,\mathrm{dVol}$",
         "log volume",
@@ -83,6 +102,20 @@ QUANTITIES: dict[str, Term] = {
         "network-wide maximum local sensitivity",
         "1/n sum_i sum_l ||df/dx_i^l||_2 over all linear layers and convolutions",
         "NMLS",
+    ),
+    "layer_mean_log_volume": Term(
+        r"$\overline{\log\,\mathrm{dVol}_l}$",
+        "log volume of the map from one layer's input to the output",
+        "1/n sum_i sum_j log sigma_j(df/dx_i^l) over all N singular values, x^l the input of "
+        "layer l (natural logarithm)",
+        "NVR, one term",
+    ),
+    "nvr": Term(
+        "NVR",
+        "network-wide volume ratio",
+        "1/n sum_i sum_l sum_j log sigma_j(df/dx_i^l) over all linear layers and convolutions "
+        "(natural logarithm)",
+        "NVR",
     ),
     "hessian_trace": Term(
         r"$\mathrm{Tr}\,\nabla^2 L$",

@@ -1,83 +1,104 @@
-"""The N backward passes of a chunk, and what is kept of each."""
+"""Backward passes that hand over what arrives at the sites of a network."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import GradientEdge, Node
 
-from flatness.measurement.layers import ClosedForm
-from flatness.measurement.stacking import Stack
-from flatness.measurement.tracing import Layer, Trace
+from flatness.measurement.structure import Structure
 
-
-@dataclass(frozen=True)
-class Derivatives:
-    """What the backward passes leave.
-
-    Args:
-        jacobian: of the inputs, (n, N, M).
-        by_layer: of each layer's input through that layer alone, (n, N, entries); None where
-            the inputs' Jacobian is the same thing.
-        forms: squared norms of the gradients at each layer.
-    """
-
-    jacobian: Tensor
-    by_layer: list[Tensor | None]
-    forms: list[ClosedForm]
+# Given a node, the cotangent of what it returned, and the derivatives with respect to its
+# arguments (None for those that were not needed).
+Receiver = Callable[[Node, Tensor, Sequence[Tensor | None]], None]
 
 
-def differentiate(
-    trace: Trace, layers: Sequence[Layer], first: Layer | None, dtype: torch.dtype
-) -> Derivatives:
-    """Differentiate each output of a trace with respect to the inputs, and at its layers.
-
-    Nothing here waits for a GPU.
+class Backward:
+    """Backward passes through one forward pass.
 
     Args:
-        trace: of n samples; its output is (n, N). Its graph is used up.
-        layers: those of the trace.
-        first: the one that was given the inputs, as far as their values tell.
-        dtype: in which squares are formed.
+        structure: of the forward pass.
+        sites: the nodes of which something is wanted.
+        outlets: nodes of which only the derivative that arrives there is wanted.
     """
-    output = trace.output
-    n, outputs = output.shape
-    forms = [ClosedForm(layer.call.module, layer.call.input, outputs, dtype) for layer in layers]
-    edges = [
-        trace.inputs,
-        *(layer.call.input_edge for layer in layers),
-        *(layer.call.edge for layer in layers),
+
+    def __init__(self, structure: Structure, sites: Sequence[Node], outlets: Sequence[Node] = ()):
+        self._structure, self._outlets = structure, outlets
+        of_inputs = structure.graph.of_inputs
+        self._hooked = [node for node in sites if node in of_inputs]
+        # Nothing runs behind these on the way to the inputs; what arrives is asked for.
+        self._asked = [node for node in sites if node not in of_inputs]
+
+    @contextmanager
+    def handing_over(self, receive: Receiver) -> Iterator[None]:
+        """Call `receive` for every site that a backward pass reaches.
+
+        It gets what autograd's own derivatives of the node's arguments are made of, so what
+        hooks have changed on the way is in it.
+        """
+        handles = [node.register_hook(_hook(node, receive)) for node in self._hooked]
+        handles += [node.register_prehook(_prehook(node, receive)) for node in self._outlets]
+        self._receive = receive
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def once(
+        self,
+        output: Tensor,
+        cotangent: Tensor | None,
+        wanted: Sequence[Tensor | GradientEdge],
+        *,
+        again: bool,
+    ) -> list[Tensor | None]:
+        """One backward pass; to be called while `handing_over`.
+
+        Args:
+            output: what is differentiated.
+            cotangent: with what; None for a scalar.
+            wanted: with respect to what; decides which nodes are reached.
+            again: whether the graph is needed once more.
+
+        Returns:
+            The derivatives wanted.
+        """
+        edges = [*wanted, *(GradientEdge(node, 0) for node in self._asked)]
+        if not edges:
+            return []
+        found = torch.autograd.grad(output, edges, cotangent, retain_graph=again, allow_unused=True)
+        for node, cotangent_there in zip(self._asked, found[len(wanted) :], strict=True):
+            if cotangent_there is not None:
+                self._receive(node, cotangent_there, ())
+        return list(found[: len(wanted)])
+
+
+def _hook(node: Node, receive: Receiver) -> Callable:
+    def hand_over(into: Sequence[Tensor | None], out_of: Sequence[Tensor | None]) -> None:
+        if out_of[0] is not None:
+            receive(node, out_of[0], into)
+
+    return hand_over
+
+
+def _prehook(node: Node, receive: Receiver) -> Callable:
+    def hand_over(out_of: Sequence[Tensor | None]) -> None:
+        if out_of[0] is not None:
+            receive(node, out_of[0], ())
+
+    return hand_over
+
+
+def by_site(cotangents: Mapping[Node, Tensor], nodes: Sequence[Node]) -> list[Tensor] | None:
+    """The cotangents of some nodes, zero where none arrived; None where none did at all."""
+    if not any(node in cotangents for node in nodes):
+        return None
+    like = next(iter(cotangents.values()))
+    return [
+        cotangents[node]
+        if node in cotangents
+        else like.new_zeros(tuple(node._input_metadata[0].shape))
+        for node in nodes
     ]
-    of_inputs = Stack(trace.inputs, outputs, trace.inputs.dtype)
-    of_layers: list[Stack | None] = [None] * len(layers)
-    for j, unit in enumerate(torch.eye(outputs, dtype=output.dtype, device=output.device)):
-        gradient, *gradients = torch.autograd.grad(
-            output,
-            edges,
-            unit.expand(n, outputs),
-            retain_graph=j + 1 < outputs,
-            allow_unused=True,
-        )
-        if gradient is not None:
-            of_inputs.put(j, gradient)
-        for k, (layer, form) in enumerate(zip(layers, forms, strict=True)):
-            into, out_of = gradients[k], gradients[len(layers) + k]
-            if out_of is None:
-                continue
-            form.add(out_of)
-            if layer is first and of_layers[k] is None and _same(into, gradient):
-                continue
-            if of_layers[k] is None:
-                of_layers[k] = Stack(into, outputs, dtype)
-                if layer is first:
-                    of_layers[k].jacobian[:, :j] = of_inputs.jacobian[:, :j]
-            of_layers[k].put(j, into)
-        del gradient, gradients  # or they would stay while the next ones are made
-    for form in forms:
-        form.finish()
-    return Derivatives(of_inputs.jacobian, [stack and stack.jacobian for stack in of_layers], forms)
-
-
-def _same(one: Tensor, other: Tensor | None) -> bool:
-    """Whether two gradients are one piece of memory."""
-    return other is not None and one.data_ptr() == other.data_ptr() and one.numel() == other.numel()

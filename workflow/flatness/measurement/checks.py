@@ -1,19 +1,30 @@
 """What a network and its inputs must be like to be measured."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from flatness.errors import MeasurementError
-from flatness.measurement.tracing import Trace
 
 _DTYPES = (torch.float32, torch.float64)
 
+# What to do with complex numbers. Casting them would drop their imaginary part.
+AS_REAL = (
+    "Allowed: real numbers. Hold the real and imaginary part as one real parameter, "
+    "torch.view_as_real(...), and let forward begin with torch.view_as_complex of it."
+)
+_TOKENS = (
+    "Convert numbers, such as pixels, with .to(...). For tokens measure the map from their "
+    "embeddings to the output: copy the network, put torch.nn.Identity() in the place of its "
+    "embedding, call eval(), and pass embedding(tokens).detach() as inputs."
+)
+
 # What the forward or backward of somebody's network may raise.
-_RAISED = (
+RAISED = (
     *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError),
     ArithmeticError,
 )
@@ -33,7 +44,7 @@ def refusing_failures(verb: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError:
         raise
-    except _RAISED as error:
+    except RAISED as error:
         reason = str(error).strip().splitlines()
         raise MeasurementError(
             f"model: cannot be called or {verb} on these inputs "
@@ -45,6 +56,12 @@ def refusing_failures(verb: str) -> Iterator[None]:
 
 def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) -> None:
     """Refuse what cannot be measured, before anything is called."""
+    if not isinstance(model, nn.Module):
+        raise MeasurementError(
+            f"model: a {type(model).__name__}. Allowed: a torch.nn.Module in eval mode. Put a "
+            "function into the forward of a module that holds what it reads as parameters; of a "
+            "class, pass an instance."
+        )
     if not isinstance(inputs, Tensor):
         raise MeasurementError(
             f"inputs: a {type(inputs).__name__}. Allowed: a torch tensor. Convert with "
@@ -75,6 +92,7 @@ def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) 
         raise MeasurementError(
             "model: has no parameters. Allowed: at least one. Measure a network that has some."
         )
+    _check_numbers(inputs, {name: tensors[name] for name in tensors if name != "inputs"})
     kinds = {name: (tensor.dtype, tensor.device) for name, tensor in tensors.items()}
     other = next((name for name, kind in kinds.items() if kind != kinds["inputs"]), None)
     if other is not None:
@@ -95,9 +113,37 @@ def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) 
         )
 
 
-def check_output(trace: Trace, n: int) -> None:
-    """Refuse outputs that are not (n, N), differentiable and finite."""
-    output = trace.output
+def _check_numbers(inputs: Tensor, parameters: Mapping[str, Tensor]) -> None:
+    """Refuse complex numbers and integers, where converting them would not be the answer."""
+    for name, parameter in parameters.items():
+        if parameter.is_complex():
+            raise MeasurementError(f"model: parameter {name!r} is {parameter.dtype}. {AS_REAL}")
+        if not parameter.is_floating_point():
+            raise MeasurementError(
+                f"model: parameter {name!r} is {parameter.dtype}, which has no derivative. "
+                "Allowed: float32 or float64. Register it as a buffer, not as a parameter."
+            )
+    if inputs.is_complex():
+        raise MeasurementError(
+            f"inputs: {inputs.dtype}. Allowed: float32 or float64. Pass "
+            "torch.view_as_real(inputs), and wrap the network in one whose forward begins with "
+            "torch.view_as_complex of them."
+        )
+    if not inputs.is_floating_point():
+        raise MeasurementError(
+            f"inputs: {inputs.dtype}, which has no derivative. Allowed: float32 or float64. "
+            f"{_TOKENS}"
+        )
+
+
+def check_output(output: Any, n: int, where_it_ends: Callable[[], str | None]) -> None:
+    """Refuse outputs that are not (n, N), differentiable and finite.
+
+    Args:
+        output: what the network returned for n samples.
+        n: how many.
+        where_it_ends: finds out in which modules the gradient ends, where there is none.
+    """
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != n or not output.numel():
         found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output)
         raise MeasurementError(
@@ -105,9 +151,11 @@ def check_output(trace: Trace, n: int) -> None:
             "Wrap the model so that it flattens or selects its output."
         )
     if not output.requires_grad:
+        place = where_it_ends()
         raise MeasurementError(
-            "model: its output does not depend on inputs or parameters in a way that can be "
-            "differentiated. Allowed: a differentiable network. Look for detach() or no_grad."
+            "model: its output has no gradient: it does not depend on inputs or parameters in a "
+            f"way that can be differentiated{f'; the gradient ends {place}' if place else ''}. "
+            "Allowed: a differentiable network. Look for detach() or no_grad()."
         )
     if output.dtype not in _DTYPES or output.is_meta:
         raise MeasurementError(

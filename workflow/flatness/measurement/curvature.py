@@ -25,27 +25,26 @@ samples averages n times as many probes.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 
 import torch
 import xarray as xr
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from flatness.errors import MeasurementError
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
-from flatness.measurement.checks import check_network_and_inputs, check_output, refusing_failures
-from flatness.measurement.layers import by_position, weight_by_position
-from flatness.measurement.tracing import (
-    FrozenNetwork,
-    Layer,
-    graph_nodes,
-    layers_of,
-    leaf_edges,
-    twin_of,
+from flatness.measurement.checks import check_network_and_inputs, refusing_failures
+from flatness.measurement.frozen import FrozenNetwork
+from flatness.measurement.proof import Proof
+from flatness.measurement.second_derivatives import (
+    refuse_single_derivatives,
+    refuse_wrong_derivatives,
 )
-from flatness.measurement.unchanged import exact_arithmetic
+from flatness.measurement.traced import Layer, TracedChunk
+from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
+from flatness.measurement.weight_forms import by_position, weight_by_position
 
 
 def curvature(
@@ -101,14 +100,18 @@ def curvature(
         )
     with (
         exact_arithmetic(inputs.device),
+        attributes_kept(model),
+        gradients_required(model),
+        torch.compiler.set_stance("force_eager"),
         sdpa_kernel(SDPBackend.MATH),  # the other kernels of attention have one derivative only
         refusing_failures("differentiated twice"),
     ):
         network = FrozenNetwork(model)
+        proofs: dict[tuple, Proof] = {}
         parts = []
         for start in range(0, len(inputs), chunk_size):
             here = slice(start, start + chunk_size)
-            chunk = _Chunk(network, inputs[here], targets[here], start)
+            chunk = _Chunk(TracedChunk(network, inputs[here], proofs), targets[here], start)
             exact = chunk.is_flat() or chunk.products() <= exact_products
             how = "exact" if exact else f"{probes} random probes for each sample, seed {seed}"
             estimates = chunk.exact() if exact else chunk.estimates(probes, seed)
@@ -159,16 +162,23 @@ def _standard_error(estimates: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Block:
-    """One layer's z, and the gradient of sum_i g_i there, which can be differentiated again."""
+    """One layer's z, and the gradient of sum_i g_i there, which can be differentiated again.
+
+    Args:
+        layer: the layer.
+        gradient: shaped like z.
+        samples: n.
+    """
 
     layer: Layer
     gradient: Tensor
+    samples: int
 
     def product(self, change: Tensor) -> Tensor:
         """d^2g/dz^2 times a change of z."""
         (product,) = torch.autograd.grad(
             (self.gradient * change).sum(),
-            [self.layer.call.edge],
+            [GradientEdge(self.layer.node, 0)],
             retain_graph=True,
             allow_unused=True,
             materialize_grads=False,
@@ -177,51 +187,57 @@ class _Block:
 
     def quadratic(self, change: Tensor) -> Tensor:
         """(n,) float64: dz . (d^2g/dz^2) dz for each sample."""
-        return (change.double() * self.product(change).double()).flatten(1).sum(1)
+        products = change.double() * self.product(change).double()
+        return self.by_sample(products).flatten(1).sum(1)
+
+    def by_sample(self, values: Tensor) -> Tensor:
+        """Values shaped like z with the samples first."""
+        return self.layer.where.samples_first(values, self.samples)
+
+    def like_z(self, values: Tensor) -> Tensor:
+        """(n, *entries of z of one sample) shaped like z: the way back from `by_sample`."""
+        return self.layer.where.folded(values.reshape(self.by_sample(self.gradient).shape))
 
 
 class _Chunk:
     """The samples differentiated together.
 
     Args:
-        network: the network.
-        inputs: (n, ...).
+        traced: the samples, run once.
         targets: (n, N).
         first: position of the first one among all samples, from which probes are drawn.
     """
 
-    def __init__(self, network: FrozenNetwork, inputs: Tensor, targets: Tensor, first: int):
-        self.network, self.inputs, self.first = network, inputs, first
-        trace = network.trace(inputs)
-        check_output(trace, len(inputs))
-        if trace.output.shape != targets.shape:
+    def __init__(self, traced: TracedChunk, targets: Tensor, first: int):
+        self.network, self.inputs, self.first = traced.network, traced.inputs.detach(), first
+        if traced.output.shape != targets.shape:
             raise MeasurementError(
-                f"targets: {targets.shape[1]} columns for {trace.output.shape[1]} outputs. "
+                f"targets: {targets.shape[1]} columns for {traced.output.shape[1]} outputs. "
                 "Allowed: one column per output. Choose targets that fit the network."
             )
-        layers = layers_of(network, trace, twin_of(network, trace))
         # Differentiable, or functions with one derivative only would leave no trace.
-        self.residual = (trace.output - targets).detach().requires_grad_()
-        owners = [layer for layer in layers if layer.names]
+        self.residual = (traced.output - targets).detach().requires_grad_()
+        refuse_wrong_derivatives(self.network, traced.structure.graph, self.inputs, self.residual)
+        owners = [layer for layer in traced.layers if layer.names]
         gradients = owners and torch.autograd.grad(
-            (trace.output * self.residual).sum(),
-            [layer.call.edge for layer in owners],
+            (traced.output * self.residual).sum(),
+            [GradientEdge(layer.node, 0) for layer in owners],
             create_graph=True,
             allow_unused=True,
         )
         self.blocks = [
-            _Block(layer, gradient)
+            _Block(layer, gradient, len(self.inputs))
             for layer, gradient in zip(owners, gradients, strict=True)
             if gradient is not None
         ]
-        _refuse_single_derivatives([block.gradient for block in self.blocks])
+        refuse_single_derivatives([block.gradient for block in self.blocks])
         self.curved = [block for block in self.blocks if self._is_curved(block)]
         closed = {name for layer in owners for name in layer.names.values()}
-        on_the_way = {id(leaf) for leaf in leaf_edges(trace.output)}
         # The parameters of one module are a block, as those of a layer are.
         self.rest: dict[str, list[Tensor]] = {}
-        for name, leaf in network.leaves.items():
-            if name not in closed and id(leaf) in on_the_way:
+        for name in traced.structure.uses:
+            if name not in closed:
+                leaf = traced.network.leaves[name]
                 self.rest.setdefault(name.rpartition(".")[0], []).append(leaf)
 
     def products(self) -> int:
@@ -243,7 +259,7 @@ class _Chunk:
             for change, factor in _unit_changes(block):
                 total += factor * block.quadratic(change)
         for leaves in self.rest.values():
-            directions = torch.eye(sum(leaf.numel() for leaf in leaves))
+            directions = torch.eye(sum(leaf.numel() for leaf in leaves), device="cpu")
             for i in range(len(total)):
                 total[i] += self._quadratic_of_rest(i, leaves, directions).sum()
         return total[:, None]
@@ -268,8 +284,10 @@ class _Chunk:
         return total
 
     def _is_curved(self, block: _Block) -> bool:
-        generator = torch.Generator().manual_seed(0)
-        change = torch.randn(block.gradient.shape, generator=generator, dtype=torch.float64)
+        generator = torch.Generator(device="cpu").manual_seed(0)
+        change = torch.randn(
+            block.gradient.shape, generator=generator, dtype=torch.float64, device="cpu"
+        )
         return bool(block.product(change.to(block.gradient)).any())
 
     def _quadratic_of_rest(self, i: int, leaves: list[Tensor], directions: Tensor) -> Tensor:
@@ -289,7 +307,7 @@ class _Chunk:
             materialize_grads=True,
         )
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        _refuse_single_derivatives([flat])
+        refuse_single_derivatives([flat])
 
         def product(direction: Tensor) -> Tensor:
             products = torch.autograd.grad(
@@ -301,90 +319,84 @@ class _Chunk:
             )
             return torch.cat([p.flatten() for p in products])
 
-        generator = torch.Generator().manual_seed(0)
-        anywhere = torch.randn(flat.shape, generator=generator, dtype=torch.float64).to(flat)
+        generator = torch.Generator(device="cpu").manual_seed(0)
+        anywhere = torch.randn(
+            flat.shape, generator=generator, dtype=torch.float64, device="cpu"
+        ).to(flat)
         if not product(anywhere).any():
             return torch.zeros(len(directions), dtype=torch.float64, device=flat.device)
         return torch.stack([d.double() @ product(d).double() for d in directions.to(flat)])
 
 
-def _refuse_single_derivatives(gradients: list[Tensor]) -> None:
-    """Refuse functions that can be differentiated once only.
-
-    In the graph of a gradient torch ends them with a node that raises when it is reached, and
-    does not connect it to what they were computed from, so they would pass for linear ones.
-    """
-    for gradient in gradients:
-        if any(node.name() == "torch::autograd::Error" for node in graph_nodes(gradient)):
-            raise MeasurementError(
-                "model: holds a function that can be differentiated once only "
-                "(once_differentiable). Allowed: functions with two derivatives. Write its "
-                "backward with operations that autograd can differentiate, or leave it out."
-            )
-
-
 def _at_one_position(block: _Block) -> bool:
-    call = block.layer.call
-    return isinstance(call.module, nn.Linear) and prod(call.input.shape[1:-1]) == 1
+    return block.layer.map.convolution is None and block.layer.positions == 1
 
 
 def _units(block: _Block) -> int:
-    return block.gradient[0].numel()
+    return block.gradient.numel() // block.samples
 
 
 def _entries(layer: Layer) -> int:
-    return sum(layer.call.parameters[role].numel() for role in layer.names)
+    of_bias = len(layer.map.weight) if "bias" in layer.names else 0
+    return (layer.map.weight.numel() if "weight" in layer.names else 0) + of_bias
 
 
-def _factor(layer: Layer) -> Tensor:
+def _factor(block: _Block) -> Tensor:
     """(n,) float64: ||a||^2 + 1, or the part that the layer's own parameters give."""
-    seen = layer.call.input.double().flatten(1)
-    sq_norm = seen.square().sum(1)
-    return sq_norm * ("weight" in layer.names) + float("bias" in layer.names)
+    names = block.layer.names
+    seen = block.by_sample(block.layer.map.inputs.double()).flatten(1)
+    return seen.square().sum(1) * ("weight" in names) + float("bias" in names)
 
 
 def _unit_changes(block: _Block) -> Iterator[tuple[Tensor, Tensor | float]]:
     """Changes of z whose quadratic forms, times the factor, add to the trace."""
+    gradient, n = block.gradient, block.samples
     if _at_one_position(block):
-        factor = _factor(block.layer)
+        factor = _factor(block)
         for unit in range(_units(block)):
-            change = torch.zeros_like(block.gradient)
-            change.flatten(1)[:, unit] = 1
-            yield change, factor
+            change = gradient.new_zeros(n, _units(block))
+            change[:, unit] = 1
+            yield block.like_z(change), factor
         return
-    for entry in torch.eye(_entries(block.layer)).to(block.gradient):
-        yield _change_of_parameters(block, entry.expand(len(block.gradient), -1)), 1.0
+    for entry in range(_entries(block.layer)):
+        unit = gradient.new_zeros(n, _entries(block.layer))
+        unit[:, entry] = 1
+        yield _change_of_parameters(block, unit), 1.0
 
 
 def _random_change(block: _Block, signs: Tensor) -> tuple[Tensor, Tensor | float]:
     if _at_one_position(block):
-        return signs.reshape(block.gradient.shape), _factor(block.layer)
+        return block.like_z(signs), _factor(block)
     return _change_of_parameters(block, signs), 1.0
 
 
 def _change_of_parameters(block: _Block, entries: Tensor) -> Tensor:
     """How z changes with the layer's own parameters, (n, entries), different for each sample."""
-    layer, gradient = block.layer, block.gradient
-    module, n = layer.call.module, len(gradient)
-    inputs = by_position(module, layer.call.input)
-    groups, positions = inputs.shape[1:3]
-    channels = layer.weight.shape[0]
-    change = gradient.new_zeros(n, groups, positions, channels // groups)
+    layer, n = block.layer, block.samples
+    weight = layer.map.weight
+    a = by_position(layer.map, layer.where, n, block.gradient.dtype)
+    groups, positions = a.shape[1:3]
+    channels = len(weight)
+    change = block.gradient.new_zeros(n, groups, positions, channels // groups)
     if "weight" in layer.names:
-        weights = entries[:, : layer.weight.numel()]
-        change = change + inputs @ weight_by_position(module, weights).mT
+        changed = entries[:, : weight.numel()].reshape(n, *weight.shape)
+        change = change + a @ weight_by_position(layer.map, changed).mT
     if "bias" in layer.names:
         change = change + entries[:, -channels:].reshape(n, groups, 1, -1)
-    if isinstance(module, nn.Linear):
-        return change.reshape(gradient.shape)
-    return change.transpose(2, 3).reshape(gradient.shape)
+    if layer.map.convolution is None:
+        return block.like_z(change)
+    # (n, before, after, T, groups, C) as (n, before, after, channels, *spatial)
+    folded = block.by_sample(block.gradient)
+    change = change.transpose(1, 2).reshape(*folded.shape[:3], -1, channels)
+    return layer.where.folded(change.transpose(3, 4).reshape(folded.shape))
 
 
 def _generator(seed: int, sample: int, module: str) -> torch.Generator:
     """One for each sample and module, so that estimates do not depend on the chunk size."""
     digest = hashlib.sha256(f"{seed} {sample} {module}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
+    return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:7]))
 
 
 def _signs(generator: torch.Generator, count: int) -> Tensor:
-    return torch.randint(0, 2, (count,), generator=generator, dtype=torch.int8) * 2 - 1
+    signs = torch.randint(0, 2, (count,), generator=generator, dtype=torch.int8, device="cpu")
+    return signs * 2 - 1

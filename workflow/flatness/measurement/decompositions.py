@@ -1,10 +1,11 @@
-"""Singular values and spectral norms of many small Jacobians.
+"""Singular values of many small Jacobians, given all columns or groups of them.
 
-Both come from the smaller of the Gram matrices J J^T and J^T J, formed in float64. Its
+They come from the smaller of the Gram matrices J J^T and J^T J, formed in float64. Its
 eigenvalues have an error of about 1e-16 sigma_1^2, so a singular value sigma has one of
 1e-16 sigma_1^2 / sigma: for every sigma above 1e-8 sigma_1 less than the rounding, 6e-8
 sigma_1, of a Jacobian computed in float32. Jacobians computed in float64 have smaller
-singular values than that; a QR factorisation, which squares nothing, keeps them. The
+singular values than that; a QR factorisation, which squares nothing, keeps them. J J^T is a
+sum over groups of columns, and the factor R of J^T that of R stacked upon further columns. The
 decompositions themselves are done on the CPU, where small ones are fastest.
 """
 
@@ -18,64 +19,75 @@ from flatness.measurement.products import grams
 _BLOCK_BYTES = 2**22
 
 
-def singular_values(jacobian: Tensor) -> Tensor:
-    """Singular values of each sample's input Jacobian.
+class SingularValues:
+    """Singular values of the Jacobians of n samples, (n, N, M).
 
     Args:
-        jacobian: (n, N, M).
-
-    Returns:
-        (n, N) float64 on the CPU, decreasing; the square roots of the N eigenvalues of
-        J J^T, so the last N - M are zero where N > M.
-
-    Raises:
-        MeasurementError: the Jacobian is not finite.
+        columns: M, of all groups together.
     """
-    outputs = jacobian.shape[1]
-    if jacobian.dtype == torch.float64:
+
+    def __init__(self, columns: int):
+        self._columns = columns
+        self._outputs = 0
+        self._gram: Tensor | None = None
+        self._factor: Tensor | None = None
+
+    def add(self, jacobian: Tensor) -> None:
+        """Take in (n, N, some columns)."""
+        self._outputs = jacobian.shape[1]
+        if jacobian.dtype == torch.float64:
+            self._add_factor(jacobian)
+        else:
+            self._add_gram(jacobian)
+
+    def values(self) -> Tensor:
+        """(n, N) float64 on the CPU, decreasing; the last N - M are zero where N > M.
+
+        Raises:
+            MeasurementError: the Jacobian is not finite.
+        """
+        if self._gram is not None:
+            gram = self._gram.cpu()
+            _refuse_unless_finite(gram)
+            # J J^T of groups of columns has N eigenvalues, of which N - M are rounding.
+            values = torch.linalg.eigvalsh(gram).flip(1)[:, : self._columns].clamp_min(0).sqrt()
+        else:
+            values = torch.linalg.svdvals(self._factor)
+        return torch.nn.functional.pad(values, (0, self._outputs - values.shape[1]))
+
+    def _add_gram(self, jacobian: Tensor) -> None:
+        if jacobian.shape[1] > jacobian.shape[2] == self._columns:
+            jacobian = jacobian.mT
+        gram = torch.cat([_gram(J) for J in _blocks(jacobian)])
+        self._gram = gram if self._gram is None else self._gram + gram
+
+    def _add_factor(self, jacobian: Tensor) -> None:
         _refuse_unless_finite(jacobian)
-        values = torch.cat([_by_orthogonalising(J.cpu()) for J in _blocks(jacobian)])
-    else:
-        gram = torch.cat([grams(_wide(J).double()) for J in _blocks(jacobian)]).cpu()
-        _refuse_unless_finite(gram)
-        values = torch.linalg.eigvalsh(gram).flip(1).clamp_min(0).sqrt()
-    return torch.nn.functional.pad(values, (0, outputs - values.shape[1]))
+        if jacobian.shape[1] > jacobian.shape[2] == self._columns:
+            self._factor = jacobian.cpu()
+            return
+        step = max(1, _BLOCK_BYTES // (8 * jacobian[0].numel()))
+        found = []
+        for start in range(0, len(jacobian), step):
+            rows = jacobian[start : start + step].cpu().mT
+            if self._factor is not None:
+                rows = torch.cat([self._factor[start : start + step], rows], 1)
+            found.append(torch.linalg.qr(rows, mode="r").R)
+        self._factor = torch.cat(found)
 
 
-def spectral_norms(jacobian: Tensor) -> Tensor:
-    """The largest singular value of each sample's Jacobian.
-
-    The Gram matrix in the Jacobian's dtype keeps it to that precision.
-
-    Args:
-        jacobian: (n, N, M).
-
-    Returns:
-        (n,) float64 on the CPU; not a number where a square is not finite.
-    """
-    J = _wide(jacobian)
-    gram = (J @ J.mT).to("cpu", torch.float64)
-    finite = gram.isfinite().flatten(1).all(1)
-    if not finite.all():
-        gram = gram.where(finite[:, None, None], 0)
-    largest = torch.linalg.eigvalsh(gram)[:, -1].clamp_min(0).sqrt()
-    return largest.where(finite, torch.nan)
-
-
-def _by_orthogonalising(jacobian: Tensor) -> Tensor:
-    if jacobian.shape[1] <= jacobian.shape[2]:
-        _, jacobian = torch.linalg.qr(jacobian.mT, mode="r")
-    return torch.linalg.svdvals(jacobian)
-
-
-def _wide(jacobian: Tensor) -> Tensor:
-    """With no more rows than columns, so that the product with its transpose is small."""
-    return jacobian if jacobian.shape[1] <= jacobian.shape[2] else jacobian.mT
+def _gram(jacobian: Tensor) -> Tensor:
+    """J J^T of a few samples in float64, a group of columns at a time if it is large."""
+    step = max(1, _BLOCK_BYTES // (8 * jacobian.shape[0] * jacobian.shape[1]))
+    if step >= jacobian.shape[2]:
+        return grams(jacobian.double())
+    parts = (grams(columns.double()) for columns in jacobian.split(max(step, 64), 2))
+    return sum(parts)
 
 
 def _blocks(jacobian: Tensor) -> tuple[Tensor, ...]:
     """The samples in groups whose float64 copies stay small."""
-    return jacobian.split(max(1, _BLOCK_BYTES // (8 * jacobian[0].numel())))
+    return jacobian.split(max(1, _BLOCK_BYTES // (8 * max(jacobian[0].numel(), 1))))
 
 
 def _refuse_unless_finite(values: Tensor) -> None:

@@ -2,7 +2,8 @@
 
 On one thread of an AMD EPYC, A^T D of the first layer of VGG10 for 100 samples, (27 x 1156)
 times (1156 x 16), takes 1.5 ms in numpy and 3.8 ms in torch, whose BLAS chooses narrower
-vectors on this maker's processors.
+vectors on this maker's processors. On a Xeon with AVX-512 it is 2.5 ms in numpy and 1.7 ms in
+torch, and torch is faster for the other layers, too.
 """
 
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ _FEW = 32
 
 def products(one: Tensor, other: Tensor) -> Tensor:
     """(b, K, L) times (b, L, M), in one of the dtypes that BLAS has."""
-    if one.device.type != "cpu":
+    if one.device.type != "cpu" or not _is_amd():
         return one @ other
     (b, K, L), M = one.shape, other.shape[2]
     product = one.new_empty(b, K, M)
@@ -46,6 +47,15 @@ def threads_as_torch() -> Iterator[None]:
     """Let numpy and scipy compute with as many threads as torch."""
     with _libraries().limit(limits=torch.get_num_threads(), user_api="blas"):
         yield
+
+
+@cache
+def _is_amd() -> bool:
+    """Whether numpy's BLAS has recognised a processor of this maker."""
+    known = ("Zen", "Excavator", "Steamroller", "Piledriver", "Bulldozer", "Barcelona")
+    return any(
+        str(library.get("architecture", "")).startswith(known) for library in _libraries().info()
+    )
 
 
 @cache

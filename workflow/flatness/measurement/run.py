@@ -1,5 +1,6 @@
 """Measuring every checkpoint of one training run."""
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -185,10 +186,24 @@ def _united(attributes: list[dict], context: Any = None) -> dict:
     """The attributes of the parts: those they share, and all that is said where they differ."""
     names = dict.fromkeys(name for each in attributes for name in each)
     return {
-        name: values[0] if len(values) == 1 else "; ".join(map(str, values))
+        name: _together(list(dict.fromkeys(each[name] for each in attributes if name in each)))
         for name in names
-        for values in [list(dict.fromkeys(each[name] for each in attributes if name in each))]
     }
+
+
+def _together(values: list[Any]) -> Any:
+    """One value for several: what all say, the union of lists, or one text after the other."""
+    if len(values) == 1:
+        return values[0]
+    try:
+        lists = [json.loads(value) for value in values]
+    except (TypeError, ValueError):
+        lists = []
+    if lists and all(isinstance(each, list) for each in lists):
+        return json.dumps(sorted({entry for each in lists for entry in each}))
+    if lists and all(isinstance(each, dict) for each in lists):
+        return json.dumps({name: value for each in lists for name, value in each.items()})
+    return "; ".join(map(str, values))
 
 
 def _training_curve(

@@ -1,24 +1,21 @@
-"""The sweep: one forward and N backward passes of a chunk give every primitive."""
+"""The sweep: N backward passes of a traced chunk give every primitive."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import GradientEdge, Node
 
 from flatness.errors import MeasurementError
-from flatness.measurement.backward import differentiate
-from flatness.measurement.decompositions import singular_values, spectral_norms
+from flatness.measurement.backward import Backward, by_site
+from flatness.measurement.decompositions import SingularValues
+from flatness.measurement.element_forms import ElementForm
+from flatness.measurement.jacobians import Columns, Piece, rounds
 from flatness.measurement.persample import per_sample_sq_norms
-from flatness.measurement.tracing import (
-    FrozenNetwork,
-    Layer,
-    Trace,
-    agree,
-    input_layer,
-    layers_of,
-    left_out,
-    twin_of,
-)
+from flatness.measurement.traced import Layer, TracedChunk
+from flatness.measurement.wanted import Wanted
+from flatness.measurement.weight_forms import WeightForm
 
 # Sums of squares outside of this range may lack terms that float32 cannot hold.
 _SAFE_IN_FLOAT32 = (1e-30, 1e30)
@@ -26,117 +23,283 @@ _SAFE_IN_FLOAT32 = (1e-30, 1e30)
 
 @dataclass(frozen=True)
 class LayerTerms:
-    """What one layer adds to the network-wide measures, each (n,) float64.
+    """What one layer adds to the network-wide measures, each (n,) float64, or None.
 
     Args:
-        layer: the layer.
-        positions: how often it applies its weight to one sample.
         input_norm: ||x^l||_2 of the layer's input.
-        sensitivity: ||df/dx^l||_2 through this layer alone, the spectral norm.
         output_gradient_sq_norm: ||df/dz^l||_F^2 of the layer's output.
+        sensitivity: ||df/dx^l||_2 through this layer alone, the spectral norm.
+        log_volume: sum of the logarithms of all N singular values of df/dx^l.
     """
 
-    layer: Layer
-    positions: int
     input_norm: Tensor
-    sensitivity: Tensor
     output_gradient_sq_norm: Tensor
+    sensitivity: Tensor | None
+    log_volume: Tensor | None
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What one chunk of n samples gives.
+    """What one chunk of n samples gives; what is not wanted is None or empty.
 
     Args:
         output: (n, N).
         singular_values: (n, N) float64 on the CPU, of the input Jacobian, decreasing.
+        input_times_gradient: (n,) float64, ||J diag(x)||_F^2.
         sq_norms: (n,) float64 by name of the parameter, summed over outputs.
+        adaptive: the same of gradients times parameters.
         layers: the terms of each linear layer and convolution, by its name.
-        left_out: linear maps on the way to the output that have no terms.
-        input_layer: name of the layer that reads the inputs, or None.
     """
 
     output: Tensor
-    singular_values: Tensor
+    singular_values: Tensor | None
+    input_times_gradient: Tensor | None
     sq_norms: dict[str, Tensor]
+    adaptive: dict[str, Tensor]
     layers: dict[str, LayerTerms]
-    left_out: list[str]
-    input_layer: str | None
 
 
-def sweep(network: FrozenNetwork, trace: Trace, twin: Trace) -> Sweep:
+def sweep(traced: TracedChunk, wanted: Wanted, budget: int) -> Sweep:
     """Differentiate every output of a traced chunk with respect to inputs and parameters.
 
     Squares are formed in the network's dtype. Samples whose squares may leave the range of
     float32 are taken once more, with squares in float64.
 
     Args:
-        network: what was traced.
-        trace: of n samples; its output is (n, N). Its graph is used up.
-        twin: of its samples at `twin_positions`.
+        traced: the chunk. Its graph is used up.
+        wanted: what is to be found.
+        budget: bytes that Jacobians may take.
 
     Raises:
         MeasurementError: the input Jacobian or the parameter Jacobian is not finite.
     """
-    found = _sweep(network, trace, twin, trace.output.dtype)
-    if trace.output.dtype == torch.float32:
+    network, inputs = traced.network, traced.inputs.detach()
+    rest = traced.rest if wanted.parameters else []
+    parameters = traced.parameters if wanted.parameters else []
+    found = _Passes(traced, wanted, budget, traced.output.dtype).result()
+    if traced.output.dtype == torch.float32:
         again = _outside(found, *_SAFE_IN_FLOAT32).nonzero()[:, 0]
         if len(again):
-            part = network.trace(trace.inputs.detach()[again.to(trace.inputs.device)])
-            wide = _sweep(network, part, twin_of(network, part), torch.float64)
-            _overwrite(found, again, wide)
-    closed = {name for terms in found.layers.values() for name in terms.layer.names.values()}
-    parameters = network.parameters(trace)
-    rest = [name for name in parameters if name not in closed]
-    sq_norms = found.sq_norms
+            part = TracedChunk(network, inputs[again.to(inputs.device)], {})
+            sums = replace(wanted, spectra=False)
+            _overwrite(found, again, _Passes(part, sums, budget, torch.float64).result())
     if rest:
-        sq_norms = sq_norms | per_sample_sq_norms(network, trace.inputs.detach(), rest)
+        plain, adaptive = per_sample_sq_norms(network, inputs, rest, wanted.adaptive)
+        found.sq_norms.update((name, values.cpu()) for name, values in plain.items())
+        found.adaptive.update((name, values.cpu()) for name, values in adaptive.items())
+    zero = torch.zeros(len(inputs), dtype=torch.float64, device="cpu")
+    found = replace(
+        found,
+        sq_norms={name: found.sq_norms.get(name, zero) for name in parameters},
+        adaptive={name: found.adaptive.get(name, zero) for name in parameters if wanted.adaptive},
+    )
     sums = [terms.output_gradient_sq_norm for terms in found.layers.values()]
-    if not all(what.isfinite().all() for what in (*sq_norms.values(), *sums)):
+    if not all(
+        values.isfinite().all()
+        for values in (*found.sq_norms.values(), *found.adaptive.values(), *sums)
+    ):
         raise MeasurementError(
             "model: its parameter Jacobian holds values that are not finite. Allowed: a network "
             "that is differentiable at the samples. Look for overflow, or for roots and quotients "
             "at 0."
         )
-    return replace(found, sq_norms={name: sq_norms[name] for name in parameters})
+    return found
 
 
-def _sweep(network: FrozenNetwork, trace: Trace, twin: Trace, dtype: torch.dtype) -> Sweep:
-    """What the closed forms give, with squares formed in `dtype`."""
-    layers = layers_of(network, trace, twin)
-    first = input_layer(trace, layers)
-    derivatives = differentiate(trace, layers, first, dtype)
-    values = singular_values(derivatives.jacobian)
-    sq_norms: dict[str, Tensor] = {}
-    terms = {}
-    for layer, J, form in zip(layers, derivatives.by_layer, derivatives.forms, strict=True):
-        # Only where the derivatives are those of the inputs was the layer given the inputs.
-        if layer is first and J is not None and not agree(J, derivatives.jacobian):
-            first = None
-        if layer is first:
-            sensitivity = values[:, 0]
-        elif J is not None:
-            sensitivity = spectral_norms(J)
-        else:
-            sensitivity = torch.zeros(len(values), dtype=torch.float64)
-        seen = layer.call.input.flatten(1)
-        terms[layer.name] = LayerTerms(
-            layer,
-            form.positions,
-            torch.linalg.vector_norm(seen, dim=1, dtype=torch.float64).cpu(),
-            sensitivity,
-            form.output.cpu(),
+class _Passes:
+    """The N backward passes of a chunk, in one round or several, with squares in one dtype."""
+
+    def __init__(self, traced: TracedChunk, wanted: Wanted, budget: int, dtype: torch.dtype):
+        self._traced, self._wanted, self._dtype = traced, wanted, dtype
+        self._n, self._outputs = traced.output.shape
+        network, structure = traced.network, traced.structure
+        self._forms: list[tuple[tuple[Node, ...], dict, WeightForm | ElementForm]] = []
+        if wanted.parameters:
+            for plan in traced.plans:
+                form = plan.form(
+                    structure,
+                    traced.placements,
+                    network.leaves,
+                    self._outputs,
+                    wanted.adaptive,
+                    dtype,
+                )
+                self._forms.append((plan.nodes, dict(plan.names), form))
+        self._alone = {nodes[0]: [] for nodes, _, _ in self._forms}
+        self._together = []
+        for nodes, _, form in self._forms:
+            if len(nodes) == 1:
+                self._alone[nodes[0]].append(form)
+            else:
+                self._together.append((nodes, form))
+        self._kept = {node for nodes, _ in self._together for node in nodes}
+        self._layers = traced.layers if wanted.layers else []
+        self._sq_norms = {
+            layer.node: torch.zeros(self._n, dtype=torch.float64, device=traced.inputs.device)
+            for layer in self._layers
+        }
+        self._spectra: dict[str | None, SingularValues] = {}
+        self._input_times_gradient = torch.zeros(
+            self._n, dtype=torch.float64, device=traced.inputs.device
         )
-        for role, name in layer.names.items():
-            sq_norms[name] = getattr(form, role).cpu()
-    return Sweep(
-        trace.output.detach(),
-        values,
-        sq_norms,
-        terms,
-        left_out(network, trace, layers),
-        first.name if first else None,
-    )
+        self._budget = budget
+
+    def result(self) -> Sweep:
+        """Run everything."""
+        traced = self._traced
+        widths = self._widths()
+        self._spectra = {name: SingularValues(width) for name, width in widths}
+        todo = rounds(widths, self._n * self._outputs * self._dtype.itemsize, self._budget)
+        for k, pieces in enumerate(todo):
+            self._round(pieces, first=k == 0, last=k + 1 == len(todo))
+        for _, _, form in self._forms:
+            form.finish()
+        values = {name: spectrum.values() for name, spectrum in self._spectra.items()}
+        sq_norms, adaptive = {}, {}
+        for _, names, form in self._forms:
+            for role, name in names.items():
+                sq_norms[name] = form.results[role].cpu()
+                if self._wanted.adaptive:
+                    adaptive[name] = form.results[f"adaptive_{role}"].cpu()
+        jacobian = self._wanted.jacobian
+        return Sweep(
+            traced.output.detach(),
+            values[None] if jacobian else None,
+            self._input_times_gradient.cpu() if jacobian else None,
+            sq_norms,
+            adaptive,
+            {layer.name: self._terms(layer, values) for layer in self._layers},
+        )
+
+    def _widths(self) -> list[tuple[str | None, int]]:
+        """Which Jacobians are decomposed, and their columns."""
+        traced = self._traced
+        found: list[tuple[str | None, int]] = []
+        if self._wanted.jacobian or (self._wanted.spectra and traced.input_layer):
+            found.append((None, traced.inputs[0].numel()))
+        if self._wanted.spectra:
+            found += [
+                (layer.name, layer.named.input.numel() // self._n)
+                for layer in self._layers
+                if layer is not traced.input_layer
+            ]
+        return found
+
+    def _round(self, pieces: Sequence[Piece], *, first: bool, last: bool) -> None:
+        """N backward passes, which give some columns of Jacobians and, the first, all sums."""
+        traced = self._traced
+        named = {piece.name: piece for piece in pieces}
+        columns: dict[str | None, Columns] = {}
+        self._columns = columns
+        by_node, by_outlet = {}, {}
+        for layer in self._layers:
+            if layer.name in named:
+                if layer.named.outlet is None:
+                    by_node[layer.node] = layer
+                else:
+                    by_outlet[layer.named.outlet] = layer
+        sites = list(by_node)
+        if first:
+            sites += [*self._alone, *self._kept, *(layer.node for layer in self._layers)]
+        sites = list(dict.fromkeys(sites))
+        arrived: dict[Node, Tensor] = {}
+
+        def receive(node: Node, cotangent: Tensor, into: Sequence[Tensor | None]) -> None:
+            if node in by_outlet:
+                self._put(named, by_outlet[node], cotangent)
+                return
+            if first:
+                if node in self._sq_norms:
+                    self._sq_norms[node] += self._sum_of_squares(node, cotangent)
+                for form in self._alone.get(node, ()):
+                    form.add([cotangent])
+                if node in self._kept:
+                    arrived[node] = cotangent
+            layer = by_node.get(node)
+            if layer is not None and into[layer.map.input_slot] is not None:
+                self._put(named, layer, into[layer.map.input_slot])
+
+        inputs = traced.inputs
+        wanted: list[Tensor | GradientEdge] = []
+        if traced.structure.graph.inputs is not None:
+            wanted = [inputs] if first or None in named else self._edges(by_node, by_outlet)
+        backward = Backward(traced.structure, sites, list(by_outlet))
+        with backward.handing_over(receive):
+            units = torch.eye(self._outputs, dtype=traced.output.dtype, device=inputs.device)
+            for j, unit in enumerate(units):
+                self._output = j
+                again = not (last and j + 1 == self._outputs)
+                cotangent = unit.expand(self._n, self._outputs)
+                found = backward.once(traced.output, cotangent, wanted, again=again)
+                if found and wanted[0] is inputs and found[0] is not None:
+                    self._put_inputs(named.get(None), found[0], first)
+                if arrived:
+                    for nodes, form in self._together:
+                        taken = by_site(arrived, nodes)
+                        if taken is not None:
+                            form.add(taken)
+                    arrived.clear()
+                del found
+        for name, piece in named.items():
+            filled = columns.get(name)
+            if filled is None:
+                zero = torch.zeros(
+                    self._n, self._outputs, piece.stop - piece.start, dtype=self._dtype
+                )
+                self._spectra[name].add(zero)
+            else:
+                self._spectra[name].add(filled.jacobian())
+
+    @staticmethod
+    def _edges(by_node: dict, by_outlet: dict) -> list[GradientEdge]:
+        """What must be reached for the derivatives at some layers' inputs."""
+        inner = [
+            GradientEdge(*node.next_functions[layer.map.input_slot])
+            for node, layer in by_node.items()
+        ]
+        return inner + [GradientEdge(*outlet.next_functions[0]) for outlet in by_outlet]
+
+    def _put(self, named: dict, layer: Layer, gradient: Tensor) -> None:
+        where = layer.where
+        self._put_columns(named[layer.name], where.samples_first(gradient, self._n))
+
+    def _put_inputs(self, piece: Piece | None, gradient: Tensor, first: bool) -> None:
+        if first and self._wanted.jacobian:
+            product = gradient.to(self._dtype) * self._traced.inputs.detach()
+            self._input_times_gradient += product.flatten(1).square().sum(1).double()
+        if piece is not None:
+            self._put_columns(piece, gradient)
+
+    def _put_columns(self, piece: Piece, gradient: Tensor) -> None:
+        columns = self._columns.get(piece.name)
+        if columns is None:
+            columns = Columns(piece, gradient, self._outputs, self._dtype)
+            self._columns[piece.name] = columns
+        columns.put(self._output, gradient)
+
+    def _sum_of_squares(self, node: Node, cotangent: Tensor) -> Tensor:
+        """(n,) float64."""
+        where = self._traced.placements[node]
+        d = where.samples_first(cotangent, self._n).to(self._dtype)
+        # A sum adds pairs of pairs, so that millions of float32 numbers lose nothing by it;
+        # torch's norms add one after the other.
+        return _in_memory_order(d).square().sum(1).double()
+
+    def _terms(self, layer: Layer, values: dict[str | None, Tensor]) -> LayerTerms:
+        seen = layer.where.samples_first(layer.named.input, self._n).flatten(1)
+        of_layer = values.get(None if layer is self._traced.input_layer else layer.name)
+        return LayerTerms(
+            torch.linalg.vector_norm(seen, dim=1, dtype=torch.float64).cpu(),
+            self._sq_norms[layer.node].cpu(),
+            None if of_layer is None else of_layer[:, 0],
+            None if of_layer is None else of_layer.log().sum(1),
+        )
+
+
+def _in_memory_order(values: Tensor) -> Tensor:
+    """(n, entries): each sample's entries as they lie in memory, copied only if they must be."""
+    axes = sorted(range(1, values.ndim), key=values.stride, reverse=True)
+    return values.permute(0, *axes).flatten(1)
 
 
 def _outside(found: Sweep, least: float, most: float) -> Tensor:
@@ -144,18 +307,27 @@ def _outside(found: Sweep, least: float, most: float) -> Tensor:
     squares = [
         *found.sq_norms.values(),
         *(terms.output_gradient_sq_norm for terms in found.layers.values()),
-        *(terms.sensitivity.square() for terms in found.layers.values()),
     ]
-    outside = torch.zeros(len(found.output), dtype=torch.bool)
+    if found.input_times_gradient is not None:
+        squares.append(found.input_times_gradient)
+    outside = torch.zeros(len(found.output), dtype=torch.bool, device="cpu")
     for square in squares:
         outside |= ~((square >= least) & (square <= most))
     return outside
 
 
 def _overwrite(found: Sweep, rows: Tensor, other: Sweep) -> None:
-    """Put the norms of `other` into some rows of `found`."""
-    for name, sq_norms in found.sq_norms.items():
-        sq_norms[rows] = other.sq_norms[name]
-    for name, terms in found.layers.items():
-        terms.sensitivity[rows] = other.layers[name].sensitivity
-        terms.output_gradient_sq_norm[rows] = other.layers[name].output_gradient_sq_norm
+    """Put the sums of `other` into some rows of `found`."""
+    for ours, theirs in (
+        (found.sq_norms, other.sq_norms),
+        (found.adaptive, other.adaptive),
+        (
+            {name: terms.output_gradient_sq_norm for name, terms in found.layers.items()},
+            {name: terms.output_gradient_sq_norm for name, terms in other.layers.items()},
+        ),
+    ):
+        for name, values in ours.items():
+            if name in theirs:
+                values[rows] = theirs[name]
+    if found.input_times_gradient is not None:
+        found.input_times_gradient[rows] = other.input_times_gradient

@@ -1,7 +1,7 @@
 """Several files of results, from other machines or other seeds, as one."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import xarray as xr
 from flatness.errors import SettingsError, StorageError
 from flatness.publication.configuration import LOCAL_IN_WORDS, without_seeds
 from flatness.publication.costs import costs_of
+from flatness.publication.filling import Layout, filled, fullest, layout, without_later
 from flatness.publication.opening import settings_of
 from flatness.publication.results import condense, numbers_of_parts, separate
 from flatness.settings import Settings, load_settings, table_of_runs
@@ -30,8 +31,9 @@ def merge(files: Mapping[str, xr.DataTree]) -> xr.DataTree:
     """All runs of some files in one, whatever the order of the files.
 
     Each file is a part of its own, or as many as were merged into it; parts are numbered in the
-    order of their first runs. Of a run that lies in several files the costs are those of one of
-    them, always the same one.
+    order of their first runs. Quantities and inequalities that came to the analysis later are NaN
+    in the runs of a part that lacks them, where another part has them. Of a run that lies in
+    several files the costs are those of one of them, always the same one.
 
     Args:
         files: by the file's name, as `flatness.publication.opening.open_results` gives them; at
@@ -55,6 +57,7 @@ def merge(files: Mapping[str, xr.DataTree]) -> xr.DataTree:
         _check_settings(parts[0], part)
     _check_datasets(parts)
     _check_variables(parts)
+    parts = _with_the_same_variables(parts)
     settings = _united([part.settings for part in parts])
     position = {name: place for place, name in enumerate(table_of_runs(settings))}
     parts.sort(key=lambda part: _place(part, position))
@@ -125,14 +128,33 @@ def _check_variables(parts: list[_Part]) -> None:
                 )
 
 
+def _with_the_same_variables(parts: list[_Part]) -> list[_Part]:
+    layouts: dict[str, list[Layout]] = {}
+    for part in parts:
+        for study, node in part.results.children.items():
+            layouts.setdefault(study, []).append(layout(node))
+    wanted = {study: fullest(each) for study, each in layouts.items()}
+    return [
+        replace(
+            part,
+            runs={
+                name: filled(run, wanted[name.rpartition("_lr")[0]])
+                for name, run in part.runs.items()
+            },
+        )
+        for part in parts
+    ]
+
+
 def _differing(one: xr.DataTree, other: xr.DataTree) -> list[str]:
     """Names of what keeps the runs of two files from lying in one study."""
-    names = sorted(set(one.variables) ^ set(other.variables))
+    names = sorted(without_later(set(one.variables) ^ set(other.variables)))
     names += [n for n in one.variables if n in other.variables and one[n].dims != other[n].dims]
     # A file without a long run ends at an earlier checkpoint.
     shared = slice(min(each.sizes["checkpoint"] for each in (one, other)))
     pairs = {name: [each[name].to_numpy() for each in (one, other)] for name in _ALIKE}
     pairs["iteration"] = [each[shared] for each in pairs["iteration"]]
+    pairs["inequality"] = [without_later(each) for each in pairs["inequality"]]
     return names or [name for name, pair in pairs.items() if not np.array_equal(*pair)]
 
 

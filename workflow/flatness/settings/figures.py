@@ -19,8 +19,9 @@ _SAMPLE_SET = "Samples on which the quantities are measured."
 
 # What a pair grid may show of the end of a run: what correlation tables give.
 FINAL = (
-    *("sharpness", "sqrt_sharpness", "log_volume", "input_gradient_norm", "mls"),
-    *("local_dimension", "mls_bound_b", "mls_bound_c", "mls_bound_d", "nmls"),
+    *("sharpness", "sqrt_sharpness", "adaptive_sharpness", "sqrt_adaptive_sharpness"),
+    *("relative_flatness", "log_volume", "input_gradient_norm", "mls", "local_dimension"),
+    *("mls_bound_b", "mls_bound_c", "mls_bound_d", "nmls", "nvr"),
     *("test_loss", "test_accuracy", "generalisation_gap"),
 )
 PAIRED = (

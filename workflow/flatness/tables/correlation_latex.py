@@ -30,6 +30,8 @@ from flatness.tables.correlation_sentences import (
 
 # More columns with intervals side by side are too small to read on an upright page.
 _COLUMNS_ACROSS = 6
+# More lines than these do not fit on a page.
+_LINES_DOWN = 60
 _LATEX_SPECIAL = str.maketrans(
     {character: f"\\{character}" for character in "{}#$%&"}
     | {
@@ -45,7 +47,7 @@ _LATEX_SPECIAL = str.maketrans(
 
 
 def write_latex(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
-    r"""One table per group and method, atomically.
+    r"""One table per group and method, or several where it is longer than a page, atomically.
 
     The file is read by \input into a document that loads the packages booktabs and graphicx.
 
@@ -63,7 +65,8 @@ def write_latex(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
     for group in dataset["group"].to_numpy():
         of_group = dataset.sel(group=group)
         if of_group["runs"] >= FEWEST_FOR_COEFFICIENT:
-            blocks += [_latex_table(of_group, method, study) for method in STATISTICS]
+            for method in STATISTICS:
+                blocks += _latex_tables(of_group, method, study)
         else:
             why = " ".join(notes(of_group, _LATEX))
             blocks.append(f"{_LATEX.text(in_words(of_group))}, {count(of_group['runs'])}: {why}")
@@ -86,8 +89,8 @@ def _latex_symbols(names: Iterable[str]) -> str:
     return f"Symbols: {words}."
 
 
-def _latex_table(of_group: xr.Dataset, method: str, study: str) -> str:
-    """One float: caption, label, and the matrix, made smaller where the page is too narrow."""
+def _latex_tables(of_group: xr.Dataset, method: str, study: str) -> list[str]:
+    """The floats of one matrix; those after the first say that they go on with it."""
     group = str(of_group["group"].item())
     words = _LATEX.text(in_words(of_group))
     title = f"{STATISTICS[method]}, study {_LATEX.literal(study)}, {words}"
@@ -101,43 +104,63 @@ def _latex_table(of_group: xr.Dataset, method: str, study: str) -> str:
             *absent_quantities(of_group, _LATEX),
         ]
     )
-    label = re.sub(r"[^A-Za-z0-9.]+", "-", f"correlations-{study}-{group}-{method}")
+    label = "tab:" + re.sub(r"[^A-Za-z0-9.]+", "-", f"correlations-{study}-{group}-{method}")
+    first, *others = _latex_matrices(of_group.sel({"statistic": method}))
+    floats = [_latex_float(first, title, caption, label)]
+    for place, matrix in enumerate(others, start=2):
+        more = f"Further columns of table \\ref{{{label}}}: {title}."
+        floats.append(_latex_float(matrix, f"{title}, further columns", more, f"{label}-{place}"))
+    return floats
+
+
+def _latex_float(matrix: str, title: str, caption: str, label: str) -> str:
+    """Caption, label, and the matrix, made smaller where the page is too narrow."""
     return "\n".join(
         [
             r"\begin{table}[p]",
             r"\centering",
             f"\\caption[{title}]{{{caption}}}",
-            f"\\label{{tab:{label}}}",
+            f"\\label{{{label}}}",
             r"\medskip",
             "",
             r"\sbox0{\setlength{\tabcolsep}{3pt}%",
-            _latex_matrix(of_group.sel({"statistic": method})) + "}",
+            matrix + "}",
             r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
             r"\end{table}",
         ]
     )
 
 
-def _latex_matrix(table: xr.Dataset) -> str:
+def _latex_matrices(table: xr.Dataset) -> list[str]:
     """Coefficients of one group and method, with intervals in smaller rows below them.
 
     All is below the diagonal, so that columns on the right have few rows; they are set
-    under those on the left.
+    under those on the left, or on a further page where they do not fit there.
     """
     names = [_latex_name(name) for name in table["quantity"].to_numpy()]
     values = table[[*NUMBERS]].to_dataarray().to_numpy()
-    rows = []
+    pages: list[list[list[str]]] = [[]]
     for start in range(0, len(names) - 1, _COLUMNS_ACROSS):
         across = range(start, min(start + _COLUMNS_ACROSS, len(names) - 1))
-        rows.append([r"\midrule " if start else "", *(names[at] for at in across)])
+        rows: list[list[str]] = []
         for row in range(start + 1, len(names)):
             cells = [values[:, row, at] for at in across if at < row]
-            above = (r"\midrule " if start else "") if row == start + 1 else r"\addlinespace "
+            above = r"\addlinespace " if rows else ""
             rows.append([above + names[row], *(_latex_coefficient(cell[0]) for cell in cells)])
             below = [intervals(*cell[1:]) for cell in cells]
             for line in range(max(map(len, below))):
                 texts = [each[line] if line < len(each) else "" for each in below]
                 rows.append(["", *(_latex_interval(text) for text in texts)])
+        if pages[-1] and len(pages[-1]) + len(rows) > _LINES_DOWN:
+            pages.append([])
+        rule = r"\midrule " if pages[-1] else ""
+        rows[0][0] = rule + rows[0][0]
+        pages[-1] += [[rule, *(names[at] for at in across)], *rows]
+    return [_latex_matrix(page) for page in pages]
+
+
+def _latex_matrix(rows: list[list[str]]) -> str:
+    """The rows of one page, the first of which is the header."""
     header, *body = [row + [""] * (1 + _COLUMNS_ACROSS - len(row)) for row in rows]
     style = pd.DataFrame(body, columns=header).style.hide(axis="index")
     return style.to_latex(hrules=True, column_format="l" + "c" * _COLUMNS_ACROSS).rstrip()

@@ -1,0 +1,206 @@
+"""A network as a function that is differentiated and leaves no trace."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node, get_gradient_edge
+from torch.func import functional_call
+from torch.nn.modules.conv import _ConvNd
+
+from flatness.errors import MeasurementError
+
+# Modules that apply a weight linearly; not all of these have closed forms.
+LINEAR_MAPS = (nn.Linear, nn.Bilinear, _ConvNd)
+
+
+@dataclass(frozen=True)
+class ModuleCall:
+    """One call of a module that applies a weight linearly.
+
+    Args:
+        module: the module.
+        begins, ends: autograd numbers the operations in the order of calculation; these are
+            the numbers of the first one of this call and of the first one after it.
+        input: what the module was given, None where it was not one tensor that can be
+            differentiated.
+        outlet: the node of a view that only this module reads, where it pads its input.
+        output: the node of what it returned; None where that was not one such tensor. Taken
+            before anything can change input or output in place.
+    """
+
+    module: nn.Module
+    begins: int
+    ends: int
+    input: Tensor | None
+    outlet: Node | None
+    output: Node | None
+
+
+@dataclass(frozen=True)
+class ForwardPass:
+    """A differentiable forward pass.
+
+    Args:
+        inputs: the leaf at which derivatives with respect to the inputs are taken.
+        output: whatever the network returned.
+        calls: the calls of every module that applies a weight linearly, by its name.
+    """
+
+    inputs: Tensor
+    output: Any
+    calls: dict[str, list[ModuleCall]]
+
+
+class FrozenNetwork:
+    """A network as a function of leaves that stand in for its parameters.
+
+    The network's own tensors are never differentiated, so their `requires_grad` and
+    `grad` stay as they are; buffers are copies, so a forward pass may write to them.
+
+    Args:
+        model: the network.
+        layer: name of a module whose flattened output is what the function returns; None
+            for the output of the network.
+
+    Raises:
+        MeasurementError: the network has no module of that name.
+    """
+
+    def __init__(self, model: nn.Module, layer: str | None = None):
+        modules = dict(model.named_modules())
+        if layer is not None and layer not in modules:
+            raise MeasurementError(
+                f"layer = {layer!r} is no module of the network. Allowed: "
+                f"{', '.join(repr(name) for name in modules if name)}. Choose one of these."
+            )
+        self.model, self.layer = model, layer
+        self.leaves = {
+            name: parameter.detach().requires_grad_()
+            for name, parameter in model.named_parameters()
+        }
+        self.buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+
+    def __call__(self, inputs: Tensor) -> Any:
+        """The network's output, or that of the layer asked for, flattened.
+
+        Args:
+            inputs: (n, ...); copied, because the network may change them in place.
+
+        Raises:
+            MeasurementError: the layer is not called once, or does not return one tensor.
+        """
+        # A forward pass may leave gradients switched off.
+        with torch.set_grad_enabled(torch.is_grad_enabled()):
+            if self.layer is None:
+                return functional_call(self.model, self.leaves | self.buffers, (inputs.clone(),))
+            return self._output_of_layer(inputs.clone())
+
+    def _output_of_layer(self, inputs: Tensor) -> Tensor:
+        outputs: list[Any] = []
+        module = self.model.get_submodule(self.layer)
+        # A copy, because what follows may work in place.
+        handle = module.register_forward_hook(
+            lambda _module, _arguments, output: outputs.append(
+                output.clone() if isinstance(output, Tensor) else output
+            )
+        )
+        try:
+            functional_call(self.model, self.leaves | self.buffers, (inputs,))
+        finally:
+            handle.remove()
+        if len(outputs) != 1 or not isinstance(outputs[0], Tensor) or outputs[0].ndim < 2:
+            found = type(outputs[0]).__name__ if outputs else "nothing"
+            raise MeasurementError(
+                f"layer = {self.layer!r} is called {len(outputs)} times and returns {found}. "
+                "Allowed: a module that is called once and returns one tensor (samples, ...). "
+                "Choose another, or wrap the network."
+            )
+        return outputs[0].flatten(1)
+
+    def at(self, leaves: Mapping[str, Tensor], inputs: Tensor) -> Any:
+        """The output in float64 with other parameters, which may be some of them only."""
+        tensors = self.leaves | self.buffers
+        wide = {
+            name: tensor.detach().double() if tensor.is_floating_point() else tensor
+            for name, tensor in tensors.items()
+        }
+        return functional_call(self.model, wide | dict(leaves), (inputs.clone(),))
+
+    def record(self, inputs: Tensor) -> ForwardPass:
+        """A forward pass on (n, *input_shape), recorded."""
+        leaf = inputs.detach().clone().requires_grad_()
+        calls: dict[str, list[ModuleCall]] = {}
+        with self._recording(calls):
+            output = self(leaf)
+        return ForwardPass(leaf, output, calls)
+
+    @contextmanager
+    def _recording(self, calls: dict[str, list[ModuleCall]]) -> Iterator[None]:
+        handles = []
+        try:
+            for name, module in self.model.named_modules():
+                if isinstance(module, LINEAR_MAPS):
+                    recorder = _Recorder(calls.setdefault(name, []))
+                    handles.append(module.register_forward_pre_hook(recorder.before))
+                    handles.append(module.register_forward_hook(recorder.after))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+class _Recorder:
+    """Hooks that note the calls of one module."""
+
+    def __init__(self, calls: list[ModuleCall]):
+        self._calls = calls
+        self._begun: list[tuple[int, Tensor | None, Node | None]] = []
+
+    def before(self, module: nn.Module, arguments: tuple) -> tuple | None:
+        seen = arguments[0] if len(arguments) == 1 and _is_differentiated(arguments[0]) else None
+        outlet = None
+        if seen is not None and _may_pad(module):
+            seen = seen.view_as(seen)
+            outlet = get_gradient_edge(seen).node
+            arguments = (seen,)
+        self._begun.append((_next_number(), None if seen is None else _detached(seen), outlet))
+        return arguments
+
+    def after(self, module: nn.Module, _arguments: tuple, output: Any) -> None:
+        begins, seen, outlet = self._begun.pop()
+        node = get_gradient_edge(output).node if _is_differentiated(output) else None
+        self._calls.append(ModuleCall(module, begins, _next_number(), seen, outlet, node))
+
+
+def _may_pad(module: nn.Module) -> bool:
+    """Whether a module may make its input larger itself: repeats entries, or adds zeros.
+
+    The second where the padding is to keep the extents and the kernel's are even.
+    """
+    mode, padding = getattr(module, "padding_mode", "zeros"), getattr(module, "padding", None)
+    return mode != "zeros" or padding == "same"
+
+
+def _is_differentiated(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def _detached(tensor: Tensor) -> Tensor:
+    """As `detach`, unseen by those who watch what the network does."""
+    with torch._C.DisableTorchFunction():
+        return tensor.detach()
+
+
+def _next_number() -> int:
+    """The number that autograd gives to the next operation on this thread."""
+    with (
+        torch._C.DisableTorchFunction(),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+    ):
+        probe = torch.empty((), device="cpu", requires_grad=True)
+        return probe.view(()).grad_fn._sequence_nr()
