@@ -12,20 +12,23 @@ from flatness.measurement.jacobians import Columns, Piece, rounds
 
 @pytest.mark.parametrize("pieces", [[(0, 60)], [(0, 7), (7, 8), (8, 60)]])
 def test_columns_take_gradients_of_any_memory_format(pieces):
-    """All pieces together have every column once, in one order for all rows."""
+    """All pieces together have every column once, in one order for all rows and all rounds."""
     gradients = torch.randn(2, 3, 3, 4, 5)
     one, other = gradients[0].contiguous(memory_format=torch.channels_last), gradients[1]
     found = []
-    for start, stop in pieces:
-        columns = Columns(Piece("", start, stop), one, 2, torch.float64)
-        columns.put(0, one)
-        columns.put(1, other)
+    for k, (start, stop) in enumerate(pieces):
+        rows = [(0, one), (1, other)]
+        rows = rows if k % 2 == 0 else rows[::-1]  # a round may begin with either layout
+        columns = Columns(Piece("", start, stop), rows[0][1], 2, torch.float64)
+        for row, gradient in rows:
+            columns.put(row, gradient)
         assert columns.jacobian().shape == (3, 2, stop - start)
         found.append(columns.jacobian())
     J = torch.cat(found, 2)
     assert J.dtype == torch.float64
-    in_order = gradients.permute(1, 0, 3, 4, 2).flatten(2)  # channels last
-    assert torch.equal(J, in_order.double())
+    whole = len(pieces) == 1  # then as the first gradient lies in memory, channels last
+    axes = (1, 0, 3, 4, 2) if whole else (1, 0, 2, 3, 4)
+    assert torch.equal(J, gradients.permute(axes).flatten(2).double())
 
 
 def test_rows_that_never_came_are_zero():

@@ -59,7 +59,7 @@ PRIMITIVES: dict[str, Term] = {
         r"$\log\,\mathrm{dVol}_l$",
         "log volume of the map from a layer's input to the output",
         "sum over all N modes of log sigma_j(df/dx^l), through layer l alone (natural logarithm); "
-        "minus infinity where N exceeds the rank",
+        "minus infinity where one is exactly zero, noise where one is below the resolution",
         "NVR",
     ),
     "layer_output_gradient_sq_norm": Term(

@@ -1,4 +1,4 @@
-"""An upper bound of a convolution's spectral norm, for about what a pass through it costs.
+"""An upper bound of a convolution's spectral norm, for about what a few passes cost.
 
 How it is found depends on the layer's shape and its input's extents alone, by the first of these
 rules that applies. A budget of operations (additions and multiplications) is the larger of

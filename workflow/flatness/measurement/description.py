@@ -125,7 +125,11 @@ def _per_sample(inputs: Tensor, sweeps: Sequence[Sweep], wanted: Wanted) -> dict
             terms["parameter_adaptive_sq_norm"] = [s.adaptive for s in sweeps]
         for term, parts in terms.items():
             values = [torch.cat([part[name] for part in parts]) for name in names]
-            stacked = torch.stack(values, 1) if names else torch.zeros(samples, 0).double()
+            stacked = (
+                torch.stack(values, 1)
+                if names
+                else torch.zeros(samples, 0, dtype=torch.float64, device="cpu")
+            )
             found[term] = (("sample", "parameter"), stacked.numpy())
         found["parameter"] = np.array(names, dtype=object)
     found["input_norm"] = ("sample", input_norms.cpu().numpy())
@@ -215,7 +219,11 @@ class _Layers:
         parts = [chunk.sweep.layers for chunk in self._chunks]
         columns = [torch.cat([term(part[name]) for part in parts]) for name in self._layers]
         samples = sum(len(chunk.sweep.output) for chunk in self._chunks)
-        values = torch.stack(columns, 1) if columns else torch.zeros(samples, 0).double()
+        values = (
+            torch.stack(columns, 1)
+            if columns
+            else torch.zeros(samples, 0, dtype=torch.float64, device="cpu")
+        )
         return ("sample", "layer"), values.numpy()
 
     def _common(self, fact: str) -> str | None:

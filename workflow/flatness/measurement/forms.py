@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 
 import torch
 from torch import Tensor
@@ -64,9 +65,10 @@ def plans(structure: Structure) -> list[Plan]:
     for name, uses in structure.uses.items():
         if not uses or not all(isinstance(use, WeightUse) for use in uses):
             continue
-        if len({use.transposed for use in uses}) > 1:
-            continue
         nodes = tuple(use.node for use in uses)
+        # Positions of several maps are put together, so features must have one order.
+        if len({(u.transposed, structure.maps[u.node].weight.shape) for u in uses}) > 1:
+            continue
         names = {"weight": name}
         if bias := biases.get(nodes):
             names["bias"] = bias
@@ -81,7 +83,7 @@ def plans(structure: Structure) -> list[Plan]:
 
 
 def _biases(structure: Structure) -> dict[tuple[Node, ...], str]:
-    """Parameters that are added by linear maps and nowhere else, by those maps."""
+    """Parameters that linear maps add at every position, and nothing else reads, by those maps."""
     found = {}
     for name, uses in structure.uses.items():
         nodes = tuple(use.node for use in uses or ())
@@ -89,6 +91,7 @@ def _biases(structure: Structure) -> dict[tuple[Node, ...], str]:
             node in structure.maps
             and structure.maps[node].bias_slot is not None
             and isinstance(use, ElementUse)
+            and prod(use.shape) == len(structure.maps[node].weight)
             for node, use in zip(nodes, uses, strict=True)
         ):
             found[nodes] = name

@@ -11,14 +11,13 @@ of them. The circular convolution is block-diagonal in Fourier space, with one b
 **Coarser grids.** u^* P(omega) v of unit vectors u, v is a trigonometric polynomial in each
 component of omega, with K terms for a kernel of extent K; times exp(i omega (K - 1) / 2), which
 leaves its size, of degree (K - 1) / 2. Where the real part of such a polynomial has its largest
-size s, it is at least s cos((K - 1) / 2 |omega' - omega|) at omega' (M. Riesz, Jahresbericht DMV
-23, 1914; for half-integer degrees, substitute 2 omega). A grid of M > K - 1 equally spaced
+size s, it is at least s cos((K - 1) / 2 |omega' - omega|) at omega' (an inequality of M. Riesz;
+for half-integer degrees, substitute 2 omega). A grid of M > K - 1 equally spaced
 frequencies has one within pi / M. So, one axis after the other,
 
     sup ||P|| <= max over the grid of ||P|| / prod over axes of cos(pi (K - 1) / (2 M)),
 
-which is the bound of Ehlich and Zeller (Math. Z. 86, 1964) for polynomials between grid points.
-It does not depend on extents or dilation.
+which does not depend on extents or dilation.
 """
 
 from collections.abc import Iterator

@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Piece:
-    """Columns `start` to `stop` of one Jacobian, in the order in which they lie in memory."""
+    """Columns `start` to `stop` of one Jacobian."""
 
     name: str | None
     start: int
@@ -56,8 +56,9 @@ def rounds(
 class Columns:
     """Some columns of the Jacobians of n samples, filled row by row; zero where none came.
 
-    Columns keep the order in which the first gradient lies in memory: copying is fast, and
-    neither singular values nor norms depend on it.
+    All columns keep the order in which the first gradient lies in memory: copying is fast, and
+    neither singular values nor norms depend on it. Some of them are taken in the order of the
+    axes, which is the same in every round.
 
     Args:
         piece: which columns.
@@ -67,7 +68,9 @@ class Columns:
     """
 
     def __init__(self, piece: Piece, example: Tensor, outputs: int, dtype: torch.dtype):
-        self._axes = sorted(range(1, example.ndim), key=example.stride, reverse=True)
+        self._axes = list(range(1, example.ndim))
+        if piece.stop - piece.start == example[0].numel():
+            self._axes.sort(key=example.stride, reverse=True)
         self._columns = slice(piece.start, piece.stop)
         self._rows = torch.empty(
             len(example), outputs, piece.stop - piece.start, dtype=dtype, device=example.device

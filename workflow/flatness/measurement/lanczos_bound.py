@@ -7,14 +7,12 @@ the largest eigenvalue lambda of a symmetric A, the part of v in their span is n
     sum_j q_j(lambda)^2 (v . x)^2 / ||x||^2 <= 1.
 
 The sum grows with lambda beyond the largest Ritz value. So a lower bound of (v . x)^2 gives an
-upper bound of lambda; no gap between eigenvalues is needed. It is the bound of a point's mass by
-the Christoffel function of a measure (Akhiezer, The classical moment problem, 1965, section 2.5).
-Of normally distributed vectors x, independent of A, at least one of `count` has
+upper bound of lambda; no gap between eigenvalues is needed. Of normally distributed vectors x,
+independent of A, at least one of `count` has
 
     (v . x)^2 >= t  but for a share P((v . x)^2 < t)^count = FAILING of all draws,
 
-as Kuczynski and Wozniakowski (SIAM J. Matrix Anal. Appl. 13, 1992) draw theirs. The largest of
-the bounds of the single vectors holds for each such draw.
+so that the largest of the bounds of the single vectors holds for each such draw.
 """
 
 from math import log1p, pi, sqrt

@@ -84,7 +84,8 @@ def measure(
         - layer_sensitivity (sample, layer): spectral norm of df/dx^l, float64, the terms of
           the network-wide sensitivity.
         - layer_log_volume (sample, layer): sum of the logarithms of all N singular values of
-          df/dx^l, float64; minus infinity where one is zero.
+          df/dx^l, float64; minus infinity where one is exactly zero, and noise where one is lost
+          in rounding.
         - layer_output_gradient_sq_norm (sample, layer): ||df/dz^l||_F^2, float64: the squared
           gradient with respect to a bias of its own at every entry of the layer's output.
         - layer_operator_norm (layer): spectral norm of x^l -> z^l, float64; an upper bound of
@@ -106,11 +107,11 @@ def measure(
             `layer`, or it is not called once; a name in `only` is no quantity; N^2 numbers
             take more than `memory_gib`.
 
-    Cost: one forward and N backward passes of the whole batch, about as much again for what
-    is made of them, one more forward pass of at most three samples of each chunk, and, where
-    parameters have no closed form, one forward and N backward passes of each sample. On the
-    CPU, networks with convolutions take less time when model and inputs have the memory format
-    `torch.channels_last`.
+    Cost: one forward and N backward passes of the whole batch, about twice as much again for
+    what is made of them (docs/benchmarks), one more forward pass of at most three samples of
+    each chunk, and, where parameters have no closed form, one forward and N backward passes of
+    each sample. On the CPU, networks with convolutions take less time when model and inputs
+    have the memory format `torch.channels_last`.
     """
     wanted = Wanted.of(only)
     check_network_and_inputs(model, inputs, chunk_size)

@@ -27,7 +27,7 @@ RESHAPES = frozenset(
     }
 )
 # The transpose of a matrix, as `linear` takes its weight.
-_TRANSPOSES = frozenset({"TBackward0", "TransposeBackward0", "PermuteBackward0"})
+TRANSPOSES = frozenset({"TBackward0", "TransposeBackward0", "PermuteBackward0"})
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _readers(
         if name in RESHAPES:
             after = tuple(reader._input_metadata[0].shape)
             yield from _readers(graph, reader, after, transposed)
-        elif name in _TRANSPOSES and len(shape) == 2:
+        elif name in TRANSPOSES and len(shape) == 2:
             after = tuple(reader._input_metadata[0].shape)
             yield from _readers(graph, reader, after, not transposed)
         else:
@@ -298,7 +298,7 @@ def _saved(node: Node, name: str) -> Tensor | None:
 
 def _leaf_value(node: Node) -> Tensor | None:
     """The value of a parameter that is read as it is, or transposed."""
-    if node.name() in _TRANSPOSES:
+    if node.name() in TRANSPOSES:
         value = _leaf_value(node.next_functions[0][0])
         return None if value is None else value.mT
     return node.variable.detach() if hasattr(node, "variable") else None

@@ -12,14 +12,13 @@ from flatness.measurement.frozen import ForwardPass, FrozenNetwork, ModuleCall
 from flatness.measurement.graph import Graph, Slot
 from flatness.measurement.operations import (
     RESHAPES,
+    TRANSPOSES,
     ElementUse,
     LinearMap,
     Use,
     linear_maps,
     uses,
 )
-
-_TRANSPOSES = frozenset({"TBackward0", "TransposeBackward0"})
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ class Structure:
     def _read_as_it_is(self, node: Node, position: int) -> str | None:
         """The parameter that is an argument of a node, transposed or not."""
         before = node.next_functions[position][0]
-        while before is not None and before.name() in RESHAPES | _TRANSPOSES:
+        while before is not None and before.name() in RESHAPES | TRANSPOSES:
             before = before.next_functions[0][0]
         names = (name for name, leaf in self.graph.parameters.items() if leaf is before)
         return next(names, None)

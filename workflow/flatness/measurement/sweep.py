@@ -243,10 +243,8 @@ class _Passes:
         for name, piece in named.items():
             filled = columns.get(name)
             if filled is None:
-                zero = torch.zeros(
-                    self._n, self._outputs, piece.stop - piece.start, dtype=self._dtype
-                )
-                self._spectra[name].add(zero)
+                shape = (self._n, self._outputs, piece.stop - piece.start)
+                self._spectra[name].add(inputs.new_zeros(shape, dtype=self._dtype))
             else:
                 self._spectra[name].add(filled.jacobian())
 
