@@ -12,13 +12,16 @@ from functools import partial
 import torch
 
 from apart import Cost, Limits, cost
-from measuring import WAYS, prepared
+from competitors.ours import ours_in_part
+from measuring import FORMATS, WAYS, prepared
+from networks import full, in_format
 from rows import Row, Tables
 from timing import summarised
 
 # The samples, the memory format, the ways, and the rounds.
 # 300 samples are those of one checkpoint.
-OURS = ("floor", "flatness.measure")
+IN_PART = "without adaptive norms and layers' spectra"
+OURS = ("floor", "flatness.measure", IN_PART)
 OTHERS = ("torch.func", "BackPACK", "plain loop")
 APART = {
     "VGG10 32x32x3": (300, "channels_last", OURS, 5),
@@ -103,5 +106,9 @@ def prepare(way: str, name: str, layout: str, *rest):
     """As `measuring.prepare`, of some samples; what is called first is a small network."""
     *options, samples = rest
     tiny = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2)).eval()
-    warm_up = partial(WAYS[way], tiny, torch.rand(2, 3, 2, 2), *options)
+    small = torch.rand(2, 3, 2, 2)
+    if way == IN_PART:
+        network = in_format(*full(name, samples), FORMATS[layout])
+        return partial(ours_in_part, tiny, small), partial(ours_in_part, *network)
+    warm_up = partial(WAYS[way], tiny, small, *options)
     return warm_up, prepared(way, name, layout, *options, samples=samples)

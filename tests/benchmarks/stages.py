@@ -13,7 +13,7 @@ import torch
 
 import flatness
 from competitors.floor import floor, floor_and_weights
-from flatness.measurement import description, weight_forms
+from flatness.measurement import description, sweep, traced, weight_forms
 from flatness.measurement.decompositions import SingularValues
 from flatness.measurement.element_forms import ElementForm
 from flatness.measurement.frozen import FrozenNetwork
@@ -26,10 +26,12 @@ from timing import seconds, summarised
 # By stage: what is timed, without what it calls of other stages.
 STAGES = {
     "forward passes, recorded": [(FrozenNetwork, "record")],
+    "structure and proofs": [(traced, "Structure"), (traced, "twin_of"), (traced, "prove")],
     "backward passes": [(torch.autograd, "grad")],
     "norms of parameter gradients": [
         (form, name) for form in (WeightForm, ElementForm) for name in ("__init__", "add", "finish")
     ],
+    "norms of cotangents and inputs": [(sweep, "sums_of_squares")],
     "Jacobians put together": [(Columns, "__init__"), (Columns, "put")],
     "singular values": [(SingularValues, "add"), (SingularValues, "values")],
     "operator norms of weights": [(description, "operator_norm")],
@@ -98,10 +100,10 @@ def _multiplications(network, inputs) -> float:
     total = 0.0
     products, grams = weight_forms.products, weight_forms.grams
 
-    def counted_products(one, other):
+    def counted_products(one, other, out):
         nonlocal total
         total += one.numel() * other.shape[2] * one.element_size() / 4
-        return products(one, other)
+        return products(one, other, out)
 
     def counted_grams(matrices):
         nonlocal total  # a symmetric product takes half

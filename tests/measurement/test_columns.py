@@ -89,7 +89,7 @@ def _assert_as_dense(model: nn.Module, inputs: Tensor, rtol: float) -> None:
 def outputs_at_once(monkeypatch) -> dict[type, list[int]]:
     """How many outputs each way is given at once, in the order of calls."""
     seen: dict[type, list[int]] = {}
-    for way in (weight_forms._Gradients, weight_forms._Pairs):
+    for way in (weight_forms._Gradients, weight_forms._OnePosition, weight_forms._Pairs):
         seen[way] = []
 
         def add(self, d, outputs, way=way, real=way.add):
@@ -126,19 +126,17 @@ CASES = {
     ],
 )
 @pytest.mark.parametrize("case", CASES)
-def test_both_ways_give_the_norms_of_dense_gradients(
+def test_each_way_gives_the_norms_of_dense_gradients(
     case, way, together, outputs_at_once, monkeypatch
 ):
     """With as many outputs side by side; what is left over makes a group of its own."""
     construct, shape, channels = CASES[case]
-    by_pairs = way is weight_forms._Pairs
-    monkeypatch.setattr(weight_forms, "_by_pairs", lambda *_: by_pairs)
+    monkeypatch.setattr(weight_forms, "_way", lambda *_: way)
     monkeypatch.setattr(weight_forms, "_FEATURES", 0)
     monkeypatch.setattr(weight_forms, "_COLUMNS", together * channels)
     torch.manual_seed(0)
     _assert_as_dense(*_initialised(construct(), shape, torch.float64), 1e-10)
-    (other,) = {*outputs_at_once} - {way}
-    assert outputs_at_once[other] == []
+    assert not any(outputs_at_once[other] for other in {*outputs_at_once} - {way})
     # Where cotangents of two outputs do not come, five are left.
     assert (
         min(together, 5 if case == "no cotangents of some outputs" else N) in (outputs_at_once[way])
@@ -168,4 +166,20 @@ def test_the_way_that_is_chosen_gives_the_norms_of_dense_gradients(case, network
     _assert_as_dense(model, inputs, 1e-5)
     # The proof takes a single output.
     assert outputs_at_once[weight_forms._Gradients] == ([1, *expected] if expected else [])
-    assert outputs_at_once[weight_forms._Pairs]
+    assert bool(outputs_at_once[weight_forms._Pairs]) == (case == "pairs")
+
+
+@pytest.mark.parametrize(
+    ("construct", "shape"),
+    [
+        (lambda: nn.Linear(6, 4), (6,)),
+        (lambda: nn.Linear(6, 4, bias=False), (6,)),
+        (lambda: nn.Conv2d(4, 6, 3, groups=2), (4, 3, 3)),
+    ],
+)
+def test_one_position_gives_the_norms_of_dense_gradients(construct, shape, outputs_at_once):
+    torch.manual_seed(0)
+    model, inputs = _initialised(_in_a_row(construct()), shape, torch.float64)
+    _assert_as_dense(model, inputs, 1e-10)
+    assert outputs_at_once[weight_forms._OnePosition]
+    assert not outputs_at_once[weight_forms._Gradients] + outputs_at_once[weight_forms._Pairs]

@@ -1,5 +1,6 @@
 """Norms of layers, and bounds of them, against those of dense matrices."""
 
+import json
 from math import prod
 
 import numpy as np
@@ -11,8 +12,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from flatness import measure
 from flatness.experiment.networks.vgg10 import vgg10
 from flatness.measurement import fourier_blocks, lanczos_bound, reshaped_kernel
+from flatness.measurement import operator_norm as of_layers
 from flatness.measurement.convolution_norm import (
     ALL_BLOCKS,
     COARSE_GRID,
@@ -27,7 +30,7 @@ from flatness.measurement.convolution_norm import (
 )
 from flatness.measurement.matrix_norm import leading_vector, matrix_norm
 from flatness.measurement.operations import Convolution
-from flatness.measurement.operator_norm import operator_norm, repetitions
+from flatness.measurement.operator_norm import BOUND, operator_norm, repetitions
 
 CONVOLUTION = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 
@@ -387,3 +390,27 @@ def test_a_start_changes_the_norm_of_a_matrix_by_rounding_only(dtype):
     norm = matrix_norm(later, leading_vector(weight))
     assert norm == pytest.approx(matrix_norm(later), rel=1e-9)
     assert norm == pytest.approx(float(torch.linalg.matrix_norm(later.double(), 2)), rel=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-20, 1e20])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_large_matrices_have_a_bound(dtype, factor, monkeypatch):
+    """Of the same kind as convolutions; the weight of Eq. 4 keeps its norm."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(90, 120), nn.ReLU(), nn.Linear(120, 80)).to(dtype).eval()
+    with torch.no_grad():
+        model[2].weight *= factor
+    exact = [float(torch.linalg.matrix_norm(model[k].weight.double(), 2)) for k in (0, 2)]
+    monkeypatch.setattr(of_layers, "_LARGE", 120 * 80)
+    found = measure(model, torch.rand(2, 90, dtype=dtype))
+    methods = {"0": BOUND, "2": MATRIX}
+    assert json.loads(found["layer_operator_norm"].attrs["method"]) == methods
+    bound, norm = found["layer_operator_norm"].values
+    assert exact[0] <= bound <= 1.1 * exact[0]
+    assert norm == pytest.approx(exact[1], rel=1e-9)
+    assert found["input_weight_spectral_norm"] == pytest.approx(exact[0], rel=1e-9)
+
+
+def test_a_large_matrix_of_zeros_has_norm_zero(monkeypatch):
+    monkeypatch.setattr(of_layers, "_LARGE", 0)
+    assert operator_norm(torch.zeros(3, 4)) == (0, BOUND)

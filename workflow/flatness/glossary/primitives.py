@@ -87,7 +87,8 @@ PRIMITIVES: dict[str, Term] = {
     "layer_operator_norm": Term(
         r"$\|T_l\|_2$",
         "spectral norm of a layer as a linear map, or an upper bound",
-        "||W_l||_2 for a linear layer; an upper bound of ||T_l||_2 for a convolution",
+        "||W_l||_2 for a linear layer; an upper bound of ||T_l||_2 for a convolution and for a "
+        "matrix of more than 2^23 entries",
     ),
     "layer_weight_frobenius_norm": Term(
         r"$\|W_l\|_F$", "Frobenius norm of a layer's weight", "||W_l||_F"

@@ -10,6 +10,8 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from flatness.measurement.convolution_norm import MATRIX
+from flatness.measurement.matrix_norm import matrix_norm
 from flatness.measurement.operations import Convolution
 from flatness.measurement.operator_norm import operator_norm
 from flatness.measurement.sweep import LayerTerms, Sweep
@@ -206,7 +208,9 @@ class _Layers:
         of_weight, about_weight = (np.nan, np.nan), {"absent": NO_INPUT_WEIGHT}
         if first is not None and self._eq4_holds.get(first):
             k = list(self._layers).index(first)
-            of_weight = norms[k].value, frobenius[k]
+            exact = norms[k].method == MATRIX
+            spectral = norms[k].value if exact else matrix_norm(self._layers[first].weight)
+            of_weight = spectral, frobenius[k]
             about_weight = {"input_weight": self._layers[first].names["weight"]}
         values = np.array([norm.value for norm in norms], dtype=np.float64)
         return {

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection
+from math import ceil
 
 import torch
 import xarray as xr
@@ -89,10 +90,11 @@ def measure(
         - layer_output_gradient_sq_norm (sample, layer): ||df/dz^l||_F^2, float64: the squared
           gradient with respect to a bias of its own at every entry of the layer's output.
         - layer_operator_norm (layer): spectral norm of x^l -> z^l, float64; an upper bound of
-          it for convolutions. Its attribute `method` says how each was found, `input_layer`
-          names the layer that reads the inputs, `absent` says why there is none, and
-          `left_out` lists linear maps on the way to the output that have no terms: layers that
-          are called several times or otherwise, and weights used in other ways (as JSON).
+          it for convolutions and for matrices of more than 2^23 entries. Its attribute
+          `method` says how each was found, `input_layer` names the layer that reads the
+          inputs, `absent` says why there is none, and `left_out` lists linear maps on the
+          way to the output that have no terms: layers that are called several times or
+          otherwise, and weights used in other ways (as JSON).
         - layer_eq4_holds (layer): 1 where ||df/dW^l||_F = ||df/dz^l||_F ||x^l||_2: a linear
           layer at one position whose weight is used nowhere else.
         - layer_weight_frobenius_norm, layer_outputs (layer): ||W^l||_F, float64, and the rows
@@ -148,7 +150,7 @@ def _sweep_chunks(
         _refuse_too_many_outputs(traced.output.shape[1], budget)
         fitting = max(1, budget // max(bytes_per_sample(traced, wanted), 1))
         if fitting < len(traced.inputs):
-            chunk_size = fitting
+            chunk_size = ceil(len(traced.inputs) / ceil(len(traced.inputs) / fitting))
             continue
         start += len(traced.inputs)
         found.append(Chunk.of(traced, sweep(traced, wanted, budget)))

@@ -22,12 +22,18 @@ _SMALL = 10**6
 _FEW = 32
 
 
-def products(one: Tensor, other: Tensor) -> Tensor:
-    """(b, K, L) times (b, L, M), in one of the dtypes that BLAS has."""
+def products(one: Tensor, other: Tensor, out: Tensor) -> Tensor:
+    """Two factors multiplied, in one of the dtypes that BLAS has.
+
+    Args:
+        one: (b, K, L).
+        other: (b, L, M).
+        out: (at least b, K, M), contiguous, of which the first b become the products.
+    """
+    product = out[: len(one)]
     if one.device.type != "cpu" or not _is_amd():
-        return one @ other
-    (b, K, L), M = one.shape, other.shape[2]
-    product = one.new_empty(b, K, M)
+        return torch.bmm(one, other, out=product)
+    (_, K, L), M = one.shape, other.shape[2]
     parts = ceil(K * L * M / _SMALL) if M <= _FEW else 1
     for rows in np.array_split(np.arange(K), parts):
         some = slice(rows[0], rows[-1] + 1)

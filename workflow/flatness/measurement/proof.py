@@ -24,6 +24,7 @@ from flatness.measurement.frozen import ForwardPass, FrozenNetwork
 from flatness.measurement.graph import Graph
 from flatness.measurement.operations import ElementUse
 from flatness.measurement.placement import Placement, candidates
+from flatness.measurement.squares import sum_of_squares
 from flatness.measurement.structure import Structure
 from flatness.measurement.watch import Watch
 
@@ -271,5 +272,5 @@ def _gives(sq_norms: Tensor, gradient: Tensor | None, sample: int, dtype: torch.
     """Whether these are the squared norms of one sample's gradient, and zero for all others."""
     expected = torch.zeros_like(sq_norms)
     if gradient is not None:
-        expected[sample] = torch.linalg.vector_norm(gradient, dtype=torch.float64) ** 2
+        expected[sample] = sum_of_squares(gradient)
     return agree(sq_norms, expected, dtype)

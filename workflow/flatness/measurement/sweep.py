@@ -13,12 +13,11 @@ from flatness.measurement.decompositions import SingularValues
 from flatness.measurement.element_forms import ElementForm
 from flatness.measurement.jacobians import Columns, Piece, rounds
 from flatness.measurement.persample import per_sample_sq_norms
+from flatness.measurement.squares import sums_of_squares
 from flatness.measurement.traced import Layer, TracedChunk
+from flatness.measurement.underflow import lacking
 from flatness.measurement.wanted import Wanted
 from flatness.measurement.weight_forms import WeightForm
-
-# Sums of squares outside of this range may lack terms that float32 cannot hold.
-_SAFE_IN_FLOAT32 = (1e-30, 1e30)
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,8 @@ def sweep(traced: TracedChunk, wanted: Wanted, budget: int) -> Sweep:
     parameters = traced.parameters if wanted.parameters else []
     found = _Passes(traced, wanted, budget, traced.output.dtype).result()
     if traced.output.dtype == torch.float32:
-        again = _outside(found, *_SAFE_IN_FLOAT32).nonzero()[:, 0]
+        of_layers = {name: terms.output_gradient_sq_norm for name, terms in found.layers.items()}
+        again = lacking(network, inputs, found.sq_norms, of_layers, found.input_times_gradient)
         if len(again):
             part = TracedChunk(network, inputs[again.to(inputs.device)], {})
             sums = replace(wanted, spectra=False)
@@ -134,9 +134,16 @@ class _Passes:
                 self._together.append((nodes, form))
         self._kept = {node for nodes, _ in self._together for node in nodes}
         self._layers = traced.layers if wanted.layers else []
+        # Some forms sum the squares of a layer's cotangents anyway.
+        self._summing = {
+            nodes[0]: form
+            for nodes, _, form in self._forms
+            if isinstance(form, WeightForm) and len(nodes) == 1 and form.sums_cotangents
+        }
         self._sq_norms = {
             layer.node: torch.zeros(self._n, dtype=torch.float64, device=traced.inputs.device)
             for layer in self._layers
+            if layer.node not in self._summing
         }
         self._spectra: dict[str | None, SingularValues] = {}
         self._input_times_gradient = torch.zeros(
@@ -264,7 +271,7 @@ class _Passes:
     def _put_inputs(self, piece: Piece | None, gradient: Tensor, first: bool) -> None:
         if first and self._wanted.jacobian:
             product = gradient.to(self._dtype) * self._traced.inputs.detach()
-            self._input_times_gradient += product.flatten(1).square().sum(1).double()
+            self._input_times_gradient += sums_of_squares(product)
         if piece is not None:
             self._put_columns(piece, gradient)
 
@@ -279,39 +286,19 @@ class _Passes:
         """(n,) float64."""
         where = self._traced.placements[node]
         d = where.samples_first(cotangent, self._n).to(self._dtype)
-        # A sum adds pairs of pairs, so that millions of float32 numbers lose nothing by it;
-        # torch's norms add one after the other.
-        return _in_memory_order(d).square().sum(1).double()
+        return sums_of_squares(d)
 
     def _terms(self, layer: Layer, values: dict[str | None, Tensor]) -> LayerTerms:
         seen = layer.where.samples_first(layer.named.input, self._n).flatten(1)
+        form = self._summing.get(layer.node)
+        cotangents = form.results["cotangents"] if form else self._sq_norms[layer.node]
         of_layer = values.get(None if layer is self._traced.input_layer else layer.name)
         return LayerTerms(
             torch.linalg.vector_norm(seen, dim=1, dtype=torch.float64).cpu(),
-            self._sq_norms[layer.node].cpu(),
+            cotangents.cpu(),
             None if of_layer is None else of_layer[:, 0],
             None if of_layer is None else of_layer.log().sum(1),
         )
-
-
-def _in_memory_order(values: Tensor) -> Tensor:
-    """(n, entries): each sample's entries as they lie in memory, copied only if they must be."""
-    axes = sorted(range(1, values.ndim), key=values.stride, reverse=True)
-    return values.permute(0, *axes).flatten(1)
-
-
-def _outside(found: Sweep, least: float, most: float) -> Tensor:
-    """(n,): the samples with a squared norm that is not between two values."""
-    squares = [
-        *found.sq_norms.values(),
-        *(terms.output_gradient_sq_norm for terms in found.layers.values()),
-    ]
-    if found.input_times_gradient is not None:
-        squares.append(found.input_times_gradient)
-    outside = torch.zeros(len(found.output), dtype=torch.bool, device="cpu")
-    for square in squares:
-        outside |= ~((square >= least) & (square <= most))
-    return outside
 
 
 def _overwrite(found: Sweep, rows: Tensor, other: Sweep) -> None:

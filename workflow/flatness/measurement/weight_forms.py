@@ -18,7 +18,10 @@ of a_t, C of d_t and T positions,
   whose large products are independent of the outputs: T (T + 1) / 2 F C of them. The terms may
   cancel, so it is done in float64, which leaves room where the network is in float32.
 
-For one position there is one pair, and nothing that could cancel.
+For one position there is one pair, and nothing that could cancel: with m_c = sum_j d_jc^2,
+
+      sum_j ||dW||_F^2     = ||a||^2 sum_c m_c,
+      sum_j ||dW o W||_F^2 = sum_c m_c sum_f W_cf^2 a_f^2.
 """
 
 from collections.abc import Sequence
@@ -43,6 +46,9 @@ _BLOCK_BYTES = 2**20
 # Products add one number after the other, which costs float32 its last digits where there are
 # more than so many; sums add pairs of pairs.
 _SUMMED_BY_PRODUCTS = 2**16
+# Weights whose largest is between these are squared as they are.
+_SAFE = (1e-9, 1e9)
+_ROLES = ("weight", "bias", "adaptive_weight", "adaptive_bias")
 
 
 class WeightForm:
@@ -74,7 +80,7 @@ class WeightForm:
         weight = weight_by_position(maps[0], maps[0].weight[None].to(dtype))[0]
         C, F = weight.shape[1:]
         T = sum(positions_of(one, samples) for one in maps)
-        way = _Pairs if _by_pairs((T, F, C), outputs, adaptive, dtype) else _Gradients
+        way = _way((T, F, C), outputs, adaptive, dtype)
         ones = int(way is _Gradients and bias is not None)
         parts = [
             by_position(one, where, samples, dtype, ones)
@@ -82,6 +88,8 @@ class WeightForm:
         ]
         a = parts[0] if len(parts) == 1 else torch.cat(parts, 2)
         self._way = way(a, weight, bias, adaptive)
+        # Whether the results hold the squares of all cotangents, too.
+        self.sums_cotangents = way is _OnePosition
         collects = way is _Gradients and F > _FEATURES and _together(outputs, C) > 1
         self._columns = _Columns(_together(outputs, C)) if collects else None
 
@@ -130,7 +138,6 @@ class _Gradients:
         self._a = a.flatten(0, 1).mT
         self._samples, self._groups = a.shape[:2]
         self._features = weight.shape[2]
-        # Relative to the largest, or their squares may be no float32 numbers.
         self._factors: dict[str, tuple[Tensor, float]] = {}
         if adaptive:
             relative, scale = _relative(weight)
@@ -140,112 +147,135 @@ class _Gradients:
                 square = relative.square().reshape(self._groups, 1, -1)
                 self._factors["bias"] = square, scale**2
         self._tiled: dict[tuple[str, int], Tensor] = {}
-        self._sums: dict[str, Tensor] = {}
+        self._sums = a.new_zeros(len(_ROLES), self._samples, dtype=torch.float64)
+        self._block = a.new_empty(0)
 
     def add(self, d: Tensor, outputs: int) -> None:
         """Take in (n, groups, T, outputs times C)."""
         d = d.flatten(0, 1)
-        entries = self._a.shape[1] * d.shape[2]
-        step = max(1, _BLOCK_BYTES // (self._groups * entries * d.element_size()))
+        shape = self._a.shape[1], d.shape[2]
+        step = max(1, _BLOCK_BYTES // (self._groups * prod(shape) * d.element_size()))
+        step = min(step, self._samples)
+        # Memory that was written to a moment ago takes much less time to write to.
+        if self._block.shape != (step * self._groups, *shape):
+            self._block = d.new_empty(step * self._groups, *shape)
+        sums = d.new_zeros(self._sums.shape)
         for start in range(0, self._samples, step):
             rows = slice(start * self._groups, (start + step) * self._groups)
-            squares = products(self._a[rows], d[rows]).square_()
+            squares = products(self._a[rows], d[rows], self._block).square_()
             squares = squares.unflatten(0, (-1, self._groups))
-            here = slice(start, start + step)
+            here = sums[:, start : start + step]
             self._add_sums("weight", here, squares[:, :, : self._features], outputs)
             self._add_sums("bias", here, squares[:, :, self._features :], outputs)
+        self._sums += sums
 
-    def _add_sums(self, role: str, here: slice, squares: Tensor, outputs: int) -> None:
-        """Add squares (samples, groups, features, outputs times C) of some samples."""
+    def _add_sums(self, role: str, sums: Tensor, squares: Tensor, outputs: int) -> None:
+        """Add up squares (samples, groups, features, outputs times C) of some samples."""
         if squares.shape[2] == 0:
             return
         flat = squares.flatten(2)
-        self._add(role, here, flat.sum((1, 2)))
+        torch.sum(flat, (1, 2), out=sums[_ROLES.index(role)])
         if role in self._factors:
             if (role, outputs) not in self._tiled:
-                factors = self._factors[role][0].repeat(1, 1, outputs)
+                factors = self._factors[role][0]
+                factors = factors.repeat(1, 1, outputs) if outputs > 1 else factors
                 self._tiled[role, outputs] = factors.flatten(1)[:, :, None]
             factors = self._tiled[role, outputs]
             if flat.shape[2] <= _SUMMED_BY_PRODUCTS:
                 # (groups, samples, entries) times (groups, entries, 1)
-                weighted = torch.bmm(flat.transpose(0, 1), factors).sum((0, 2))
+                weighted = torch.bmm(flat.transpose(0, 1), factors)[:, :, 0]
+                torch.sum(weighted, 0, out=sums[_ROLES.index(f"adaptive_{role}")])
             else:
-                weighted = (flat * factors[:, :, 0]).sum((1, 2))
-            self._add(f"adaptive_{role}", here, weighted)
-
-    def _add(self, name: str, here: slice, values: Tensor) -> None:
-        if name not in self._sums:
-            self._sums[name] = values.new_zeros(self._samples, dtype=torch.float64)
-        self._sums[name][here] += values
+                weighted = flat * factors[:, :, 0]
+                torch.sum(weighted, (1, 2), out=sums[_ROLES.index(f"adaptive_{role}")])
 
     def results(self) -> dict[str, Tensor]:
-        zero = self._a.new_zeros(self._samples, dtype=torch.float64)
-        found = {}
-        for role in ("weight", "bias"):
-            found[role] = self._sums.get(role, zero)
-            scale = self._factors[role][1] if role in self._factors else 1.0
-            found[f"adaptive_{role}"] = self._sums.get(f"adaptive_{role}", zero) * scale
+        found = dict(zip(_ROLES, self._sums, strict=True))
+        for role, (_, scale) in self._factors.items():
+            found[f"adaptive_{role}"] = found[f"adaptive_{role}"] * scale
+        return found
+
+
+class _OnePosition:
+    """From the squares of one position."""
+
+    def __init__(self, a: Tensor, weight: Tensor, bias: Tensor | None, adaptive: bool):
+        self._a, self._weight, self._bias, self._adaptive = a[:, :, 0], weight, bias, adaptive
+        n, groups, C = len(a), *weight.shape[:2]
+        self._squares = a.new_zeros(n, groups, C)  # the m_c
+
+    def add(self, d: Tensor, _outputs: int) -> None:
+        """Take in (n, groups, 1, C)."""
+        d = d[:, :, 0]
+        self._squares.addcmul_(d, d)
+
+    def results(self) -> dict[str, Tensor]:
+        a, m = self._a.square(), self._squares
+        of_cotangents = m.sum(2, dtype=torch.float64)
+        found = {
+            "weight": (a.sum(2, dtype=torch.float64) * of_cotangents).sum(1),
+            "bias": of_cotangents.sum(1),
+            "cotangents": of_cotangents.sum(1),
+        }
+        if self._adaptive:
+            relative, scale = _relative(self._weight)
+            weighted = a.transpose(0, 1) @ relative.square().mT  # (groups, n, C)
+            weighted *= m.transpose(0, 1)
+            found["adaptive_weight"] = weighted.sum((0, 2), dtype=torch.float64) * scale**2
+            if self._bias is not None:
+                relative, scale = _relative(self._bias.to(m.dtype))
+                terms = m * relative.reshape(m.shape[1:]).square()
+                found["adaptive_bias"] = terms.sum((1, 2), dtype=torch.float64) * scale**2
         return found
 
 
 class _Pairs:
-    """From products of pairs of positions."""
+    """From products of pairs of positions, whose terms may cancel."""
 
     def __init__(self, a: Tensor, weight: Tensor, bias: Tensor | None, adaptive: bool):
         n, groups, T, _ = a.shape
-        self._a, self._weight, self._bias, self._adaptive = a, weight, bias, adaptive
-        # The terms of one position are positive; those of several may cancel.
-        self._dtype = a.dtype if T == 1 else torch.float64
-        self._of_cotangents = a.new_zeros(n, groups, T * (T + 1) // 2, 0, dtype=self._dtype)
+        self._a, self._weight, self._bias, self._adaptive = a.double(), weight, bias, adaptive
+        pairs, C = T * (T + 1) // 2, weight.shape[1]
+        self._of_cotangents = self._a.new_zeros(n, groups, pairs, C)  # the M_tuc
 
     def add(self, d: Tensor, _outputs: int) -> None:
         """Take in (n, groups, T, C)."""
-        n, groups, T, C = d.shape
-        d = d.to(self._dtype)
-        if self._of_cotangents.shape[3] == 0:
-            self._of_cotangents = d.new_zeros(n, groups, T * (T + 1) // 2, C)
-        start = 0
+        d = d.double()
+        start, T = 0, d.shape[2]
         for t in range(T):
             end = start + T - t
             self._of_cotangents[:, :, start:end].addcmul_(d[:, :, t : t + 1], d[:, :, t:])
             start = end
 
     def results(self) -> dict[str, Tensor]:
-        a = self._a.to(self._dtype)
+        a, M = self._a, self._of_cotangents
         n, groups, T, F = a.shape
-        M = self._of_cotangents
-        if M.shape[3] == 0:
-            zero = a.new_zeros(n, dtype=torch.float64)
-            return dict.fromkeys(("weight", "bias", "adaptive_weight", "adaptive_bias"), zero)
         first, second = torch.triu_indices(T, T, device=a.device)
         twice = (2 - (first == second).to(a.dtype))[:, None]  # pairs in both orders
-        of_pairs = M.sum(3).double() * twice[:, 0].double()
-        if T == 1:
-            gram = a.double().square().sum(3)
-        else:
-            gram = grams(a.flatten(0, 1)).unflatten(0, (n, groups))[:, :, first, second]
+        of_pairs = M.sum(3) * twice[:, 0]
+        gram = grams(a.flatten(0, 1)).unflatten(0, (n, groups))[:, :, first, second]
         found = {
             "weight": (gram * of_pairs).sum((1, 2)).clamp_min(0),
             "bias": of_pairs.sum((1, 2)).clamp_min(0),
         }
         if self._adaptive:
-            relative, scale = _relative(self._weight.to(self._dtype))
+            relative, scale = _relative(self._weight.double())
             factors = relative.square().mT  # (groups, F, C)
-            total = a.new_zeros(n, dtype=torch.float64)
+            total = a.new_zeros(n)
             block = max(1, 16 * _BLOCK_BYTES // (groups * len(first) * F * a.element_size()))
             for start in range(0, n, block):
                 rows = slice(start, start + block)
-                pairs = a[rows, :, first] * a[rows, :, second] if T > 1 else a[rows].square()
+                pairs = a[rows, :, first] * a[rows, :, second]
                 weighted = (pairs.transpose(0, 1).flatten(1, 2) @ factors).unflatten(
                     1, (-1, len(first))
                 )
                 terms = weighted.transpose(0, 1) * (M[rows] * twice)
-                total[rows] = terms.sum((1, 2, 3)).double()
+                total[rows] = terms.sum((1, 2, 3))
             found["adaptive_weight"] = total.clamp_min(0) * scale**2
             if self._bias is not None:
-                relative, scale = _relative(self._bias.to(self._dtype))
+                relative, scale = _relative(self._bias.double())
                 terms = M * twice * relative.reshape(groups, 1, -1).square()
-                found["adaptive_bias"] = terms.sum((1, 2, 3)).double().clamp_min(0) * scale**2
+                found["adaptive_bias"] = terms.sum((1, 2, 3)).clamp_min(0) * scale**2
         return found
 
 
@@ -282,10 +312,10 @@ class _Columns:
         return self._columns[..., :filled], filled // self._channels
 
 
-def _by_pairs(
+def _way(
     shape: tuple[int, int, int], outputs: int, adaptive: bool, dtype: torch.dtype
-) -> bool:
-    """Whether pairs of positions take less time than gradients, and no more memory.
+) -> type["_Gradients | _OnePosition | _Pairs"]:
+    """Which way takes least time, and no more memory than the others.
 
     Args:
         shape: (T, F, C).
@@ -296,19 +326,24 @@ def _by_pairs(
     T, F, C = shape
     pairs = T * (T + 1) // 2
     if T == 1:
-        return True
+        return _OnePosition
     if dtype != torch.float32 or pairs > F:
-        return False
+        return _Gradients
     # Multiplications; float64 counts twice, and what is done with each entry of dW beside the
     # product as much as six of them.
     by_pairs = 2 * T * T * F + 2 * adaptive * pairs * F * C + 4 * outputs * pairs * C
-    return by_pairs < outputs * (T + 6) * F * C
+    return _Pairs if by_pairs < outputs * (T + 6) * F * C else _Gradients
 
 
 def _relative(values: Tensor) -> tuple[Tensor, float]:
-    """Values relative to the largest, and that one."""
-    largest = float(values.abs().max()) if values.numel() else 0.0
-    return (values / largest, largest) if largest else (values, 0.0)
+    """Values whose squares are numbers of their dtype, and what they were divided by."""
+    if values.numel() == 0:
+        return values, 1.0
+    least, most = values.aminmax()
+    largest = max(-float(least), float(most))
+    if largest == 0 or _SAFE[0] < largest < _SAFE[1]:
+        return values, 1.0
+    return values / largest, largest
 
 
 def _groups(one: LinearMap) -> int:
