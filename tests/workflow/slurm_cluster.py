@@ -34,6 +34,9 @@ def missing() -> str:
 class Cluster:
     """One node with all cores of this machine and two made-up GPUs, without accounting.
 
+    GPUs can be asked for whole or in shards. Jobs of the partition `main` are cancelled where one
+    of the partition `urgent` needs their place.
+
     Args:
         folder: for its configuration, state and logs.
     """
@@ -50,7 +53,9 @@ class Cluster:
         key.chmod(0o400)
         self.folder.chmod(0o755)
         (self.folder / "slurm.conf").write_text(self._configuration())
-        (self.folder / "gres.conf").write_text("Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n")
+        (self.folder / "gres.conf").write_text(
+            "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\nName=shard Count=8\n"
+        )
         _SYSTEM.mkdir(exist_ok=True)
         for name in _FILES:
             (_SYSTEM / name).unlink(missing_ok=True)  # a link of a test that was killed
@@ -137,10 +142,13 @@ class Cluster:
                 # A limit is enforced up to a minute late otherwise.
                 "OverTimeLimit=0",
                 "SchedulerParameters=sched_interval=2,bf_interval=2",
-                "GresTypes=gpu",
+                "GresTypes=gpu,shard",
+                "PreemptType=preempt/partition_prio",
+                "PreemptMode=CANCEL",
                 f"NodeName={node} NodeAddr=127.0.0.1 CPUs={os.cpu_count()} RealMemory={memory} "
-                "Gres=gpu:2 State=UNKNOWN",
+                "Gres=gpu:2,shard:8 State=UNKNOWN",
                 f"PartitionName=main Nodes={node} Default=YES MaxTime=INFINITE State=UP",
+                f"PartitionName=urgent Nodes={node} PriorityTier=2 PreemptMode=OFF State=UP",
                 "",
             ]
         )

@@ -6,10 +6,13 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from flatness.errors import FlatnessError
+from flatness.preemption import requeue_if_preempted
 
 _INTERRUPTED = "The job was interrupted. Start again; what is finished is kept."
+_PREEMPTED = "The job was preempted. It is back in the queue, and what is finished is kept."
 
 
 @contextmanager
@@ -18,7 +21,7 @@ def job_log(path: str) -> Iterator[None]:
 
     A mistake that a user can mend ends the job with its one line, on the terminal
     and in the log, and so does an interruption: Ctrl-C, or SIGTERM, which schedulers send
-    before they kill. Any other failure also leaves its traceback in the log.
+    before they kill. A job that SLURM preempts is put back into the queue. Any other failure also leaves its traceback in the log.
     """
     handler = logging.FileHandler(path, mode="w")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
@@ -27,15 +30,16 @@ def job_log(path: str) -> Iterator[None]:
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
     warnings.simplefilter("default")
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     except FlatnessError as error:
         root.error("%s", error)
         sys.exit(str(error))
     except KeyboardInterrupt:
-        root.error("%s", _INTERRUPTED)
-        sys.exit(_INTERRUPTED)
+        message = _PREEMPTED if requeue_if_preempted() else _INTERRUPTED
+        root.error("%s", message)
+        sys.exit(message)
     except Exception:
         root.exception("The job failed")
         raise
@@ -44,3 +48,9 @@ def job_log(path: str) -> Iterator[None]:
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """As Ctrl-C does, but once: SLURM sends SIGTERM several times."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
