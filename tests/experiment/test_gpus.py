@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from flatness.experiment import device
-from flatness.experiment.gpus import claim
+from flatness.experiment.gpus import RUNS_PER_GPU, claim
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
@@ -73,6 +73,19 @@ def test_a_killed_job_gives_its_gpu_back(start, how):
     getattr(first, how)()
     first.wait()
     assert _taken(start()) == 0
+
+
+def test_runs_that_may_share_fill_one_gpu_before_the_next(start, monkeypatch):
+    monkeypatch.setenv(RUNS_PER_GPU, "2")
+    jobs = [start() for _ in range(4)]
+    for job in jobs:  # who comes first is not known, but how many share is
+        job.taken = _taken(job)
+    assert sorted(job.taken for job in jobs) == [0, 0, 1, 1]
+    ended = next(job for job in jobs if job.taken == 0)
+    ended.kill()
+    ended.wait()
+    assert [_taken(start()) for _ in range(3)] == [0, 2, 2]
+    assert _taken(start()) == 0, "where none has room, the one with fewest"
 
 
 def test_one_process_that_claims_twice(gpus):

@@ -81,6 +81,7 @@ def sound(draw):
         "name": draw(_NAME),
         "folders": {"results": draw(_FOLDER), "data": draw(_FOLDER)},
         "device": "cpu",
+        "runs_per_gpu": draw(st.integers(1, 1000)),
         "datasets": {
             "digits": {"source": "digits", "outputs": 10, "samples": 20},
             "unused": {

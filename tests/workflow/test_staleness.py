@@ -75,6 +75,11 @@ def test_claims_on_the_other_network_are_judged_anew(done):
     assert planned == dict.fromkeys(once, 1) | {"total": 4}
 
 
+def test_sharing_a_gpu_changes_nothing(done):
+    done.config["runs_per_gpu"] = 8
+    assert done.planned("--cores", "1") == {}
+
+
 def test_a_middle_layer_measures_that_layer_only(done):
     done.study["middle_layers"] = ["3"]
     planned = done.planned("--cores", "1")

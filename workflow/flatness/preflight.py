@@ -1,6 +1,5 @@
 """What can be known to fail before any job starts, without loading torch."""
 
-import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -16,6 +15,7 @@ from flatness.experiment.datasets import (
     selected_labels,
 )
 from flatness.experiment.networks import build
+from flatness.nvidia_driver import visible_gpus
 from flatness.settings.datasets import Dataset
 from flatness.settings.model import Settings
 from flatness.writable import obstacle
@@ -100,10 +100,30 @@ def check_device(device: str, place: str) -> None:
     Raises:
         DeviceError: there is none.
     """
-    if device == "cuda" and _gpus() == 0:
+    if device == "cuda" and visible_gpus() == 0:
         raise DeviceError(
             f"{place}: device = 'cuda', but this machine has no usable NVIDIA GPU. Allowed here: "
             "auto, cpu. Set device to one of these, or run where there is a GPU and its driver."
+        )
+
+
+def check_no_job_arrays(rules: str | None) -> None:
+    """Refuse job arrays of SLURM.
+
+    The plugin drops jobs that it would rather submit together with others that are not ready, but
+    Snakemake waits for them: with more runs than `jobs` nothing is ever submitted.
+
+    Args:
+        rules: those that the plugin was asked to submit as arrays.
+
+    Raises:
+        SettingsError: there are any.
+    """
+    if rules:
+        raise SettingsError(
+            f"slurm-array-jobs = {rules!r} would wait for ever: the plugin keeps jobs back until "
+            "all of a rule are ready. Allowed: no job arrays. Leave it out; for many short runs "
+            "use `sbatch slurm/side_by_side.sh` (README.md, On a cluster)."
         )
 
 
@@ -168,15 +188,3 @@ def _dataset_problems(settings: Settings, name: str, dataset: Dataset) -> Iterat
                     f"studies.{study_name}.sweep[{position}].batch_size = {setting.batch_size} is "
                     f"larger than the training set of {name!r}. Allowed: 1 to {train}. Lower it."
                 )
-
-
-def _gpus() -> int:
-    """How many GPUs the NVIDIA driver lets this process see."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0
-    count = ctypes.c_int(0)
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value

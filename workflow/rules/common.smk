@@ -7,7 +7,9 @@ from pathlib import Path
 
 from flatness import figures, preflight, stages
 from flatness.errors import FlatnessError
+from flatness.experiment.gpus import RUNS_PER_GPU
 from flatness.figures.captions import caption
+from flatness.nvidia_driver import visible_gpus
 from flatness.publication.configuration import portable, with_seeds
 from flatness.settings import (
     load_settings,
@@ -50,9 +52,20 @@ PAPER = REPOSITORY / "config/config.yaml"
 STYLE = str(figures.STYLE)
 # Matplotlib would keep its list of fonts in the home folder.
 os.environ.setdefault("MPLCONFIGDIR", os.path.abspath(f"{settings.folders.results}/.cache"))
-# What a training or measuring job asks a cluster for; with `--resources gpu=N` Snakemake starts at
-# most N of them at a time on this machine.
+# What a training or measuring job asks a cluster for, and what it takes of the GPUs of this machine.
 GPUS = 0 if settings.device == "cpu" else 1
+# Twice as much with a GPU: schedulers that go by the resident set count the mapped libraries of
+# CUDA, some gigabytes, on top of what a job needs itself.
+MEGABYTES = 4000 if settings.device == "cpu" else 8000
+os.environ[RUNS_PER_GPU] = str(settings.runs_per_gpu)
+
+# On this machine `--resources gpu=N` says how many GPUs may be in use; without it, all may. On a
+# cluster, which `--jobs` stands for, each job has a GPU or a part of one to itself.
+if GPUS and workflow.is_main_process and workflow.resource_settings.nodes is None:
+    given = workflow.global_resources.get("gpu")
+    usable = visible_gpus() if given is None else given.value
+    if usable:
+        workflow.register_resource("gpu", usable * settings.runs_per_gpu)
 
 
 def run_of(wildcards):
@@ -185,6 +198,7 @@ wildcard_constraints:
 
 onstart:
     try:
+        preflight.check_no_job_arrays(getattr(workflow.executor_settings, "array_jobs", None))
         if workflow.local_exec:
             preflight.check_device(settings.device, PLACE)
         preflight.check_middle_layers(settings, PLACE)

@@ -13,7 +13,7 @@ rule measure_run:
         ENVIRONMENT
     threads: settings.training.threads
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory(MEGABYTES),
         runtime=minutes(60),
         gpu=GPUS,
     params:

@@ -12,7 +12,7 @@ rule train_run:
         ENVIRONMENT
     threads: settings.training.threads
     resources:
-        mem_mb=memory(4000),
+        mem_mb=memory(MEGABYTES),
         runtime=minutes(240),
         gpu=GPUS,
     params:

@@ -1,4 +1,7 @@
-"""Which GPU of a machine a job takes: the one that fewest jobs have taken.
+"""Which GPU of a machine a job takes: one that still has room.
+
+The workflow's setting `runs_per_gpu` reaches its jobs in the environment, since it is none of the
+facts that a run's numbers depend on.
 
 A job says which one it has by the name of a Unix socket in Linux's abstract namespace. Such a
 name is no file: it is seen by all jobs of the machine, and the kernel takes it back when the job
@@ -12,6 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+RUNS_PER_GPU = "FLATNESS_RUNS_PER_GPU"  # variable of the environment
+
 _PREFIX = "flatness-gpu"
 _HELD: list[socket.socket] = []  # until the process ends
 
@@ -24,11 +29,13 @@ def claim(gpus: Sequence[str]) -> int:
             blank.
 
     Returns:
-        The position of one that fewest processes have taken, the first of these.
+        The position of the first that fewer processes have taken than may share one; if there is
+        none, of the first that fewest have taken.
     """
+    room = int(os.environ.get(RUNS_PER_GPU, "1"))
     with _choosing():
         taken = _taken()
-        position = min(range(len(gpus)), key=lambda k: taken.count(gpus[k]))
+        position = min(range(len(gpus)), key=lambda k: max(taken.count(gpus[k]) + 1 - room, 0))
         _HELD.append(_bound(f"{_PREFIX} {gpus[position]} {os.getpid()} {len(_HELD)}"))
     return position
 

@@ -6,8 +6,8 @@ from typing import Any
 from flatness.settings import Settings, load_settings
 
 # Where files are kept, and whether they are; no number depends on it.
-LOCAL = ("folders", "download", "training.keep_checkpoints")
-LOCAL_IN_WORDS = "folders, download, device, image_folder and keep_checkpoints"
+LOCAL = ("folders", "download", "runs_per_gpu", "training.keep_checkpoints")
+LOCAL_IN_WORDS = "folders, download, device, runs_per_gpu, image_folder and keep_checkpoints"
 
 
 def portable(settings: Settings) -> dict[str, Any]:

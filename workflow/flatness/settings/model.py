@@ -29,6 +29,15 @@ class Settings(Section):
         "Part of a run's identity.",
         default="auto",
     )
+    runs_per_gpu: int = key(
+        "Runs that share one GPU. With `--resources gpu=N` Snakemake works on at most N times as "
+        "many at a time on this machine, otherwise on so many for each GPU that it sees. No part "
+        "of a run's identity, and without effect on a CPU.",
+        unit="runs",
+        default=1,
+        ge=1,
+        le=1000,
+    )
     datasets: dict[Name, AnyDataset] = key("Datasets by name.", min_length=1)
     studies: dict[Name, Study] = key("Studies by name; run ids begin with it.", min_length=1)
     training: Training = key("Training.", default=Training())
