@@ -28,5 +28,5 @@ PATH="$PWD/.venv/bin:$PATH"
 # nvidia-cuda-mps-control -d
 
 # A job that was killed leaves its lock; jobs for other seeds may work in the same folder.
-exec snakemake --nolock --rerun-incomplete --keep-going --retries 2 \
-  --cores "${SLURM_CPUS_PER_TASK:-1}" --resources gpu="${SLURM_GPUS_ON_NODE:-1}" "$@"
+exec snakemake --resources gpu="${SLURM_GPUS_ON_NODE:-1}" --cores "${SLURM_CPUS_PER_TASK:-1}" \
+  --nolock --rerun-incomplete --keep-going --retries 2 "$@"

@@ -70,7 +70,7 @@ def test_no_slurm_at_all(tmp_path, monkeypatch):
 def test_a_preempted_job_says_so(scontrol, tmp_path):
     scontrol(PREEMPTED)
     log = tmp_path / "job.log"
-    with pytest.raises(SystemExit, match="^The job was preempted"), job_log(log):
+    with pytest.raises(SystemExit, match=r"^The job was preempted\."), job_log(log):
         signal.raise_signal(signal.SIGTERM)
     assert log.read_text().endswith("finished is kept.\n")
 
@@ -78,6 +78,9 @@ def test_a_preempted_job_says_so(scontrol, tmp_path):
 def test_a_second_sigterm_does_not_cut_this_short(scontrol, tmp_path):
     """SLURM sends it to the step and to the batch script, at any moment."""
     scontrol(PREEMPTED, first="kill -TERM $PPID")
-    with pytest.raises(SystemExit, match="^The job was preempted"), job_log(tmp_path / "job.log"):
+    with (
+        pytest.raises(SystemExit, match=r"^The job was preempted\."),
+        job_log(tmp_path / "job.log"),
+    ):
         signal.raise_signal(signal.SIGTERM)
     assert scontrol.asked() == ["show job 7", "requeue 7"]

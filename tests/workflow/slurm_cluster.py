@@ -94,9 +94,31 @@ class Cluster:
         listed = self.call("squeue", "--noheader", "--states", state, "--format", "%i %k")
         return dict(line.split(maxsplit=1) for line in listed.splitlines() if " " in line)
 
-    def start_requeued(self) -> None:
-        """Let requeued jobs start now; SLURM would wait two minutes."""
+    def preempt(self) -> None:
+        """Take the node from all jobs for one that is urgent, and wait for its end."""
+        self.call(
+            "sbatch",
+            "--wait",
+            "--partition=urgent",
+            "--exclusive",
+            "--output=/dev/null",
+            "--comment=urgent",
+            "--wrap",
+            "true",
+        )
+
+    def start_requeued(self, job: str | None = None) -> None:
+        """Let requeued jobs start now; SLURM would wait two minutes.
+
+        Args:
+            job: one that has to be among them.
+        """
         time.sleep(3)
+        ends = time.monotonic() + _START_SECONDS
+        while job is not None and job not in self.jobs("pending"):
+            if time.monotonic() > ends:
+                raise RuntimeError(f"job {job} is not back in the queue: {self.jobs()}")
+            time.sleep(0.2)
         for job in self.jobs("pending"):
             self.call("scontrol", "update", f"jobid={job}", "starttime=now", check=False)
 

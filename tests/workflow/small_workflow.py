@@ -1,5 +1,6 @@
 """The workflow on a small study, run by Snakemake in a folder of its own."""
 
+import contextlib
 import copy
 import os
 import shutil
@@ -73,12 +74,33 @@ class Workflow:
     @property
     def environment(self) -> dict[str, str]:
         """Variables under which the copy's package comes before the installed one."""
-        return os.environ | {"PYTHONPATH": str(self.source / "workflow")}
+        programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        return os.environ | {"PYTHONPATH": str(self.source / "workflow"), "PATH": programs}
 
     def succeed(self, *arguments: str) -> subprocess.CompletedProcess:
         result = self.run(*arguments)
         assert result.returncode == 0, result.stderr
         return result
+
+    def saved(self, run: str) -> int:
+        """How many checkpoints there are of a run that is not finished."""
+        return len(list((self.folder / "results/small/state" / run).glob("[0-9]*.safetensors")))
+
+    def log(self, run: str) -> Path:
+        """What training a run has logged."""
+        return self.folder / "results/small/logs/train_run" / f"{run}.log"
+
+    def trained_by(self, run: str) -> int:
+        """The process that trains a run, which holds its log open; 0 if none does."""
+        for entry in Path("/proc").glob("[0-9]*/fd/*"):
+            with contextlib.suppress(OSError):  # it has ended
+                if entry.readlink() == self.log(run):
+                    return int(entry.parts[2])
+        return 0
+
+    def side_by_side(self, *arguments: str) -> list[str]:
+        """The script for many runs in one SLURM job, with what Snakemake is told."""
+        return [str(self.source / "slurm/side_by_side.sh"), *arguments, *self.command()[3:]]
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule a dry run announces."""

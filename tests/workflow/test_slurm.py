@@ -15,12 +15,17 @@ import slurm_cluster
 
 pytestmark = pytest.mark.skipif(bool(slurm_cluster.missing()), reason=slurm_cluster.missing())
 
-# SLURM's shortest limit, a minute, for the first attempt.
-LIMIT = ("--set-resources", "train_run:runtime=attempt")
-MEASUREMENTS = "results/small/measurements"
+REQUEUED, STOPPED = LONG = ("mlp_lr0.1_bs20_seed0", "mlp_lr0.2_bs20_seed0")
+TINY = [f"tiny_lr0.1_bs20_seed{seed}" for seed in range(10)]
+MEASUREMENTS = [f"results/small/measurements/{run}.nc" for run in LONG]
+# SLURM's shortest limit, a minute, for the first attempt. A small machine has not 8 GB for each.
+LIMITS = [
+    *("--set-resources", "train_run:runtime=attempt", "train_run:mem_mb=2000 * attempt"),
+    "measure_run:mem_mb=2000",
+]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     cluster = slurm_cluster.Cluster(tmp_path_factory.mktemp("cluster"))
     try:
@@ -30,26 +35,49 @@ def cluster(tmp_path_factory):
         cluster.stop()
 
 
-class Submitted:
-    """The documented command at work in the repository's folder, and the jobs that it submits."""
+@pytest.fixture(scope="module")
+def undisturbed(make_workflow, tmp_path_factory) -> dict[str, bytes]:
+    """The measurements of the long runs, computed one by one on this machine."""
+    workflow = make_workflow(tmp_path_factory.mktemp("undisturbed"))
+    _lengthen(workflow)
+    workflow.succeed("--cores", "1", *MEASUREMENTS)
+    return _bytes(workflow)
 
-    def __init__(self, workflow, cluster):
+
+def _lengthen(workflow) -> None:
+    workflow.config["device"] = "auto"  # so that jobs ask for a GPU, which the cluster makes up
+    workflow.study.update(iterations=15_000, seeds=[0], checkpoints={"early": 2, "late": 60})
+
+
+def _bytes(workflow) -> dict[str, bytes]:
+    return {target: (workflow.folder / target).read_bytes() for target in MEASUREMENTS}
+
+
+class Submitted:
+    """A command at work in the repository's folder, and the jobs that it submits."""
+
+    def __init__(self, workflow, cluster, command):
         self.workflow, self.cluster = workflow, cluster
         self.jobs: dict[str, str] = {}
-        with (workflow.folder / "snakemake.log").open("w") as log:
+        with (workflow.folder / "terminal.txt").open("w") as terminal:
             self.process = subprocess.Popen(
-                workflow.command(
-                    "--profile", "slurm", *LIMIT, *slurm_cluster.QUICK, "fig1", "measurements"
-                ),
-                stdout=log,
+                command,
+                stdout=terminal,
                 stderr=subprocess.STDOUT,
                 env=workflow.environment,
                 cwd=workflow.source,
             )
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.process.kill()
+        self.process.wait()
+
     @property
     def said(self) -> str:
-        return (self.workflow.folder / "snakemake.log").read_text()
+        return (self.workflow.folder / "terminal.txt").read_text()
 
     def look(self) -> None:
         """Note the jobs that are new, with what they ask for."""
@@ -69,71 +97,103 @@ class Submitted:
             time.sleep(0.2)
         return answer
 
+    def wait_for_the_end(self, seconds=240) -> None:
+        """Until the command has ended; it has to have succeeded."""
+        ends = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < ends, f"no end:\n{self.said}"
+            self.look()
+            time.sleep(0.2)
+        assert self.process.returncode == 0, self.said
+
     def training(self, run: str, checkpoints: int) -> str:
         """The job that trains a run, once so many checkpoints are saved."""
-        if self.checkpoints(run) < checkpoints:
+        if self.workflow.saved(run) < checkpoints:
             return ""
         running = self.cluster.jobs("running")
         return next((job for job, comment in running.items() if run in comment), "")
 
-    def checkpoints(self, run: str) -> int:
-        """How many are saved of a run that is not finished."""
-        state = self.workflow.folder / "results/small/state" / run
-        return len(list(state.glob("[0-9]*.safetensors")))
 
-    def log(self, run: str) -> str:
-        return (self.workflow.folder / f"results/small/logs/train_run/{run}.log").read_text()
-
-
-def _bytes(folder) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in (folder / MEASUREMENTS).glob("*.nc")}
-
-
-def test_a_requeue_and_a_time_limit_change_no_bit(cluster, workflow, another_workflow):
-    for one in (workflow, another_workflow):
-        one.config["device"] = "auto"  # so that jobs ask for a GPU, which the cluster makes up
-        one.study.update(iterations=15_000, seeds=[0], checkpoints={"early": 2, "late": 60})
-    requeued, stopped = "mlp_lr0.1_bs20_seed0", "mlp_lr0.2_bs20_seed0"
-    print()
-    submitted = Submitted(workflow, cluster)
-    try:
-        job = submitted.wait_until(lambda: submitted.training(stopped, 3))
-        for pid in re.findall(r"^(\d+)", cluster.call("scontrol", "listpids", job), re.MULTILINE):
-            os.kill(int(pid), signal.SIGSTOP)
-        print(f"job {job}: its processes are stopped, until its time limit ends them")
-        again = submitted.wait_until(lambda: submitted.training(requeued, 3))
-        cluster.call("scontrol", "requeue", again)
-        print(f"job {again}: requeued after {submitted.checkpoints(requeued)} checkpoints")
-        cluster.start_requeued()
-        submitted.wait_until(lambda: job in cluster.jobs("timeout"))
-        print(f"job {job}: time limit hit after {submitted.checkpoints(stopped)} checkpoints")
-        while submitted.process.poll() is None:
-            submitted.look()
-            time.sleep(0.2)
-    finally:
-        submitted.process.kill()
-        submitted.process.wait()
-    assert submitted.process.returncode == 0, submitted.said
-    # Two runs, trained and measured, one of them trained in two jobs; figures are made here. On a
-    # slow machine the other one may hit its limit, too.
-    assert len(submitted.jobs) >= 5, submitted.jobs
-    for asked in submitted.jobs.values():
-        assert re.search("train_run|measure_run", asked), asked
-        assert "TresPerJob=gres:gpu:1" in asked, asked
-        assert re.search(r"TimeLimit=(00:01|00:02|00:03|01:00):00", asked), asked
-    for run in (requeued, stopped):
-        assert "resuming at iteration" in submitted.log(run).splitlines()[0]
-        print(submitted.log(run).splitlines()[0].partition("INFO ")[2])
-
-    another_workflow.succeed("--cores", "2", "measurements")
-    assert len(_bytes(workflow.folder)) == 2
-    assert _bytes(workflow.folder) == _bytes(another_workflow.folder)
-    print("measurements of both runs: byte for byte those of a local run that nothing happened to")
-    again = subprocess.run(
-        workflow.command("--profile", "slurm", "fig1"),
-        capture_output=True,
-        text=True,
-        env=workflow.environment,
-        cwd=workflow.source,
+def test_what_schedulers_do_to_jobs_changes_no_bit(cluster, workflow, undisturbed):
+    """A requeue, a cancellation, a time limit and a preemption, with more runs than jobs."""
+    _lengthen(workflow)
+    tiny = dict(
+        workflow.study, iterations=40, seeds=list(range(10)), sweep=workflow.study["sweep"][:1]
     )
+    workflow.config["studies"]["tiny"] = tiny | {"checkpoints": {"early": 2, "late": 3}}
+    targets = [
+        *MEASUREMENTS,
+        "fig1",
+        *(f"results/small/runs/{run}/checkpoints.safetensors" for run in TINY),
+    ]
+    command = workflow.command(
+        *("--prioritize", *MEASUREMENTS, "--profile", "slurm", "--jobs", "2"),
+        *(*LIMITS, *slurm_cluster.QUICK, *targets),
+    )
+    print()
+    with Submitted(workflow, cluster, command) as submitted:
+        stopped = submitted.wait_until(lambda: submitted.training(STOPPED, 3))
+        for pid in re.findall(r"^(\d+)", cluster.call("scontrol", "listpids", stopped), re.M):
+            os.kill(int(pid), signal.SIGSTOP)
+        print(f"job {stopped}: its processes are stopped, until its time limit ends them")
+
+        job = submitted.wait_until(lambda: submitted.training(REQUEUED, 3))
+        cluster.call("scontrol", "requeue", job)
+        saved = workflow.saved(REQUEUED)
+        print(f"job {job}: requeued after {saved} checkpoints")
+        cluster.start_requeued(job)
+        submitted.wait_until(lambda: submitted.training(REQUEUED, saved + 1))
+        cluster.call("scancel", job)
+        print(f"job {job}: cancelled after {workflow.saved(REQUEUED)} checkpoints")
+
+        submitted.wait_until(lambda: stopped in cluster.jobs("timeout"))
+        saved = workflow.saved(STOPPED)
+        print(f"job {stopped}: time limit hit after {saved} checkpoints")
+        again = submitted.wait_until(lambda: submitted.training(STOPPED, saved + 1))
+        assert again != stopped
+        cluster.preempt()
+        print(f"job {again}: preempted after {workflow.saved(STOPPED)} checkpoints")
+        cluster.start_requeued(again)
+        submitted.wait_for_the_end()
+    # Two runs that are measured and ten that are not, and one job more for each of the long ones:
+    # a requeue and a preemption begin no new job. On a slow machine more may hit their limits.
+    assert len(submitted.jobs) >= 16, submitted.jobs
+    for asked in submitted.jobs.values():
+        assert re.search("train_run|measure_run|urgent", asked), asked
+        if "urgent" not in asked:
+            assert "TresPerJob=gres:gpu:1" in asked, asked
+            assert re.search(r"TimeLimit=(00:01|00:02|00:03|01:00):00", asked), asked
+    for run in LONG:
+        first = workflow.log(run).read_text().splitlines()[0]
+        assert "resuming at iteration" in first
+        print(first.partition("INFO ")[2])
+    assert _bytes(workflow) == undisturbed
+    print("measurements of both runs: byte for byte those of a local run that nothing happened to")
+    again = workflow.run("--profile", str(workflow.source / "slurm"), "fig1")
     assert "Nothing to be done" in again.stderr
+
+
+def test_runs_that_share_a_job_are_preempted_together(cluster, workflow, undisturbed):
+    _lengthen(workflow)
+    workflow.config["runs_per_gpu"] = 2
+    script = workflow.side_by_side(*MEASUREMENTS)
+    command = ["sbatch", "--wait", "--cpus-per-task=2", "--mem-per-cpu=2000", *script]
+    with Submitted(workflow, cluster, command) as submitted:
+        submitted.wait_until(lambda: all(workflow.saved(run) >= 3 for run in LONG))
+        (job,) = cluster.jobs("running")
+        os.kill(workflow.trained_by(REQUEUED), signal.SIGKILL)
+        cluster.preempt()
+        cluster.start_requeued(job)
+        submitted.wait_for_the_end()
+    for run in LONG:
+        assert "resuming at iteration" in workflow.log(run).read_text()
+    assert _bytes(workflow) == undisturbed
+
+
+def test_job_arrays_are_refused(cluster, workflow):
+    result = workflow.run(
+        "--profile", str(workflow.source / "slurm"), "--slurm-array-jobs", "all", "fig1"
+    )
+    assert result.returncode != 0
+    assert "Traceback" not in result.stderr
+    assert result.stderr.count("Allowed: no job arrays") == 1

@@ -21,7 +21,8 @@ def job_log(path: str) -> Iterator[None]:
 
     A mistake that a user can mend ends the job with its one line, on the terminal
     and in the log, and so does an interruption: Ctrl-C, or SIGTERM, which schedulers send
-    before they kill. A job that SLURM preempts is put back into the queue. Any other failure also leaves its traceback in the log.
+    before they kill. A job that SLURM preempts is put back into the queue. Any other failure
+    also leaves its traceback in the log.
     """
     handler = logging.FileHandler(path, mode="w")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

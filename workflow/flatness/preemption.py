@@ -21,7 +21,7 @@ def requeue_if_preempted() -> bool:
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return False
-    # Unset where somebody cancelled the job, where its time is over, and once SLURM has requeued it.
+    # Unset where somebody cancelled the job, its time is over, or SLURM has requeued it already.
     preempted = re.search(r"\bPreemptTime=\d", _scontrol("show", "job", job) or "")
     return bool(preempted) and _scontrol("requeue", job) is not None
 

@@ -62,8 +62,8 @@ os.environ[RUNS_PER_GPU] = str(settings.runs_per_gpu)
 # On this machine `--resources gpu=N` says how many GPUs may be in use; without it, all may. On a
 # cluster, which `--jobs` stands for, each job has a GPU or a part of one to itself.
 if GPUS and workflow.is_main_process and workflow.resource_settings.nodes is None:
-    given = workflow.global_resources.get("gpu")
-    usable = visible_gpus() if given is None else given.value
+    given = workflow.global_resources
+    usable = given["gpu"].value if "gpu" in given else visible_gpus()
     if usable:
         workflow.register_resource("gpu", usable * settings.runs_per_gpu)
 
