@@ -118,15 +118,17 @@ def _time_limit(cluster: Cluster, job: str) -> None:
 
 
 _RULES = ("train_run", "train_run", "measure_run")
+# A small machine has not 8 GB, and twice as much for another attempt.
+_SMALL = ("--set-resources", "train_run:mem_mb=2000", "measure_run:mem_mb=2000")
 # SLURM's shortest is a minute; the second attempt gets two.
-_A_MINUTE = ("--set-resources", "train_run:runtime=attempt", "measure_run:runtime=attempt")
+_A_MINUTE = (*_SMALL, "train_run:runtime=attempt", "measure_run:runtime=attempt")
 
 FAULTS = [
     Fault("SLURM", name, partial(_disturbed, hit, _RULES, limits), times, ON_SLURM, _missing)
     for name, hit, limits, times in (
-        ("scontrol requeue", _requeue, (), 4),
-        ("scancel", _cancel, (), 4),
-        ("node down and resume", _node_down, (), 3),
+        ("scontrol requeue", _requeue, _SMALL, 4),
+        ("scancel", _cancel, _SMALL, 4),
+        ("node down and resume", _node_down, _SMALL, 3),
         ("time limit hit", _time_limit, _A_MINUTE, 2),
     )
 ]

@@ -90,13 +90,13 @@ class Workflow:
         """What training a run has logged."""
         return self.folder / "results/small/logs/train_run" / f"{run}.log"
 
-    def trained_by(self, run: str) -> int:
-        """The process that trains a run, which holds its log open; 0 if none does."""
+    def trained_by(self, run: str) -> int | None:
+        """The process that trains a run, which holds its log open; None if none does."""
         for entry in Path("/proc").glob("[0-9]*/fd/*"):
             with contextlib.suppress(OSError):  # it has ended
                 if entry.readlink() == self.log(run):
                     return int(entry.parts[2])
-        return 0
+        return None
 
     def side_by_side(self, *arguments: str) -> list[str]:
         """The script for many runs in one SLURM job, with what Snakemake is told."""
