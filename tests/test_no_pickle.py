@@ -64,7 +64,7 @@ def test_a_pickle_is_refused_unread(what, planted, tmp_path):
 
 def test_a_pickle_among_the_checkpoints_of_an_unfinished_run_is_passed_over(planted, tmp_path):
     planted("state/0000000000.safetensors")
-    assert StateFolder(tmp_path / "state", "identity").resume((0, 10)) == []
+    assert StateFolder(tmp_path / "state", {"run": "one"}).resume((0, 10)) == []
     assert not (tmp_path / "canary").exists()
 
 

@@ -91,7 +91,7 @@ def _write_measurements(path):
 
 def _save_checkpoint(path):
     weights = {"weight": torch.randn(4000)}
-    StateFolder(path.parent / "state", "identity").save(Checkpoint(0, weights, {}))
+    StateFolder(path.parent / "state", {"run": "one"}).save(Checkpoint(0, weights, {}))
 
 
 def _save_figure(path):

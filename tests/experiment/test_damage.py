@@ -61,7 +61,7 @@ class FinishedRun:
 
 class ResumeState:
     def __init__(self, folder):
-        self.state = StateFolder(folder, "identity")
+        self.state = StateFolder(folder, {"run": "one"})
         self.state.save(_checkpoint(0))
         (self.path,) = folder.iterdir()
 

@@ -92,13 +92,32 @@ def test_one_process_that_claims_twice(gpus):
     assert [claim(gpus) for _ in range(4)] == [0, 1, 2, 0]
 
 
-def test_a_job_computes_on_the_gpu_that_it_took(monkeypatch, gpus):
-    """With a made-up driver: what is chosen is made torch's current device."""
-    current = []
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(gpus))
-    monkeypatch.setattr(
-        torch.cuda, "get_device_properties", lambda k: SimpleNamespace(uuid=gpus[k])
-    )
-    monkeypatch.setattr(torch.cuda, "set_device", current.append)
-    assert [device._gpu().index for _ in range(4)] == [0, 1, 2, 0]
-    assert current == [0, 1, 2, 0]
+@pytest.fixture
+def driver_of(monkeypatch):
+    """A function: let torch see GPUs of these names; returns those it makes current."""
+
+    def install(names):
+        current = []
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: len(names))
+        monkeypatch.setattr(
+            torch.cuda, "get_device_properties", lambda k: SimpleNamespace(uuid=names[k])
+        )
+        monkeypatch.setattr(torch.cuda, "set_device", current.append)
+        return current
+
+    return install
+
+
+def test_a_job_computes_on_the_gpu_that_it_took(driver_of, start, gpus):
+    """What is chosen is made torch's current device."""
+    assert _taken(start()) == 0
+    current = driver_of(gpus)
+    assert device._gpu() == torch.device("cuda", 1)
+    assert current == [1]
+
+
+def test_a_process_takes_one_gpu_however_often_it_asks(driver_of, start, gpus):
+    """As `verify` does, once for each run."""
+    driver_of(gpus)
+    assert [device._gpu().index for _ in range(4)] == [0, 0, 0, 0]
+    assert [_taken(start()) for _ in range(2)] == [1, 2]

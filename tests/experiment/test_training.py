@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from flatness.errors import DeviceError, StorageError
-from flatness.experiment import networks
+from flatness.experiment import networks, training
 from flatness.experiment.batches import epoch_order, iterations_per_epoch, mini_batches
 from flatness.experiment.checkpoints import read_run
 from flatness.experiment.device import configure
@@ -163,9 +163,26 @@ def test_the_state_of_another_plan_is_not_used(digits, tmp_path, plan, monkeypat
     )
     train(plan(), digits, tmp_path / "out", tmp_path / "state")
     assert "resuming at" not in caplog.text
-    assert "which belongs to other settings or code" in caplog.text
+    assert "which was made with other facts: learning_rate (0.2 there, 0.1 here)\n" in caplog.text
     train(plan(), digits, tmp_path / "whole", tmp_path / "a")
     assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_the_state_of_another_gpu_is_not_used_and_both_are_named(
+    digits, tmp_path, plan, monkeypatch, caplog
+):
+    """As after a job was requeued on a node with another model."""
+
+    def run():
+        train(plan(), digits, tmp_path / "out", tmp_path / "state")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "device_name", lambda device: "NVIDIA A100")
+        interrupt_after(4, monkeypatch, run)
+    monkeypatch.setattr(training, "device_name", lambda device: "NVIDIA H100")
+    run()
+    assert "other facts: device (NVIDIA A100 there, NVIDIA H100 here)\n" in caplog.text
+    assert read_run(tmp_path / "out").facts["device"] == "NVIDIA H100"
 
 
 def test_twenty_kills_at_random_moments_change_no_bit(digits, tmp_path, plan):

@@ -70,6 +70,7 @@ def build(
     """
     with (
         torch.random.fork_rng(devices=[]),
+        torch.device("cpu"),
         naming_failures(f"FACTORY {place}", "calling it", "Call it"),
     ):
         torch.default_generator.manual_seed(seed)

@@ -169,4 +169,4 @@ def _size(pixels: np.ndarray) -> str:
 
 
 def _per_channel(values: Sequence[float], dtype: torch.dtype) -> Tensor:
-    return torch.tensor(values, dtype=dtype)[:, None, None]
+    return torch.tensor(values, dtype=dtype, device="cpu")[:, None, None]

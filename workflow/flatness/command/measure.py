@@ -25,6 +25,7 @@ from flatness.command.summary import summary
 from flatness.command.weights import Weights, load_weights, read_weights
 from flatness.errors import BoundError, DeviceError, MeasurementError, SettingsError
 from flatness.experiment.device import configure, device_name
+from flatness.experiment.usable_gpu import why_unusable
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.provenance import provenance
@@ -120,8 +121,8 @@ def _page(options: Namespace) -> Path:
 def _device(options: Namespace) -> torch.device:
     if options.device == "cuda" and not torch.cuda.is_available():
         raise DeviceError(
-            "--device cuda: torch finds no usable GPU. Allowed here: cpu. Leave it out, or run "
-            "where a GPU, its driver and a CUDA build of torch are present."
+            f"--device cuda: torch finds no usable GPU: {why_unusable()}. Allowed here: cpu. Leave "
+            "it out, or run where a GPU, its driver and a CUDA build of torch are present."
         )
     return configure(options.device, options.threads or torch.get_num_threads())
 

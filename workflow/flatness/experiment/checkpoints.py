@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from flatness.errors import StorageError
+from flatness.experiment.identity import differences, identity
 from flatness.storage import atomic_path
 
 log = logging.getLogger(__name__)
@@ -53,18 +54,23 @@ class StateFolder:
 
     Args:
         folder: created when the first checkpoint is saved.
-        identity: of the run; files of another identity are not used.
+        facts: everything that decides the run's bits; files of other facts are not used.
     """
 
-    def __init__(self, folder: str | Path, identity: str):
+    def __init__(self, folder: str | Path, facts: Mapping[str, Any]):
         self.folder = Path(folder)
-        self.identity = identity
+        # As they are read back from a file.
+        self._facts = json.loads(json.dumps(dict(facts)))
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write one checkpoint atomically."""
         tensors = _joined(checkpoint)
-        facts = {"identity": self.identity, "digest": _digest(tensors)}
-        _write(self._path(checkpoint.iteration), tensors, facts)
+        metadata = {
+            "identity": identity(self._facts),
+            "facts": self._facts,
+            "digest": _digest(tensors),
+        }
+        _write(self._path(checkpoint.iteration), tensors, metadata)
 
     def resume(self, schedule: Sequence[int]) -> list[Checkpoint]:
         """The sound checkpoints of this run, from the first of the schedule without a gap."""
@@ -93,8 +99,9 @@ class StateFolder:
         except StorageError as error:
             log.warning("not resuming from %s, which cannot be read: %s", path, error.__cause__)
             return None
-        if metadata.get("identity") != self.identity:
-            log.warning("not resuming from %s, which belongs to other settings or code", path)
+        if metadata.get("identity") != identity(self._facts):
+            found = differences(metadata.get("facts", {}), self._facts)
+            log.warning("not resuming from %s, which was made with other facts: %s", path, found)
             return None
         if metadata.get("digest") != _digest(tensors):
             log.warning("not resuming from %s, which is damaged", path)

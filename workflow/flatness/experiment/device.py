@@ -1,6 +1,7 @@
 """Where a job computes, and with how many threads."""
 
 import ctypes
+import logging
 import os
 import sys
 
@@ -9,40 +10,66 @@ from torch import nn
 
 from flatness.errors import DeviceError
 from flatness.experiment.gpus import claim
+from flatness.experiment.usable_gpu import built_for, driver, given_gpu, has_kernels, why_unusable
+
+log = logging.getLogger(__name__)
+
+# The GPU that this process took, of those that it sees.
+_TAKEN: dict[tuple[str, ...], int] = {}
 
 
 def configure(device: str, threads: int) -> torch.device:
-    """Choose the device of this process and make its arithmetic repeatable.
+    """Choose the device of this process, log it, and make its arithmetic repeatable.
 
     TF32 is switched off and cuDNN made to choose deterministic algorithms without
-    trying which is fastest. Jobs are spread over several GPUs. The thread count is set
-    here and nowhere else, because sums over more threads round differently.
+    trying which is fastest. Jobs are spread over several GPUs; a process keeps the one that it
+    took. The thread count is set here and nowhere else, because sums over more threads round
+    differently.
 
     Args:
         device: "auto", "cpu" or "cuda"; "auto" takes a GPU where there is one.
         threads: CPU threads of one operation.
 
     Raises:
-        DeviceError: "cuda" was asked for and is absent.
+        DeviceError: "cuda" was asked for, or "auto" by a job that was given a GPU, and torch
+            cannot use one; or it has no kernels for the card.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(
-            "device = 'cuda', but torch finds no usable GPU. Allowed here: auto, cpu. Set device "
-            "to one of these, or run where a GPU, its driver and a CUDA build of torch are present."
-        )
     torch.set_num_threads(threads)
     _keep_freed_memory()
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu" or not _gpu_is_usable(device):
+        log.info("computing on the CPU with %d threads", threads)
+        return torch.device("cpu")
+    # Read by cuBLAS when its first handle is made.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    torch.backends.cudnn.rnn.fp32_precision = "ieee"
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    gpu = _gpu()
+    _refuse_unless_it_has_kernels(gpu)
+    log.info("computing on %s (%s): %s, %s", device_name(gpu), gpu, built_for(), driver())
+    return gpu
+
+
+def _gpu_is_usable(device: str) -> bool:
+    """Whether there is one; where there must be, it is refused to go on without."""
+    if torch.cuda.is_available():
+        return True
     if device == "cuda":
-        # Read by cuBLAS when its first handle is made.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.backends.cuda.matmul.fp32_precision = "ieee"
-        torch.backends.cudnn.conv.fp32_precision = "ieee"
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.benchmark = False
-        return _gpu()
-    return torch.device(device)
+        raise DeviceError(
+            f"device = 'cuda', but torch finds no usable GPU: {why_unusable()}. Allowed here: "
+            "auto, cpu. Set device to one of these, or run where a GPU, its driver and a CUDA "
+            "build of torch are present."
+        )
+    given = given_gpu()
+    if given:
+        raise DeviceError(
+            f"device = 'auto', and this job was given a GPU ({given}), but torch cannot use it: "
+            f"{why_unusable()}. Allowed here: cpu. Set device to cpu, unset the variable, or mend "
+            "the driver or the installation of torch, so that torch.cuda.is_available()."
+        )
+    return False
 
 
 def _gpu() -> torch.device:
@@ -51,9 +78,21 @@ def _gpu() -> torch.device:
     if count == 1 or sys.platform != "linux":
         return torch.device("cuda")
     # An index means another GPU to a job that sees others of them.
-    chosen = claim([str(torch.cuda.get_device_properties(k).uuid) for k in range(count)])
-    torch.cuda.set_device(chosen)
-    return torch.device("cuda", chosen)
+    names = tuple(str(torch.cuda.get_device_properties(k).uuid) for k in range(count))
+    if names not in _TAKEN:
+        _TAKEN[names] = claim(names)
+    torch.cuda.set_device(_TAKEN[names])
+    return torch.device("cuda", _TAKEN[names])
+
+
+def _refuse_unless_it_has_kernels(gpu: torch.device) -> None:
+    capability, architectures = torch.cuda.get_device_capability(gpu), torch.cuda.get_arch_list()
+    if not has_kernels(capability, architectures):
+        raise DeviceError(
+            f"device: {device_name(gpu)} has compute capability {capability[0]}.{capability[1]}, "
+            f"for which {built_for()} holds no kernels. Allowed: {', '.join(architectures)}. Set "
+            "device to cpu, or install a torch that is built for this card."
+        )
 
 
 def _keep_freed_memory() -> None:
@@ -83,4 +122,4 @@ def memory_format(network: nn.Module, device: torch.device) -> torch.memory_form
 
 def device_name(device: torch.device) -> str:
     """The device in words, for provenance."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

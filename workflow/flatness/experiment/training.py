@@ -6,8 +6,6 @@ generators are seeded anew, from (seed, iteration), after every checkpoint. A
 checkpoint is therefore all that is needed to resume with the same bits.
 """
 
-import hashlib
-import json
 import logging
 import time
 from dataclasses import asdict, dataclass
@@ -28,6 +26,7 @@ from flatness.experiment.graphs import GraphedSgd
 from flatness.experiment.losses import loss_function, targets
 from flatness.experiment.networks import build
 from flatness.experiment.prepared import load_prepared
+from flatness.experiment.repeatable import repeatable_operations
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.experiment.sgd import Sgd
 from flatness.provenance import commit, processor
@@ -101,7 +100,7 @@ def train(
         code: fingerprint of the code, for provenance; a state of other code is not resumed.
 
     Raises:
-        DeviceError: the device asked for is absent, or cannot replay the network.
+        DeviceError: the device asked for cannot be used, or cannot replay the network.
         StorageError: the prepared dataset is damaged.
     """
     device = configure(plan.device, plan.threads)
@@ -114,8 +113,7 @@ def train(
         "torch": torch.__version__,
         "code": code,
     }
-    identity = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    folder = StateFolder(state, identity)
+    folder = StateFolder(state, facts)
     loop = _Loop(plan, data, device)
 
     checkpoints = folder.resume(plan.schedule)
@@ -127,8 +125,11 @@ def train(
         folder.save(checkpoints[0])
     loop.restore(checkpoints[-1])
 
-    diverged_at, tail = None, torch.empty(0)
-    with _Progress(plan, checkpoints[-1].iteration) as progress:
+    diverged_at, tail = None, torch.empty(0, device="cpu")
+    with (
+        repeatable_operations(device),
+        _Progress(plan, checkpoints[-1].iteration) as progress,
+    ):
         for end in plan.schedule[len(checkpoints) :]:
             losses = loop.advance(checkpoints[-1].iteration, end, progress.bar)
             checkpoint, finite = None, _leading_finite(losses)
@@ -182,7 +183,7 @@ class _Loop:
 
     def start(self) -> Checkpoint:
         """The checkpoint of iteration 0."""
-        return self.checkpoint(0, torch.empty(0))
+        return self.checkpoint(0, torch.empty(0, device="cpu"))
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Make the network what it was at `checkpoint`."""

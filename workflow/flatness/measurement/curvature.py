@@ -99,7 +99,7 @@ def curvature(
             f"probes = {probes}. Allowed: 2 or more, or there is no standard error. Raise it."
         )
     with (
-        exact_arithmetic(inputs.device),
+        exact_arithmetic(inputs.device, model),
         attributes_kept(model),
         gradients_required(model),
         torch.compiler.set_stance("force_eager"),

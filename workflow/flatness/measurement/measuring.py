@@ -123,7 +123,7 @@ def measure(
         )
     budget = int(memory_gib * 2**30)
     with (
-        exact_arithmetic(inputs.device),
+        exact_arithmetic(inputs.device, model),
         attributes_kept(model),
         gradients_required(model),
         torch.compiler.set_stance("force_eager"),

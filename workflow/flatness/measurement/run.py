@@ -17,6 +17,7 @@ from flatness.experiment.checkpoints import TrainedRun, read_run
 from flatness.experiment.device import configure, device_name, memory_format
 from flatness.experiment.networks import build
 from flatness.experiment.prepared import PreparedDataset, load_prepared
+from flatness.experiment.repeatable import repeatable_operations
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.curvature import curvature
@@ -61,7 +62,7 @@ def measure_run(
         code: fingerprint of the measuring code, for provenance.
 
     Raises:
-        DeviceError: the device that the run names is absent.
+        DeviceError: the device that the run names cannot be used.
         StorageError: a file is damaged.
         MeasurementError: a checkpoint of a run that did not diverge cannot be measured.
     """
@@ -77,9 +78,12 @@ def measure_run(
         network.load_state_dict(run.weights(iteration))
         predicted = run.record["test_prediction"][position].numpy()
         try:
-            measured.append(
-                _measure_checkpoint(network, data, predicted, device, options, curvature_options)
-            )
+            with repeatable_operations(device):
+                measured.append(
+                    _measure_checkpoint(
+                        network, data, predicted, device, options, curvature_options
+                    )
+                )
         except MeasurementError as error:
             if diverged_at is None:
                 raise

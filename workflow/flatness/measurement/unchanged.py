@@ -1,7 +1,7 @@
 """Measuring changes nothing: arithmetic settings, generators and attributes are put back."""
 
 from collections.abc import Iterable, Iterator, MutableMapping, MutableSequence, MutableSet
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,28 +14,45 @@ _CONTAINERS = (MutableSequence, MutableMapping, MutableSet)
 
 
 @contextmanager
-def exact_arithmetic(device: torch.device) -> Iterator[None]:
+def exact_arithmetic(device: torch.device, model: nn.Module) -> Iterator[None]:
     """Differentiate in full precision, whatever modes the caller has set.
 
     TF32 is off, gradients are recorded, autocast does not apply, numpy takes as many threads
-    as torch, and torch's random generators afterwards stand where they stood.
+    as torch, recurrent layers can be differentiated, and torch's random generators afterwards
+    stand where they stood.
     """
-    backends = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
-    before = [backend.fp32_precision for backend in backends]
     cuda = device.type == "cuda"
+    with (
+        full_float32_of_gpus(model) if cuda else nullcontext(),
+        torch.random.fork_rng([device] if cuda else []),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch.autocast(device.type, enabled=False),
+        threads_as_torch(),
+    ):
+        yield
+
+
+@contextmanager
+def full_float32_of_gpus(model: nn.Module) -> Iterator[None]:
+    """Switch TF32 off, and cuDNN where the model has recurrent layers.
+
+    cuDNN's recurrent layers have no derivative in eval mode; torch's own have. Convolutions
+    beside them then take longer. `torch.backends.cudnn.flags()` would not do: it raises once
+    precisions were set for each kind of operation.
+    """
+    cudnn = torch.backends.cudnn
+    backends = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn)
+    before, enabled = [backend.fp32_precision for backend in backends], cudnn.enabled
     try:
-        for backend in backends if cuda else ():
+        for backend in backends:
             backend.fp32_precision = "ieee"
-        with (
-            torch.random.fork_rng([device] if cuda else []),
-            torch.inference_mode(False),
-            torch.enable_grad(),
-            torch.autocast(device.type, enabled=False),
-            threads_as_torch(),
-        ):
-            yield
+        if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+            cudnn.enabled = False
+        yield
     finally:
-        for backend, precision in zip(backends, before, strict=True) if cuda else ():
+        cudnn.enabled = enabled
+        for backend, precision in zip(backends, before, strict=True):
             backend.fp32_precision = precision
 
 

@@ -25,8 +25,9 @@ class Settings(Section):
         default=True,
     )
     device: Literal["auto", "cpu", "cuda"] = key(
-        "Where networks are trained and measured; `auto` takes a GPU where there is one. "
-        "Part of a run's identity.",
+        "Where networks are trained and measured; `auto` takes a GPU where there is one, and is "
+        "refused by a job that was given one which torch cannot use. Part of a run's identity, and "
+        "so is the GPU's model.",
         default="auto",
     )
     runs_per_gpu: int = key(

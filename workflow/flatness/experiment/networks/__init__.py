@@ -62,6 +62,7 @@ def build(network: dict[str, Any], input_shape: tuple[int, ...], outputs: int, s
 
     chosen = dict(network)
     function = constructor(chosen.pop("name"))
-    with torch.random.fork_rng(devices=[]):
+    # Whatever default device the caller has set.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
         return function(input_shape, outputs, **chosen)
