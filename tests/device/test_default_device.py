@@ -66,11 +66,11 @@ def test_measuring(name, without_values):
 
 @pytest.mark.parametrize("name", ["mlp", "vgg10"])
 def test_a_run_from_its_dataset_to_its_measurements(name, tmp_path, without_values):
-    plan = PLAN.__class__(**vars(PLAN) | {"network": {"name": name}, "iterations": 12})
+    plan = PLAN.__class__(**vars(PLAN) | {"network": {"name": name}, "iterations": 3})
 
     def run(folder):
         dataset, trained, measured = (folder / each for each in ("data.nc", "run", "measured.nc"))
-        prepare(DIGITS | {"samples": 4}, tmp_path, False, dataset, {})
+        prepare(DIGITS | {"samples": 3}, tmp_path, False, dataset, {})
         train(plan, dataset, trained, folder / "state")
         measure_run(
             trained,

@@ -11,6 +11,7 @@ from agreement import assert_agree
 from flatness.experiment import networks, training
 from flatness.experiment.checkpoints import read_run
 from flatness.experiment.prepared import prepare
+from flatness.experiment.sgd import Sgd
 from flatness.experiment.training import train
 from flatness.measurement.run import measure_run
 from flatness.storage import read_dataset
@@ -26,7 +27,7 @@ NETWORKS = {
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     path = tmp_path_factory.mktemp("digits") / "digits.nc"
-    prepare(DIGITS | {"samples": 5}, path.parent, False, path, {})
+    prepare(DIGITS | {"samples": 3}, path.parent, False, path, {})
     return path
 
 
@@ -35,7 +36,7 @@ def plan(request, has_gpu):
     return replace(
         PLAN,
         network=NETWORKS[request.param],
-        iterations=30,
+        iterations=20,
         device="cuda" if has_gpu else "cpu",
     )
 
@@ -49,8 +50,8 @@ def test_a_run_on_a_device_is_that_on_the_cpu(plan, digits, tmp_path, device, mo
     assert found.iterations == expected.iterations
     for name, curve in expected.record.items():
         assert torch.allclose(found.record[name].float(), curve.float(), rtol=1e-3, atol=0.01), name
-    for name, weight in expected.weights(30).items():
-        assert torch.allclose(found.weights(30)[name], weight, rtol=1e-3, atol=1e-4), name
+    for name, weight in expected.weights(20).items():
+        assert torch.allclose(found.weights(20)[name], weight, rtol=1e-3, atol=1e-4), name
 
 
 def test_a_stopped_run_ends_with_the_same_bits(plan, digits, tmp_path, computing_on, monkeypatch):
@@ -64,7 +65,8 @@ def test_a_stopped_run_ends_with_the_same_bits(plan, digits, tmp_path, computing
 
 
 def test_measuring_a_run(plan, digits, tmp_path, device, monkeypatch):
-    train(replace(plan, device="cpu", iterations=3), digits, tmp_path / "run", tmp_path / "state")
+    short = replace(plan, device="cpu", iterations=2, early_checkpoints=1, late_checkpoints=1)
+    train(short, digits, tmp_path / "run", tmp_path / "state")
 
     def measure(name, **curvature):
         measure_run(
@@ -96,6 +98,28 @@ def test_a_run_that_diverges_ends_where_it_does_on_the_cpu(digits, tmp_path, dev
     assert found.facts["diverged_at"] == expected.facts["diverged_at"] < 20
     assert found.iterations == expected.iterations
     assert len(found.record["minibatch_loss"]) == len(expected.record["minibatch_loss"])
+
+
+@pytest.mark.parametrize(("where", "blocks"), [("cpu", [1, 100]), ("device", [1, 100, 100])])
+def test_a_run_that_diverges_ends_a_block_later_at_most(
+    digits, tmp_path, device, monkeypatch, where, blocks
+):
+    done = []
+
+    class Noting(Sgd):
+        def __call__(self, batches):
+            done.append(len(batches))
+            return super().__call__(batches)
+
+    plan = replace(PLAN, learning_rate=10.0, iterations=2000)
+    plan = replace(plan, early_checkpoints=1, late_checkpoints=1)
+    plan = replace(plan, network=NETWORKS["mlp"] | {"activation": "relu"})
+    if where == "device":
+        monkeypatch.setattr(training, "configure", lambda name, threads: device)
+    monkeypatch.setattr(training, "Sgd", Noting)
+    train(plan, digits, tmp_path / "out", tmp_path / "state")
+    assert done == blocks
+    assert read_run(tmp_path / "out").facts["diverged_at"] < 100
 
 
 class _Scattering(nn.Module):

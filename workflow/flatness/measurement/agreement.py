@@ -16,8 +16,11 @@ def agree(one: Tensor, other: Tensor, dtype: torch.dtype | None = None) -> bool:
     """
     if one.shape != other.shape:
         return False
-    if one.numel() == 0:
-        return True
+    return one.numel() == 0 or bool(agreeing(one, other, dtype))
+
+
+def agreeing(one: Tensor, other: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """() bool on the device: `agree` of two tensors of one shape that are not empty."""
     one, other = one.detach(), other.detach()
     scale = torch.maximum(one.abs().max(), other.abs().max())
-    return bool((one - other).abs().max() <= torch.finfo(dtype or one.dtype).eps ** 0.5 * scale)
+    return (one - other).abs().max() <= torch.finfo(dtype or one.dtype).eps ** 0.5 * scale

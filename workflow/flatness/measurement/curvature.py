@@ -37,6 +37,7 @@ from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.checks import check_network_and_inputs, refusing_failures
 from flatness.measurement.frozen import FrozenNetwork
+from flatness.measurement.irregular import normals
 from flatness.measurement.proof import Proof
 from flatness.measurement.second_derivatives import (
     refuse_single_derivatives,
@@ -273,7 +274,9 @@ class _Chunk:
             generators = [_generator(seed, self.first + i, block.layer.name) for i in range(n)]
             for k in range(probes):
                 signs = torch.stack([_signs(generator, count) for generator in generators])
-                change, factor = _random_change(block, signs.to(block.gradient))
+                # As bytes, which are a quarter or an eighth of the way to a GPU.
+                signs = signs.to(block.gradient.device, non_blocking=True)
+                change, factor = _random_change(block, signs.to(block.gradient.dtype))
                 total[:, k] += factor * block.quadratic(change)
         for module, leaves in self.rest.items():
             count = sum(leaf.numel() for leaf in leaves)
@@ -284,11 +287,7 @@ class _Chunk:
         return total
 
     def _is_curved(self, block: _Block) -> bool:
-        generator = torch.Generator(device="cpu").manual_seed(0)
-        change = torch.randn(
-            block.gradient.shape, generator=generator, dtype=torch.float64, device="cpu"
-        )
-        return bool(block.product(change.to(block.gradient)).any())
+        return bool(block.product(normals(block.gradient.detach())).any())
 
     def _quadratic_of_rest(self, i: int, leaves: list[Tensor], directions: Tensor) -> Tensor:
         """(directions,) float64: quadratic forms of one sample in parameters of one module.
@@ -319,11 +318,7 @@ class _Chunk:
             )
             return torch.cat([p.flatten() for p in products])
 
-        generator = torch.Generator(device="cpu").manual_seed(0)
-        anywhere = torch.randn(
-            flat.shape, generator=generator, dtype=torch.float64, device="cpu"
-        ).to(flat)
-        if not product(anywhere).any():
+        if not product(normals(flat.detach())).any():
             return torch.zeros(len(directions), dtype=torch.float64, device=flat.device)
         return torch.stack([d.double() @ product(d).double() for d in directions.to(flat)])
 

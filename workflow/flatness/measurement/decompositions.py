@@ -9,14 +9,30 @@ sum over groups of columns, and the factor R of J^T that of R stacked upon furth
 decompositions themselves are done on the CPU, where small ones are fastest.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from flatness.errors import MeasurementError
+from flatness.measurement.fetching import fetched_by_name
 from flatness.measurement.products import grams
 
 # Bounds the float64 copies that are worked on, in bytes; they should fit into a cache.
 _BLOCK_BYTES = 2**22
+
+
+def singular_values(
+    spectra: Mapping[str | None, "SingularValues"],
+) -> dict[str | None, Tensor]:
+    """The values of each; Gram matrices of one shape are fetched from a device together.
+
+    Raises:
+        MeasurementError: a Jacobian is not finite.
+    """
+    grams = {name: one.gram for name, one in spectra.items() if one.gram is not None}
+    there = fetched_by_name(grams)
+    return {name: one.values(there.get(name)) for name, one in spectra.items()}
 
 
 class SingularValues:
@@ -40,14 +56,22 @@ class SingularValues:
         else:
             self._add_gram(jacobian)
 
-    def values(self) -> Tensor:
+    @property
+    def gram(self) -> Tensor | None:
+        """(n, N, N), or (n, M, M), where singular values come from Gram matrices."""
+        return self._gram
+
+    def values(self, gram: Tensor | None = None) -> Tensor:
         """(n, N) float64 on the CPU, decreasing; the last N - M are zero where N > M.
+
+        Args:
+            gram: `gram` on the CPU, where it has been fetched.
 
         Raises:
             MeasurementError: the Jacobian is not finite.
         """
         if self._gram is not None:
-            gram = self._gram.cpu()
+            gram = self._gram.cpu() if gram is None else gram
             _refuse_unless_finite(gram)
             # J J^T of groups of columns has N eigenvalues, of which N - M are rounding.
             values = torch.linalg.eigvalsh(gram).flip(1)[:, : self._columns].clamp_min(0).sqrt()

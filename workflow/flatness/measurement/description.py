@@ -11,6 +11,7 @@ import xarray as xr
 from torch import Tensor
 
 from flatness.measurement.convolution_norm import MATRIX
+from flatness.measurement.fetching import fetched
 from flatness.measurement.matrix_norm import matrix_norm
 from flatness.measurement.operations import Convolution
 from flatness.measurement.operator_norm import operator_norm
@@ -158,9 +159,8 @@ class _Layers:
     def variables(self, wanted: Wanted) -> dict[str, Any]:
         """Variables by layer."""
         weights = [layer.weight for layer in self._layers.values()]
-        frobenius = [
-            float(torch.linalg.vector_norm(weight, dtype=torch.float64)) for weight in weights
-        ]
+        norms = [torch.linalg.vector_norm(weight, dtype=torch.float64) for weight in weights]
+        frobenius = [float(norm) for norm in fetched(norms)]
         last = self._common("output_layer")
         found = {
             "layer": np.array(list(self._layers), dtype=object),

@@ -30,7 +30,7 @@ def matrix_norm(weight: Tensor, start: Tensor | None = None) -> float:
     if W.shape[0] <= _SMALL or not 1e-10 < float(W.abs().max()) < 1e10:
         return float(torch.linalg.matrix_norm(W.double(), 2))
     try:
-        u = leading_vector(weight, start)
+        u = leading_vector(W, start)
     except ArpackError:
         return float(torch.linalg.matrix_norm(W.double(), 2))
     return float((u @ W.double()).norm() / u.norm())

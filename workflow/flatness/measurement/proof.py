@@ -16,15 +16,16 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from flatness.errors import MeasurementError
-from flatness.measurement.agreement import agree
+from flatness.measurement.agreement import agree, agreeing
 from flatness.measurement.backward import Backward, by_site
 from flatness.measurement.cuts import refuse_cut
+from flatness.measurement.fetching import fetched_by_name
 from flatness.measurement.forms import plans
 from flatness.measurement.frozen import ForwardPass, FrozenNetwork
 from flatness.measurement.graph import Graph
 from flatness.measurement.operations import ElementUse
 from flatness.measurement.placement import Placement, candidates
-from flatness.measurement.squares import sum_of_squares
+from flatness.measurement.squares import totals_of_squares
 from flatness.measurement.structure import Structure
 from flatness.measurement.watch import Watch
 
@@ -164,6 +165,9 @@ class _Places:
         )
         self._left: dict[int, list[Placement]] = {}
         self._twin = twin
+        samples = len(structure.run.inputs)
+        chosen = torch.tensor(positions, device="cpu").to(structure.run.inputs.device)
+        asked: dict[tuple[int, Placement], Tensor] = {}
         for k, (node, again) in enumerate(zip(structure.sites, twin.sites, strict=True)):
             left = _possible(twin, again, self._samples)
             seen, seen_again = _read_at(structure, node), _read_at(twin, again)
@@ -173,21 +177,28 @@ class _Places:
                 left = [
                     where
                     for where in left
-                    if _same_samples(where, seen, len(structure.run.inputs), positions, seen_again)
+                    if _may_agree(where, seen, samples, positions, seen_again)
                 ]
+                for where in left if seen.numel() else ():
+                    rows = where.samples_first(seen, samples)[chosen]
+                    asked[k, where] = agreeing(
+                        rows, where.samples_first(seen_again, len(positions))
+                    )
             self._left[k] = left
+        same = fetched_by_name(asked)
+        for k, left in self._left.items():
+            self._left[k] = [where for where in left if same.get((k, where), True)]
 
     def narrow(self, cotangents: Mapping[Node, Tensor], sample: int) -> None:
         """Leave out places with a cotangent that belongs to another sample."""
+        asked: dict[tuple[int, Placement], Tensor] = {}
         for k, node in enumerate(self._twin.sites):
-            if len(self._left[k]) and node in cotangents:
-                cotangent = cotangents[node]
-                others = [s for s in range(self._samples) if s != sample]
-                self._left[k] = [
-                    where
-                    for where in self._left[k]
-                    if not where.samples_first(cotangent, self._samples)[others].any()
-                ]
+            for where in self._left[k] if node in cotangents else ():
+                rows = where.samples_first(cotangents[node], self._samples)
+                asked[k, where] = rows[:sample].any() | rows[sample + 1 :].any()
+        elsewhere = fetched_by_name(asked)
+        for k, left in self._left.items():
+            self._left[k] = [where for where in left if not elsewhere.get((k, where), False)]
 
     def allow(self, site: int, where: Placement) -> bool:
         """Whether a place is among those left."""
@@ -224,16 +235,16 @@ def _read_at(structure: Structure, node: Node) -> Tensor | None:
     return next((f for f in factors if f is not None and tuple(f.shape) == shape), None)
 
 
-def _same_samples(
+def _may_agree(
     where: Placement, seen: Tensor, samples: int, positions: list[int], again: Tensor | None
 ) -> bool:
-    """Whether the twin read at this place what the chunk read there of the same samples."""
+    """Whether the twin may have read at this place what the chunk read there, by its shape."""
     if again is None or seen.shape[where.axis] % samples:
         return False
     if seen.shape[where.axis] // samples != again.shape[where.axis] // len(positions):
         return False
-    chosen = where.samples_first(seen, samples)[positions]
-    return agree(chosen, where.samples_first(again, len(positions)))
+    one = seen.shape[: where.axis] + seen.shape[where.axis + 1 :]
+    return one == again.shape[: where.axis] + again.shape[where.axis + 1 :]
 
 
 def _holding(
@@ -246,31 +257,39 @@ def _holding(
 ) -> frozenset[str]:
     """The parameters whose closed form gives the gradient's norm, and zero for other samples."""
     known = {twin.sites[k]: where for k, where in placements.items()}
-    proved = set()
-    for plan in plans(twin):
-        if not all(node in known for node in plan.nodes):
-            continue
-        # Squares of tiny and huge derivatives are no float32 numbers.
-        for dtype in dict.fromkeys((twin.run.output.dtype, torch.float64)):
+    waiting = [plan for plan in plans(twin) if all(node in known for node in plan.nodes)]
+    names = [name for plan in waiting for name in plan.names.values()]
+    own = [name for name in dict.fromkeys(names) if gradients[name] is not None]
+    expected = dict(zip(own, totals_of_squares([gradients[name] for name in own]), strict=True))
+    proved: set[str] = set()
+    output = twin.run.output
+    # Squares of tiny and huge derivatives are no float32 numbers.
+    for dtype in dict.fromkeys((output.dtype, torch.float64)):
+        found: dict[str, Tensor] = {}
+        for plan in waiting:
             form = plan.form(twin, known, network.leaves, 1, False, dtype)
             taken = by_site(cotangents, plan.nodes)
             if taken is not None:
                 form.add(taken)
             form.finish()
-            holding = {
-                name
-                for role, name in plan.names.items()
-                if _gives(form.results[role], gradients[name], sample, twin.run.output.dtype)
-            }
-            if len(holding) == len(plan.names):
-                break
-        proved |= holding
+            found |= {name: form.results[role] for role, name in plan.names.items()}
+        holding = {
+            name
+            for name, sq_norms in fetched_by_name(found).items()
+            if _gives(sq_norms, expected.get(name), sample, output.dtype)
+        }
+        last = dtype == torch.float64
+        for plan in waiting:
+            of_plan = holding & set(plan.names.values())
+            if last or len(of_plan) == len(plan.names):
+                proved |= of_plan
+        waiting = [plan for plan in waiting if not holding >= set(plan.names.values())]
     return frozenset(proved)
 
 
-def _gives(sq_norms: Tensor, gradient: Tensor | None, sample: int, dtype: torch.dtype) -> bool:
+def _gives(sq_norms: Tensor, total: Tensor | None, sample: int, dtype: torch.dtype) -> bool:
     """Whether these are the squared norms of one sample's gradient, and zero for all others."""
     expected = torch.zeros_like(sq_norms)
-    if gradient is not None:
-        expected[sample] = sum_of_squares(gradient)
+    if total is not None:
+        expected[sample] = total
     return agree(sq_norms, expected, dtype)

@@ -1,7 +1,11 @@
 """Sums of squares of many numbers, in one dtype or a wider one."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from flatness.measurement.fetching import fetched
 
 # Sums of squares outside of this range may lack terms that float32 cannot hold.
 SAFE_IN_FLOAT32 = (1e-30, 1e30)
@@ -24,13 +28,19 @@ def sums_of_squares(values: Tensor) -> Tensor:
     return parts.double().square().sum(1) + rest.double().square()
 
 
-def sum_of_squares(values: Tensor) -> Tensor:
-    """() float64: the sum of all squares, formed in float64 where float32 has no room."""
+def totals_of_squares(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """() float64 on the CPU each: the sum of all squares of a tensor.
+
+    Formed in float64 where float32 has no room.
+    """
     least, most = SAFE_IN_FLOAT32
-    found = sums_of_squares(torch.atleast_1d(values)[None])[0]
-    if values.dtype == torch.float64 or least < found < most:
-        return found
-    return torch.linalg.vector_norm(values, dtype=torch.float64) ** 2
+    found = fetched([sums_of_squares(torch.atleast_1d(values)[None])[0] for values in tensors])
+    return [
+        total
+        if values.dtype == torch.float64 or least < total < most
+        else (torch.linalg.vector_norm(values, dtype=torch.float64) ** 2).cpu()
+        for values, total in zip(tensors, found, strict=True)
+    ]
 
 
 def _in_memory_order(values: Tensor) -> Tensor:

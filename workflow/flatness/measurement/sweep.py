@@ -1,6 +1,6 @@
 """The sweep: N backward passes of a traced chunk give every primitive."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,8 +9,9 @@ from torch.autograd.graph import GradientEdge, Node
 
 from flatness.errors import MeasurementError
 from flatness.measurement.backward import Backward, by_site
-from flatness.measurement.decompositions import SingularValues
+from flatness.measurement.decompositions import SingularValues, singular_values
 from flatness.measurement.element_forms import ElementForm
+from flatness.measurement.fetching import fetched, fetched_by_name
 from flatness.measurement.jacobians import Columns, Piece, rounds
 from flatness.measurement.persample import per_sample_sq_norms
 from flatness.measurement.squares import sums_of_squares
@@ -85,8 +86,9 @@ def sweep(traced: TracedChunk, wanted: Wanted, budget: int) -> Sweep:
             _overwrite(found, again, _Passes(part, sums, budget, torch.float64).result())
     if rest:
         plain, adaptive = per_sample_sq_norms(network, inputs, rest, wanted.adaptive)
-        found.sq_norms.update((name, values.cpu()) for name, values in plain.items())
-        found.adaptive.update((name, values.cpu()) for name, values in adaptive.items())
+        there = fetched([*plain.values(), *adaptive.values()])
+        found.sq_norms.update(zip(plain, there, strict=False))
+        found.adaptive.update(zip(adaptive, there[len(plain) :], strict=True))
     zero = torch.zeros(len(inputs), dtype=torch.float64, device="cpu")
     found = replace(
         found,
@@ -161,21 +163,33 @@ class _Passes:
             self._round(pieces, first=k == 0, last=k + 1 == len(todo))
         for _, _, form in self._forms:
             form.finish()
-        values = {name: spectrum.values() for name, spectrum in self._spectra.items()}
-        sq_norms, adaptive = {}, {}
+        values = singular_values(self._spectra)
+        of_samples: dict[Hashable, Tensor] = {"inputs": self._input_times_gradient}
         for _, names, form in self._forms:
             for role, name in names.items():
-                sq_norms[name] = form.results[role].cpu()
+                of_samples["parameter", name] = form.results[role]
                 if self._wanted.adaptive:
-                    adaptive[name] = form.results[f"adaptive_{role}"].cpu()
-        jacobian = self._wanted.jacobian
+                    of_samples["adaptive", name] = form.results[f"adaptive_{role}"]
+        for layer in self._layers:
+            of_samples["input", layer.name], of_samples["output", layer.name] = self._norms(layer)
+        of_samples = fetched_by_name(of_samples)
+
+        def all_of(kind: str) -> dict[str, Tensor]:
+            return {key[1]: found for key, found in of_samples.items() if key[0] == kind}
+
+        inputs, outputs, jacobian = all_of("input"), all_of("output"), self._wanted.jacobian
         return Sweep(
             traced.output.detach(),
             values[None] if jacobian else None,
-            self._input_times_gradient.cpu() if jacobian else None,
-            sq_norms,
-            adaptive,
-            {layer.name: self._terms(layer, values) for layer in self._layers},
+            of_samples["inputs"] if jacobian else None,
+            all_of("parameter"),
+            all_of("adaptive"),
+            {
+                layer.name: LayerTerms(
+                    inputs[layer.name], outputs[layer.name], *self._of_spectrum(layer, values)
+                )
+                for layer in self._layers
+            },
         )
 
     def _widths(self) -> list[tuple[str | None, int]]:
@@ -288,17 +302,21 @@ class _Passes:
         d = where.samples_first(cotangent, self._n).to(self._dtype)
         return sums_of_squares(d)
 
-    def _terms(self, layer: Layer, values: dict[str | None, Tensor]) -> LayerTerms:
+    def _norms(self, layer: Layer) -> tuple[Tensor, Tensor]:
+        """(n,) float64 each: the norm of a layer's input, and the squared one of its cotangents."""
         seen = layer.where.samples_first(layer.named.input, self._n).flatten(1)
         form = self._summing.get(layer.node)
-        cotangents = form.results["cotangents"] if form else self._sq_norms[layer.node]
-        of_layer = values.get(None if layer is self._traced.input_layer else layer.name)
-        return LayerTerms(
-            torch.linalg.vector_norm(seen, dim=1, dtype=torch.float64).cpu(),
-            cotangents.cpu(),
-            None if of_layer is None else of_layer[:, 0],
-            None if of_layer is None else of_layer.log().sum(1),
+        return (
+            torch.linalg.vector_norm(seen, dim=1, dtype=torch.float64),
+            form.results["cotangents"] if form else self._sq_norms[layer.node],
         )
+
+    def _of_spectrum(
+        self, layer: Layer, values: dict[str | None, Tensor]
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """(n,) each: the largest singular value at a layer's input, and the log of the product."""
+        found = values.get(None if layer is self._traced.input_layer else layer.name)
+        return (None, None) if found is None else (found[:, 0], found.log().sum(1))
 
 
 def _overwrite(found: Sweep, rows: Tensor, other: Sweep) -> None:

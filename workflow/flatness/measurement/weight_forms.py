@@ -339,8 +339,8 @@ def _relative(values: Tensor) -> tuple[Tensor, float]:
     """Values whose squares are numbers of their dtype, and what they were divided by."""
     if values.numel() == 0:
         return values, 1.0
-    least, most = values.aminmax()
-    largest = max(-float(least), float(most))
+    least, most = torch.stack(values.aminmax()).tolist()  # one copy
+    largest = max(-least, most)
     if largest == 0 or _SAFE[0] < largest < _SAFE[1]:
         return values, 1.0
     return values / largest, largest
