@@ -88,7 +88,7 @@ def test_seeds_are_those_of_all_parts(write):
 
 def test_where_a_machine_keeps_its_files_may_differ(write):
     here = {"folders": {"data": "elsewhere"}, "download": False, "device": "cpu", "runs_per_gpu": 8}
-    here["training"] = {"keep_checkpoints": "none"}
+    here["training"] = {"keep_checkpoints": "none", "iterations_per_graph": 100}
     parts = [write("low", seeds=(0, 1), **here), write("high", seeds=(2, 3))]
     assert main(["merge", *parts, "--output", "merged.nc"]) == 0
     assert settings_of(open_results("merged.nc")).device == "auto"

@@ -104,6 +104,14 @@ def test_adding_a_seed_leaves_other_plans_alone(shipped):
         assert training_plan(settings, run) == training_plan(extended, larger[name])
 
 
+@pytest.mark.parametrize(("device", "expected"), [("auto", 100), ("cuda", 100), ("cpu", 0)])
+def test_graphs_belong_to_runs_that_may_be_on_a_gpu(root, device, expected):
+    config = yaml.safe_load((root / "config/config.yaml").read_text()) | {"device": device}
+    settings = load_settings(config, "config")
+    run = next(iter(table_of_runs(settings).values()))
+    assert training_plan(settings, run)["iterations_per_graph"] == expected
+
+
 def test_figures_show_the_runs_of_the_papers_design(root):
     settings = load_settings(yaml.safe_load((root / "config/config.yaml").read_text()), "config")
     table = table_of_runs(settings)

@@ -7,7 +7,12 @@ from flatness.settings import Settings, load_settings
 
 # Where files are kept, and whether they are; no number depends on it.
 LOCAL = ("folders", "download", "runs_per_gpu", "training.keep_checkpoints")
-LOCAL_IN_WORDS = "folders, download, device, runs_per_gpu, image_folder and keep_checkpoints"
+# What each run was made on is told with its numbers.
+_OF_DEVICES = ("device", "training.iterations_per_graph")
+LOCAL_IN_WORDS = (
+    "folders, download, device, runs_per_gpu, image_folder, keep_checkpoints and "
+    "iterations_per_graph"
+)
 
 
 def portable(settings: Settings) -> dict[str, Any]:
@@ -25,7 +30,7 @@ def portable(settings: Settings) -> dict[str, Any]:
 def without_seeds(settings: Settings) -> dict[str, Any]:
     """What all parts of a publication must agree on, every key written out."""
     mapping = settings.published(mode="json")
-    for path in (*LOCAL, "device", "studies.*.seeds", "figures.*.seeds"):
+    for path in (*LOCAL, *_OF_DEVICES, "studies.*.seeds", "figures.*.seeds"):
         _remove(mapping, path.split("."))
     return mapping
 

@@ -28,8 +28,8 @@ class Training(Section):
     )
     iterations_per_graph: int = key(
         "On a GPU, iterations that are launched together as one CUDA graph; 0 launches each "
-        "operation by itself, which any network allows. Part of a run's identity, and without "
-        "effect on a CPU.",
+        "operation by itself, which any network allows. Part of a run's identity unless `device` "
+        "is `cpu`; CPUs ignore it.",
         unit="iterations",
         default=0,
         ge=0,

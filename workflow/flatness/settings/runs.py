@@ -74,6 +74,8 @@ def runs_of_study(table: dict[str, Run], study: str | None) -> tuple[Run, ...]:
 def training_plan(settings: Settings, run: Run) -> dict[str, Any]:
     """Everything that decides the outcome of a run but the dataset itself."""
     study = settings.studies[run.study]
+    # A CPU ignores it, so there it is no part of a run.
+    per_graph = 0 if settings.device == "cpu" else settings.training.iterations_per_graph
     return {
         "run": run.id,
         "network": study.network.model_dump(),
@@ -86,5 +88,5 @@ def training_plan(settings: Settings, run: Run) -> dict[str, Any]:
         "late_checkpoints": study.checkpoints.late,
         "device": settings.device,
         "threads": settings.training.threads,
-        "iterations_per_graph": settings.training.iterations_per_graph,
+        "iterations_per_graph": per_graph,
     }
