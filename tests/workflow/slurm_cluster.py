@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-# The profile waits as long as a large site needs.
+# The profile waits as long as a large site needs. The plugin looks after so many seconds, which a
+# job takes at least, and then ever more seldom until one has ended.
 QUICK = (
-    *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
+    *("--slurm-init-seconds-before-status-checks", "9", "--seconds-between-status-checks", "2"),
     *("--latency-wait", "10"),
 )
 _START_SECONDS = 60
