@@ -3,7 +3,9 @@
 `flatness.measure(model, inputs)` returns the primitives of one network,
 `flatness.quantities(primitives)` what the paper plots of them, `flatness.bounds(primitives)`
 both sides of its inequalities, and `flatness.curvature(model, inputs, targets)` what the
-trace of the loss Hessian adds to the sharpness. `flatness.open_results(path)` reads what was
+trace of the loss Hessian adds to the sharpness. `flatness.measure_checkpoints` measures stored
+checkpoints, a `flatness.Recorder` a network in the middle of its training, and
+`flatness.plot.trends` draws both. `flatness.open_results(path)` reads what was
 published. These names are looked up on first use, so
 that importing the package stays cheap: drawing a figure or reading a configuration never
 loads torch.
@@ -14,17 +16,21 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "Recorder": "flatness.series.recorder",
     "bounds": "flatness.analysis.bounds",
     "curvature": "flatness.measurement.curvature",
     "measure": "flatness.measurement.measuring",
+    "measure_checkpoints": "flatness.series.measure_checkpoints",
     "open_results": "flatness.publication.opening",
     "quantities": "flatness.analysis.quantities",
 }
 
-__all__ = ["__version__", "bounds", "curvature", "measure", "open_results", "quantities"]
+__all__ = ["__version__", "plot", *_PUBLIC]
 
 
 def __getattr__(name: str):
+    if name == "plot":
+        return importlib.import_module("flatness.plot")
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'flatness' has no attribute {name!r}")

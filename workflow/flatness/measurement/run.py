@@ -1,6 +1,5 @@
 """Measuring every checkpoint of one training run."""
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.curvature import curvature
 from flatness.measurement.measuring import measure
+from flatness.measurement.together import together
 from flatness.provenance import provenance
 from flatness.storage import write_dataset
 
@@ -91,15 +91,9 @@ def measure_run(
             break
         log.info("%s: measured iteration %d", plan["run"], iteration)
     iterations = np.array(run.iterations[: len(measured)])
-    dataset_of_run = xr.concat(
-        measured,
-        "checkpoint",
-        data_vars="all",
-        coords="minimal",
-        compat="equals",
-        join="exact",
-        combine_attrs=_united,
-    ).assign(_training_curve(run, len(measured), minibatch_window))
+    dataset_of_run = together(measured, "checkpoint").assign(
+        _training_curve(run, len(measured), minibatch_window)
+    )
     dataset_of_run = dataset_of_run.assign_coords(
         iteration=("checkpoint", iterations),
         epoch=("checkpoint", iterations / run.facts["iterations_per_epoch"]),
@@ -174,40 +168,8 @@ def _measure_checkpoint(
         unused = {name: -1 if v.dtype.kind == "i" else np.nan for name, v in member.items()}
         members.append(member.pad(sample=(0, missing), constant_values=unused))
     per_sample = [name for name, variable in members[0].items() if "sample" in variable.dims]
-    together = xr.concat(
-        members,
-        "sample_set",
-        data_vars=[*per_sample, "sample_count"],
-        coords="minimal",
-        compat="equals",
-        join="exact",
-        combine_attrs=_united,
-    )
-    return together.assign(misclassified_total=((), len(wrong)))
-
-
-def _united(attributes: list[dict], context: Any = None) -> dict:
-    """The attributes of the parts: those they share, and all that is said where they differ."""
-    names = dict.fromkeys(name for each in attributes for name in each)
-    return {
-        name: _together(list(dict.fromkeys(each[name] for each in attributes if name in each)))
-        for name in names
-    }
-
-
-def _together(values: list[Any]) -> Any:
-    """One value for several: what all say, the union of lists, or one text after the other."""
-    if len(values) == 1:
-        return values[0]
-    try:
-        lists = [json.loads(value) for value in values]
-    except (TypeError, ValueError):
-        lists = []
-    if lists and all(isinstance(each, list) for each in lists):
-        return json.dumps(sorted({entry for each in lists for entry in each}))
-    if lists and all(isinstance(each, dict) for each in lists):
-        return json.dumps({name: value for each in lists for name, value in each.items()})
-    return "; ".join(map(str, values))
+    sets_together = together(members, "sample_set", [*per_sample, "sample_count"])
+    return sets_together.assign(misclassified_total=((), len(wrong)))
 
 
 def _training_curve(

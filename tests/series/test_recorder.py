@@ -1,0 +1,168 @@
+"""Recording a training loop: the file survives, and the training does not notice."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import flatness
+import loop
+from flatness import Recorder, measure, measure_checkpoints
+from flatness.errors import MeasurementError, StorageError
+from flatness.storage import read_dataset
+
+
+@pytest.fixture
+def samples():
+    inputs, targets = loop.data()
+    return inputs[:12], targets[:12]
+
+
+def _values(dataset, name):
+    return dataset[name].to_numpy()
+
+
+def test_training_has_the_same_bits_with_and_without_it(samples, tmp_path):
+    """Batch statistics, dropout's generator, momentum and gradients included."""
+    plain, recorded = loop.network(), loop.network()
+    recorder = Recorder(*samples, every=loop.EVERY, path=tmp_path / "run.nc")
+    for one, other in zip(loop.train(plain, None), loop.train(recorded, recorder), strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    for one, other in zip(plain.parameters(), recorded.parameters(), strict=True):
+        assert torch.equal(one.grad, other.grad)
+    assert recorded.training
+    assert len(recorder.dataset["iteration"]) == loop.ITERATIONS // loop.EVERY + 1
+
+
+def test_modes_are_put_back_module_by_module(samples):
+    model = loop.network()
+    model[1].eval()
+    Recorder(*samples)(model, 0)
+    assert [module.training for module in model] == [True, False, True, True, True, True]
+
+
+def test_it_gives_what_stored_checkpoints_give(samples, tmp_path):
+    recorder = Recorder(*samples, every=loop.EVERY, path=tmp_path / "run.nc")
+    states = loop.train(loop.network(), recorder)
+    stored = measure_checkpoints(
+        loop.network(), {k * loop.EVERY: state for k, state in enumerate(states)}, *samples
+    )
+    recorded = recorder.dataset.drop_vars("weights_sha256")
+    assert recorded.identical(stored)
+    assert read_dataset(tmp_path / "run.nc").identical(recorder.dataset)
+    alone = measure(_loaded(states[3]), samples[0])
+    for name in alone.data_vars:
+        np.testing.assert_array_equal(
+            _values(recorded.isel(checkpoint=3), name), _values(alone, name), name
+        )
+    assert flatness.quantities(recorded)["sqrt_sharpness"].dims == ("checkpoint",)
+    assert "checkpoint" in flatness.bounds(recorded).dims
+
+
+def _loaded(state) -> nn.Module:
+    model = loop.network()
+    model.load_state_dict(state)
+    return model.eval()
+
+
+@pytest.mark.parametrize("draw", range(2))
+def test_a_killed_training_goes_on_with_its_file(draw, samples, tmp_path):
+    path = tmp_path / "run.nc"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, loop.__file__, str(path)],
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline() == "begun\n"
+        while not path.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(random.Random(draw).uniform(0.05, 0.6))
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    before = read_dataset(path)
+    assert before.sizes["checkpoint"] >= 1
+    last = int(before["iteration"][-1])
+    recorder = Recorder(*samples, every=loop.EVERY, path=path)
+    measured = []
+    inner = recorder.__class__.__call__
+
+    class Watched:
+        def __call__(self, model, iteration):
+            if inner(recorder, model, iteration):
+                measured.append(iteration)
+
+    loop.train(loop.network(), Watched(), last + 2 * loop.EVERY)
+    assert measured == [last + loop.EVERY, last + 2 * loop.EVERY]
+    held = read_dataset(path).isel(checkpoint=slice(0, before.sizes["checkpoint"]))
+    assert held.identical(before)
+
+
+def test_another_training_is_refused_and_replaces_on_request(samples, tmp_path):
+    path = tmp_path / "run.nc"
+    loop.train(loop.network(), Recorder(*samples, every=20, path=path))
+    before = read_dataset(path)
+    other = loop.network()
+    with torch.no_grad():
+        other[5].bias += 1
+    with pytest.raises(MeasurementError, match=r"run\.nc: holds iterations up to 40, and .* 20"):
+        Recorder(*samples, path=path)(other, 20)
+    assert read_dataset(path).identical(before)
+    replacing = Recorder(*samples, path=path, replace=True)
+    assert replacing(other, 20)
+    assert _values(replacing.dataset, "iteration").tolist() == [0, 20]
+    assert replacing.dataset.isel(checkpoint=[0]).equals(before.isel(checkpoint=[0]))
+    alone = measure(other.eval(), samples[0])
+    last = read_dataset(path).isel(checkpoint=-1)
+    assert np.array_equal(_values(last, "singular_value"), _values(alone, "singular_value"))
+
+
+def test_numbers_of_ones_own_are_kept(samples):
+    recorder = Recorder(samples[0], every=[0, 3, 5])
+    model = loop.network()
+    said = [recorder(model, k, **({"train_loss": k / 2} if k else {})) for k in range(7)]
+    assert said == [True, False, False, True, False, True, False]
+    found = recorder.dataset
+    assert _values(found, "iteration").tolist() == [0, 3, 5]
+    assert np.array_equal(_values(found, "train_loss"), [np.nan, 1.5, 2.5], equal_nan=True)
+    assert "residual_norm" not in found
+    with pytest.raises(MeasurementError, match="'input_norm': is measured"):
+        Recorder(samples[0])(model, 0, input_norm=1.0)
+
+
+def test_mistakes_are_named(samples, tmp_path):
+    inputs, targets = samples
+    with pytest.raises(MeasurementError, match="every = 0"):
+        Recorder(inputs, every=0)
+    with pytest.raises(MeasurementError, match=r"targets: \(3,\)\. Allowed: a tensor of 12"):
+        Recorder(inputs, targets[:3])
+    with pytest.raises(MeasurementError, match="integers, the classes"):
+        Recorder(inputs, targets.float())
+    with pytest.raises(MeasurementError, match="classes 0 to 7"):
+        Recorder(inputs, targets * 7)(loop.network(), 0)
+    with pytest.raises(MeasurementError, match="nothing is measured yet"):
+        _ = Recorder(inputs).dataset
+    (tmp_path / "run.nc").write_bytes(b"no netCDF")
+    with pytest.raises(StorageError, match=r"run\.nc"):
+        Recorder(inputs, path=tmp_path / "run.nc")
+    assert Path(tmp_path / "run.nc").read_bytes() == b"no netCDF"
+
+
+def test_a_network_of_another_size_is_refused(samples):
+    recorder = Recorder(samples[0])
+    recorder(loop.network(), 0)
+    with pytest.raises(MeasurementError, match="other parameters, layers, outputs or samples"):
+        recorder(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), 1)
+    assert recorder.dataset.sizes["checkpoint"] == 1

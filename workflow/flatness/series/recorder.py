@@ -1,0 +1,156 @@
+"""Measuring in the middle of a training loop."""
+
+import hashlib
+import logging
+from collections.abc import Collection
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from flatness.errors import MeasurementError
+from flatness.series.growing import grown, of_checkpoint
+from flatness.series.one_checkpoint import check_targets, measure_one
+from flatness.storage import read_dataset, write_dataset
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Measures a network while it is trained, and leaves the training as it is.
+
+    Called after an update with the network and the number of updates that it has had, it measures
+    the network in eval mode at the iterations asked for. Modes, gradients, parameters, buffers and
+    torch's random generators are afterwards what they were, so a training has the same bits with
+    and without it.
+
+    With `path` the file holds everything measured so far, whenever the program ends: each
+    checkpoint replaces it by a whole one that is longer. A Recorder of a file that is there goes
+    on with it. What it holds of an iteration is kept where a training that was started again comes
+    to the same weights; other weights are refused, unless `replace` is set.
+
+    Args:
+        inputs: (samples, ...), as for `measure`.
+        targets: (samples,) integers, the classes, or (samples, N): with them `curvature` is
+            measured, too.
+        every: a number of iterations, or the iterations themselves.
+        path: of a netCDF file, or None to keep the measurements in memory alone.
+        replace: whether what the file holds from an iteration on gives way where a training comes
+            to that iteration with other weights.
+        options: of `measure`, such as `only` or `chunk_size`.
+
+    Raises:
+        MeasurementError: targets do not fit the inputs, or `every` is no number of iterations.
+        StorageError: the file is damaged.
+
+    Cost: that of `measure` and `curvature` for each checkpoint, and one writing of the file.
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor | None = None,
+        *,
+        every: int | Collection[int] = 1,
+        path: str | PathLike | None = None,
+        replace: bool = False,
+        **options: Any,
+    ):
+        check_targets(inputs, targets)
+        if isinstance(every, int):
+            if every < 1:
+                raise MeasurementError(
+                    f"every = {every}. Allowed: 1 or more, or the iterations themselves. Raise it."
+                )
+        else:
+            every = frozenset(every)
+        self._inputs, self._targets, self._every = inputs, targets, every
+        self._path = None if path is None else Path(path)
+        self._replace, self._options = replace, options
+        self._dataset: xr.Dataset | None = None
+        if self._path is not None and self._path.exists():
+            self._dataset = read_dataset(self._path)
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """Everything measured so far, as `flatness.measure_checkpoints` returns it.
+
+        Raises:
+            MeasurementError: nothing was.
+        """
+        if self._dataset is None:
+            raise MeasurementError(
+                "dataset: nothing is measured yet. Allowed: after a call at an iteration of "
+                "`every`. Call the Recorder in the training loop."
+            )
+        return self._dataset
+
+    def __call__(self, model: nn.Module, iteration: int, **values: float) -> bool:
+        """Measure the network if this iteration is one of those asked for.
+
+        Args:
+            model: in any mode.
+            iteration: how many updates it has had.
+            values: numbers to be kept with the measurement, such as `train_loss`.
+
+        Returns:
+            Whether it was measured.
+
+        Raises:
+            MeasurementError: as `measure`; the file holds this or a later iteration of another
+                training.
+        """
+        if not self._is_due(iteration):
+            return False
+        weights = _checksum(model)
+        if self._holds(iteration, weights):
+            return False
+        found = measure_one(model, self._inputs, self._targets, self._options)
+        found = found.assign(weights_sha256=((), weights))
+        new = of_checkpoint(found, iteration, {k: float(v) for k, v in values.items()})
+        self._dataset = new if self._dataset is None else grown([self._dataset, new])
+        if self._path is not None:
+            write_dataset(self._dataset, self._path)
+        log.info("measured iteration %d", iteration)
+        return True
+
+    def _is_due(self, iteration: int) -> bool:
+        if isinstance(self._every, int):
+            return iteration % self._every == 0
+        return iteration in self._every
+
+    def _holds(self, iteration: int, weights: str) -> bool:
+        """Whether the file has this checkpoint; what gives way to it is taken out."""
+        if self._dataset is None:
+            return False
+        iterations = self._dataset["iteration"].to_numpy()
+        same = np.flatnonzero(iterations == iteration)
+        if len(same) and str(self._dataset["weights_sha256"].to_numpy()[same[0]]) == weights:
+            return True
+        if not (iterations >= iteration).any():
+            return False
+        if not self._replace:
+            last = iterations.max()
+            raise MeasurementError(
+                f"{self._path or 'Recorder'}: holds iterations up to {last}, and iteration "
+                f"{iteration} has other weights. Allowed: the training that it was begun with. "
+                "Choose another path, or replace=True to measure from here on anew."
+            )
+        keep = np.flatnonzero(iterations < iteration)
+        self._dataset = self._dataset.isel(checkpoint=keep) if len(keep) else None
+        return False
+
+
+def _checksum(model: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        if isinstance(tensor, Tensor):
+            plain = tensor.detach().cpu().contiguous()
+            digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}".encode())
+            digest.update(plain.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
