@@ -7,7 +7,8 @@
 # checkpoint. A run that fails is tried again and leaves the others alone; a job that is requeued,
 # or submitted again, goes on with what is not finished.
 
-# As many runs at a time as there are CPUs, and as runs_per_gpu allows on the GPUs.
+# As many runs at a time as there are CPUs, and as runs_per_gpu allows on the GPUs. Options of sbatch
+# come before those here; with device: cpu and no GPU, `sbatch --gpus=0 slurm/side_by_side.sh`.
 #SBATCH --job-name=flatness
 #SBATCH --nodes=1
 #SBATCH --ntasks=1

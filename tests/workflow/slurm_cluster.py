@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
-# The profile waits as long as a large site needs. The plugin looks after so many seconds, which a
-# job takes at least, and then ever more seldom until one has ended.
+# The profile waits as long as a large site needs.
 QUICK = (
-    *("--slurm-init-seconds-before-status-checks", "9", "--seconds-between-status-checks", "2"),
+    *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
     *("--latency-wait", "10"),
 )
 _START_SECONDS = 60
@@ -98,14 +97,8 @@ class Cluster:
     def preempt(self) -> None:
         """Take the node from all jobs for one that is urgent, and wait for its end."""
         self.call(
-            "sbatch",
-            "--wait",
-            "--partition=urgent",
-            "--exclusive",
-            "--output=/dev/null",
-            "--comment=urgent",
-            "--wrap",
-            "true",
+            *("sbatch", "--wait", "--partition=urgent", "--exclusive", "--comment=urgent"),
+            *("--output=/dev/null", "--wrap", "true"),
         )
 
     def start_requeued(self, job: str | None = None) -> None:
@@ -120,8 +113,8 @@ class Cluster:
             if time.monotonic() > ends:
                 raise RuntimeError(f"job {job} is not back in the queue: {self.jobs()}")
             time.sleep(0.2)
-        for job in self.jobs("pending"):
-            self.call("scontrol", "update", f"jobid={job}", "starttime=now", check=False)
+        for waiting in self.jobs("pending"):
+            self.call("scontrol", "update", f"jobid={waiting}", "starttime=now", check=False)
 
     def wait_for_node(self, state: str) -> None:
         """Until the node is in that state."""
