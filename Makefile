@@ -10,6 +10,8 @@
 # make reproduce  every figure and table of PUBLISHED=docs/reproduction from its results
 # make same-bits  one study with 1 and 2 cores, in another order, interrupted and on SLURM: same bits?
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
+# make gpu      what only a GPU can show, written to docs/benchmarks/gpu.md, in slices of at most nine
+#               minutes that go on where they were: bits, rates, measuring, paper; ONLY=rates for one
 # make lint     formatters and linters
 # make docs     rewrite the generated tables in README.md and config/README.md
 # make lock     resolve the versions in envs/ anew
@@ -26,7 +28,7 @@ PARTS ?= $(wildcard $(PUBLISHED)/parts/*.nc)
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test slurm faults verify same-bits publish republish reproduce bench lint docs lock clean
+.PHONY: environment demo test slurm faults verify same-bits publish republish reproduce bench gpu lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -84,6 +86,9 @@ same-bits: $(INSTALLED)
 # One thread: of torch, and of the BLAS of numpy, which reads this when it starts.
 bench: $(INSTALLED)
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python tests/benchmarks docs/benchmarks $(ONLY)
+
+gpu: $(INSTALLED)
+	$(BIN)/python tests/gpu docs/benchmarks/gpu.md $(ONLY)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

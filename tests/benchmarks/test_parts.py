@@ -6,13 +6,12 @@ import pytest
 import torch
 
 import apart
-import gpu
 import growth
 import imagenet
 import memory
 import stages
 from flatness.measurement.proof import twin_positions
-from training import advancing, images, plan
+from training import SHAPES, advancing, images, plan
 
 
 def _allocates(mebibytes):
@@ -70,25 +69,6 @@ def test_rows_say_why_there_is_no_number():
     assert (other.value, other.unit, other.ratio) == (None, "stopped after 300 s", None)
 
 
-@pytest.mark.parametrize("name", gpu.MEASURED)
-def test_what_is_timed_on_a_gpu_runs_on_a_cpu(name):
-    (row,) = gpu.training(name, "cpu", 10, processes=())
-    assert row.ratio == 1
-    assert gpu.rate(name, "cpu", 5, 10) > 0
-
-
-def test_projected_time_follows_the_configuration():
-    found = gpu.projected({"vgg10": 1000.0, "mlp": 500.0})
-    twice = gpu.projected({"vgg10": 2000.0, "mlp": 500.0})
-    assert twice["vgg10"] == found["vgg10"] / 2
-    assert twice["mlp"] == found["mlp"]
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is at hand")
-def test_without_a_gpu_its_part_is_empty():
-    assert gpu.comparisons() == {}
-
-
 def _normalised():
     """A network with parameters of every kind, and two samples."""
     convolution, norm = torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)
@@ -116,7 +96,7 @@ def test_multiplications_are_those_that_were_counted_by_hand():
     assert stages._multiplications(network, inputs) == (5 * 2 + again) * 100 * 27 * 4
 
 
-@pytest.mark.parametrize("name", gpu.MEASURED)
+@pytest.mark.parametrize("name", SHAPES)
 def test_iterations_go_on_where_they_ended(name):
     advance = advancing(plan(name, 8), *images(name))
     advance(2)

@@ -7,13 +7,12 @@ from torch import Tensor
 def normals(like: Tensor) -> Tensor:
     """Normally distributed numbers, the same at each call, where another tensor is and as it is.
 
-    Drawn where they are needed, since there are as many as a layer has outputs at all positions of
-    all samples. On the CPU they are drawn in float64, so that one dtype has the numbers of the
-    other. Elsewhere torch's generators are used; `exact_arithmetic` puts them back.
+    A GPU draws its own, since there are as many as a layer has outputs at all positions of all
+    samples. Elsewhere they are drawn in float64 on the CPU, so that one dtype has the numbers of
+    the other.
     """
-    if like.device.type != "cpu":
-        torch.manual_seed(0)
-        return torch.randn_like(like)
-    generator = torch.Generator(device="cpu").manual_seed(0)
-    drawn = torch.randn(like.shape, generator=generator, dtype=torch.float64, device="cpu")
-    return drawn.to(like)
+    on_gpu = like.device.type == "cuda"
+    place = like.device if on_gpu else torch.device("cpu")
+    generator = torch.Generator(place).manual_seed(0)
+    dtype = like.dtype if on_gpu else torch.float64
+    return torch.randn(like.shape, generator=generator, dtype=dtype, device=place).to(like)

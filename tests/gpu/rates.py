@@ -1,0 +1,70 @@
+"""Slice `rates`: iterations per second, eager and as CUDA graphs, of one process and of several."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from flatness.experiment.device import configure
+from mps import multi_process_service
+from rows import Row
+from side_by_side import summed_rate
+from sizes import Sizes
+from step import Step
+from time_left import Clock
+from training import SHAPES, advancing, images, plan
+
+BATCH_SIZE = 20
+_AT_ONCE = 100
+
+
+def steps(_folder: Path, device: str, sizes: Sizes) -> Iterator[Step]:
+    """One for each network, number of processes, length of graphs, with and without MPS."""
+    for shared in (False, True):
+        for processes in sizes.processes:
+            if shared and processes == 1:
+                continue
+            for graph in sizes.graphs:
+                for network in SHAPES:
+                    table = f"iterations per second, {network}, batch {BATCH_SIZE}, all processes"
+                    way = f"graphs of {graph}" if graph else "eager"
+                    way += f", {processes} processes" if processes > 1 else ""
+                    way += ", MPS" if shared else ""
+                    take = partial(_rated, way, network, device, graph, processes, sizes, shared)
+                    yield Step(table, way, sizes.begun + sizes.seconds, take)
+
+
+def prepare(network: str, device: str, graph: int) -> Callable[[], int]:
+    """In a process of its own: what does some iterations of a run and waits for them."""
+    chosen = configure(device, 1)  # the settings that runs have
+    of_run = plan(network, BATCH_SIZE, device=str(chosen), iterations_per_graph=graph)
+    advance, iterations = advancing(of_run, *images(network)), max(graph, _AT_ONCE)
+
+    def step() -> int:
+        advance(iterations)
+        return iterations
+
+    return step
+
+
+def _rated(
+    way: str,
+    network: str,
+    device: str,
+    graph: int,
+    processes: int,
+    sizes: Sizes,
+    shared: bool,
+    _clock: Clock,
+) -> Iterator[Row]:
+    def rate() -> Row:
+        try:
+            found = summed_rate(processes, prepare, network, device, graph, seconds=sizes.seconds)
+        except (RuntimeError, ValueError) as error:
+            return Row(way, None, str(error)[:120])
+        return Row(way, found, "iterations/s")
+
+    if not shared:
+        yield rate()
+        return
+    with multi_process_service() as problem:
+        yield Row(way, None, problem) if problem else rate()

@@ -1,0 +1,26 @@
+"""One step of a slice."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rows import Row
+from time_left import Clock
+
+
+@dataclass(frozen=True)
+class Step:
+    """What gives some rows of a table.
+
+    Args:
+        table: the heading.
+        row: the name of its last row, by which it is known that it was taken.
+        seconds: that must be left for it to begin.
+        take: takes the step, within what the clock leaves.
+        again: whether it goes on where it was, and so is taken each time.
+    """
+
+    table: str
+    row: str
+    seconds: float
+    take: Callable[[Clock], Iterable[Row]]
+    again: bool = False
