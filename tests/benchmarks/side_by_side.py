@@ -9,6 +9,8 @@ import multiprocessing
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 # (time in s of a clock that all processes share, work done until then)
 Stamp = tuple[float, int]
 
@@ -42,6 +44,8 @@ def summed_rate(
 def common_rate(of_processes: Sequence[Sequence[Stamp]]) -> float:
     """The sum of the rates of several processes within the window in which all of them worked.
 
+    A piece of work that reaches over an end of the window counts in proportion.
+
     Args:
         of_processes: the stamps of each, increasing, at least two.
 
@@ -50,14 +54,14 @@ def common_rate(of_processes: Sequence[Sequence[Stamp]]) -> float:
     """
     begin = max(stamps[0][0] for stamps in of_processes)
     end = min(stamps[-1][0] for stamps in of_processes)
+    if begin >= end:
+        raise ValueError("There is no time at which all processes worked.")
     total = 0.0
     for stamps in of_processes:
-        inside = [stamp for stamp in stamps if begin <= stamp[0] <= end]
-        if len(inside) < 2:
-            raise ValueError("A process ended no two pieces of work while all others worked.")
-        (first, before), (last, after) = inside[0], inside[-1]
-        total += (after - before) / (last - first)
-    return total
+        times, done = zip(*stamps, strict=True)
+        before, after = np.interp([begin, end], times, done)
+        total += (after - before) / (end - begin)
+    return float(total)
 
 
 def _work(barrier, results, seconds: float, prepare: Callable, arguments: tuple) -> None:

@@ -9,14 +9,18 @@ from side_by_side import common_rate, summed_rate
 
 
 def test_only_the_common_window_counts():
-    """The second begins late and is slow at first alone; the first is fast once it is alone."""
-    first = [(0.0, 0), (2.0, 200), (4.0, 400), (6.0, 600), (7.0, 6000)]
-    second = [(1.0, 0), (3.0, 100), (5.0, 200), (6.5, 275)]
+    """The first is fast before the second begins, and after it has ended."""
+    first = [(0.0, 0), (2.0, 1000), (4.0, 1200), (6.0, 1400), (7.0, 6000)]
+    second = [(2.0, 0), (3.0, 50), (5.0, 150), (6.0, 200)]
     assert common_rate([first, second]) == pytest.approx(100 + 50)
 
 
+def test_a_piece_over_an_end_of_the_window_counts_in_part():
+    assert common_rate([[(0.0, 0), (10.0, 100)], [(4.0, 0), (5.0, 7)]]) == pytest.approx(10 + 7)
+
+
 def test_processes_that_never_work_at_once_have_no_rate():
-    with pytest.raises(ValueError, match="no two pieces"):
+    with pytest.raises(ValueError, match="no time at which all"):
         common_rate([[(0.0, 0), (1.0, 5)], [(2.0, 0), (3.0, 5)]])
 
 

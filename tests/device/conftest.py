@@ -8,6 +8,7 @@ import torch
 import stand_in
 from flatness.command import measure as command
 from flatness.experiment import training
+from flatness.experiment.device import configure
 from flatness.measurement import run
 
 
@@ -48,10 +49,18 @@ def _one_thread():
 
 
 @pytest.fixture
-def computing_on(monkeypatch, device):
+def configured(device, has_gpu):
+    """What takes the place of `configure`: whatever was asked for, it is this device."""
+    if has_gpu:
+        return lambda name, threads: configure("cuda", threads)
+    return lambda name, threads: device
+
+
+@pytest.fixture
+def computing_on(monkeypatch, device, configured):
     """Let training, `measure_run` and the command compute on the device."""
     for module in (training, run, command):
-        monkeypatch.setattr(module, "configure", lambda name, threads: device)
+        monkeypatch.setattr(module, "configure", configured)
     return device
 
 

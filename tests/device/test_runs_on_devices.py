@@ -41,9 +41,9 @@ def plan(request, has_gpu):
     )
 
 
-def test_a_run_on_a_device_is_that_on_the_cpu(plan, digits, tmp_path, device, monkeypatch):
+def test_a_run_on_a_device_is_that_on_the_cpu(plan, digits, tmp_path, configured, monkeypatch):
     train(replace(plan, device="cpu"), digits, tmp_path / "cpu", tmp_path / "a")
-    monkeypatch.setattr(training, "configure", lambda name, threads: device)
+    monkeypatch.setattr(training, "configure", configured)
     train(plan, digits, tmp_path / "device", tmp_path / "b")
     expected, found = read_run(tmp_path / "cpu"), read_run(tmp_path / "device")
     assert found.facts["device"] != "cpu"
@@ -64,7 +64,7 @@ def test_a_stopped_run_ends_with_the_same_bits(plan, digits, tmp_path, computing
     assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
 
 
-def test_measuring_a_run(plan, digits, tmp_path, device, monkeypatch):
+def test_measuring_a_run(plan, digits, tmp_path, configured, monkeypatch):
     short = replace(plan, device="cpu", iterations=2, early_checkpoints=1, late_checkpoints=1)
     train(short, digits, tmp_path / "run", tmp_path / "state")
 
@@ -81,18 +81,20 @@ def test_measuring_a_run(plan, digits, tmp_path, device, monkeypatch):
         return read_dataset(tmp_path / name)
 
     expected = measure("cpu.nc", exact_products=100)
-    monkeypatch.setattr("flatness.measurement.run.configure", lambda name, threads: device)
+    monkeypatch.setattr("flatness.measurement.run.configure", configured)
     found = measure("device.nc", exact_products=100)
     assert found.attrs["device"] != expected.attrs["device"] == "cpu"
     assert_agree(found, expected, torch.float32)
     assert measure("again.nc", exact_products=100).identical(found)
 
 
-def test_a_run_that_diverges_ends_where_it_does_on_the_cpu(digits, tmp_path, device, monkeypatch):
+def test_a_run_that_diverges_ends_where_it_does_on_the_cpu(
+    digits, tmp_path, configured, monkeypatch
+):
     plan = replace(PLAN, learning_rate=10.0, early_checkpoints=1, late_checkpoints=1)
     plan = replace(plan, network=NETWORKS["mlp"] | {"activation": "relu"})
     train(plan, digits, tmp_path / "cpu", tmp_path / "a")
-    monkeypatch.setattr(training, "configure", lambda name, threads: device)
+    monkeypatch.setattr(training, "configure", configured)
     train(plan, digits, tmp_path / "device", tmp_path / "b")
     expected, found = read_run(tmp_path / "cpu"), read_run(tmp_path / "device")
     assert found.facts["diverged_at"] == expected.facts["diverged_at"] < 20
@@ -102,7 +104,7 @@ def test_a_run_that_diverges_ends_where_it_does_on_the_cpu(digits, tmp_path, dev
 
 @pytest.mark.parametrize(("where", "blocks"), [("cpu", [1, 100]), ("device", [1, 100, 100])])
 def test_a_run_that_diverges_ends_a_block_later_at_most(
-    digits, tmp_path, device, monkeypatch, where, blocks
+    digits, tmp_path, configured, monkeypatch, where, blocks
 ):
     done = []
 
@@ -115,7 +117,7 @@ def test_a_run_that_diverges_ends_a_block_later_at_most(
     plan = replace(plan, early_checkpoints=1, late_checkpoints=1)
     plan = replace(plan, network=NETWORKS["mlp"] | {"activation": "relu"})
     if where == "device":
-        monkeypatch.setattr(training, "configure", lambda name, threads: device)
+        monkeypatch.setattr(training, "configure", configured)
     monkeypatch.setattr(training, "Sgd", Noting)
     train(plan, digits, tmp_path / "out", tmp_path / "state")
     assert done == blocks

@@ -23,7 +23,7 @@ _OUTPUTS = 10
 
 def steps(_folder: Path, device: str, sizes: Sizes) -> Iterator[Step]:
     """By network, and by extent of a Gram matrix."""
-    for network in SHAPES:
+    for network in sizes.networks:
         for activation in ("relu", "tanh"):
             table = f"a checkpoint, {network}, {activation}, {sizes.samples} samples"
             take = partial(_checkpoint, network, activation, device, sizes)

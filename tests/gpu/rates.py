@@ -11,10 +11,9 @@ from side_by_side import summed_rate
 from sizes import Sizes
 from step import Step
 from time_left import Clock
-from training import SHAPES, advancing, images, plan
+from training import advancing, images, plan
 
 BATCH_SIZE = 20
-_AT_ONCE = 100
 
 
 def steps(_folder: Path, device: str, sizes: Sizes) -> Iterator[Step]:
@@ -24,7 +23,7 @@ def steps(_folder: Path, device: str, sizes: Sizes) -> Iterator[Step]:
             if shared and processes == 1:
                 continue
             for graph in sizes.graphs:
-                for network in SHAPES:
+                for network in sizes.networks:
                     table = f"iterations per second, {network}, batch {BATCH_SIZE}, all processes"
                     way = f"graphs of {graph}" if graph else "eager"
                     way += f", {processes} processes" if processes > 1 else ""
@@ -33,11 +32,11 @@ def steps(_folder: Path, device: str, sizes: Sizes) -> Iterator[Step]:
                     yield Step(table, way, sizes.begun + sizes.seconds, take)
 
 
-def prepare(network: str, device: str, graph: int) -> Callable[[], int]:
+def prepare(network: str, device: str, graph: int, at_once: int) -> Callable[[], int]:
     """In a process of its own: what does some iterations of a run and waits for them."""
     chosen = configure(device, 1)  # the settings that runs have
     of_run = plan(network, BATCH_SIZE, device=str(chosen), iterations_per_graph=graph)
-    advance, iterations = advancing(of_run, *images(network)), max(graph, _AT_ONCE)
+    advance, iterations = advancing(of_run, *images(network)), max(graph, at_once)
 
     def step() -> int:
         advance(iterations)
@@ -58,7 +57,9 @@ def _rated(
 ) -> Iterator[Row]:
     def rate() -> Row:
         try:
-            found = summed_rate(processes, prepare, network, device, graph, seconds=sizes.seconds)
+            found = summed_rate(
+                processes, prepare, network, device, graph, sizes.at_once, seconds=sizes.seconds
+            )
         except (RuntimeError, ValueError) as error:
             return Row(way, None, str(error)[:120])
         return Row(way, found, "iterations/s")

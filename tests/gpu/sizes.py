@@ -9,11 +9,12 @@ class Sizes:
 
     Args:
         tests: files of tests, the last one with captures that fail.
-        networks: whose runs are compared byte by byte.
+        networks: that are trained and measured.
         iterations: of the runs whose bytes are compared.
         others: runs beside one of these.
         graphs: iterations in a CUDA graph, 0 for none.
         processes: that train side by side.
+        at_once: iterations of which the end is awaited, or those of a graph where they are more.
         seconds: for which they do.
         begun: seconds that all of them may take to begin.
         samples: that are measured.
@@ -28,6 +29,7 @@ class Sizes:
     others: int
     graphs: tuple[int, ...]
     processes: tuple[int, ...]
+    at_once: int
     seconds: float
     begun: float
     samples: int
@@ -48,6 +50,7 @@ FULL = Sizes(
     others=7,
     graphs=(100, 0, 1000, 10),
     processes=(1, 4, 16),
+    at_once=100,
     seconds=6,
     begun=60,
     samples=300,
@@ -62,7 +65,8 @@ REHEARSAL = Sizes(
     others=1,
     graphs=(0,),
     processes=(1, 2),
-    seconds=0.2,
+    at_once=5,
+    seconds=0.1,
     begun=0,
     samples=2,
     rounds=2,

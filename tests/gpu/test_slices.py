@@ -63,11 +63,10 @@ def test_other_bytes_and_failing_tests_are_told(rehearsed, monkeypatch, tmp_path
 
 def test_rates_of_processes(rehearsed):
     rows = rehearsed("rates")
-    for network in ("mlp", "vgg10"):
-        table = f"iterations per second, {network}, batch 20, all processes"
-        assert rows[table, "eager"].value > 0
-        assert rows[table, "eager, 2 processes"].value > 0
-        assert (table, "eager, 2 processes, MPS") in rows
+    table = "iterations per second, mlp, batch 20, all processes"
+    assert rows[table, "eager"].value > 0
+    assert rows[table, "eager, 2 processes"].value > 0
+    assert (table, "eager, 2 processes, MPS") in rows
 
 
 def test_what_a_checkpoint_takes(rehearsed):
@@ -118,7 +117,7 @@ def test_what_is_known_is_not_taken_again(rehearsed, monkeypatch):
     rehearsed("rates")
     before = len(asked)
     rehearsed("rates")
-    assert len(asked) == before == 6
+    assert len(asked) == before == 3
     rehearsed("rates", machine="another card")
     assert len(asked) == 2 * before
 
