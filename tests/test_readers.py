@@ -31,8 +31,8 @@ REASONS = {
         "exec_module": "the same",
     },
     "flatness/command/images.py": {"read_bytes": "hashed and decoded", "open": "Pillow"},
-    "flatness/command/weights.py": {
-        "read_bytes": "hashed, and read by the other two",
+    "flatness/command/weight_files.py": {
+        "read_bytes": "hashed, and read by the others",
         "load": "safetensors, or torch with weights_only=True",
     },
     "flatness/documentation.py": {"read_text": "the repository's documents", "read_csv": "CSV"},

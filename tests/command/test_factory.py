@@ -1,11 +1,14 @@
 """The user's code is imported and called; what it raises is one line."""
 
+import hashlib
 import re
 import sys
 
+import numpy as np
 import pytest
 
 from flatness.__main__ import main
+from flatness.storage import read_dataset
 
 REFUSED = {
     "no function": ("factories.py", r"FACTORY factories\.py\. Allowed: package\.module:function"),
@@ -130,3 +133,65 @@ def test_a_factory_whose_file_is_not_known(here, measured):
     found = xr.load_dataset(here / "out/found.nc")
     assert found.attrs["factory_sha256"] == "unknown"
     assert found.sizes["output"] == 2
+
+
+OWN = """
+import torch
+from torch import nn
+
+import factories
+
+
+class Net(nn.Sequential):
+    @classmethod
+    def from_pretrained(cls, outputs=3):
+        return factories.dense(outputs)
+
+    class Small:
+        @staticmethod
+        def build():
+            return factories.dense(2)
+
+
+ready = factories.dense()
+"""
+
+
+@pytest.mark.parametrize("name", ["Net.from_pretrained", "ready"])
+def test_a_method_and_a_network_that_is_there_already(here, measured, name):
+    (here / "own.py").write_text(OWN)
+    measured(factory=f"own.py:{name}", random_weights=4)
+    found = read_dataset(here / "out/found.nc")
+    measured(random_weights=4, output="out/expected.nc")
+    expected = read_dataset(here / "out/expected.nc")
+    for variable, values in expected.items():
+        np.testing.assert_array_equal(found[variable], values, err_msg=variable)
+    own = hashlib.sha256((here / "own.py").read_bytes()).hexdigest()
+    assert found.attrs["factory_sha256"] == own
+
+
+def test_methods_within_classes_and_their_arguments(here, measured):
+    (here / "own.py").write_text(OWN)
+    measured(factory="own.py:Net.Small.build")
+    assert read_dataset(here / "out/found.nc").sizes["output"] == 2
+    measured(
+        factory="own.py:Net.from_pretrained", arguments='{"outputs": 4}', output="out/other.nc"
+    )
+    assert read_dataset(here / "out/other.nc").sizes["output"] == 4
+
+
+def test_arguments_for_a_network_that_is_there_already(here, refused):
+    (here / "own.py").write_text(OWN)
+    line = refused(factory="own.py:ready", arguments='{"outputs": 2}')
+    assert line == (
+        '--arguments {"outputs": 2}: FACTORY own.py:ready is a network that is there already. '
+        "Allowed: none. Leave them out, or name the function that makes it.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["Net.absent", "absent.build", "Net.", ".Net", "ready.missing"])
+def test_attributes_that_are_not_there(here, refused, name):
+    (here / "own.py").write_text(OWN)
+    assert f"own.py has no function {name!r}. Allowed: a function" in refused(
+        factory=f"own.py:{name}"
+    )

@@ -8,10 +8,12 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,12 +27,31 @@ from flatness.measurement.checks import AS_REAL
 _FORMS = "package.module:function or path/to/file.py:function"
 
 
-def find_factory(place: str) -> Callable[..., Any]:
-    """Import the function that builds the network.
+@dataclass(frozen=True)
+class Factory:
+    """What makes the network.
 
     Args:
-        place: "package.module:function" or "path/to/file.py:function". The file's folder is
-            put at the head of the import path, as Python does with a script's.
+        place: what the user calls it.
+        made_by: a function, class or method that returns the network, or the network itself.
+        file: of the module in which it was found.
+    """
+
+    place: str
+    made_by: Callable[..., Any] | nn.Module
+    file: str | None
+
+
+def find_factory(place: str, seed: int) -> Factory:
+    """Import what makes the network.
+
+    Args:
+        place: "package.module:NAME" or "path/to/file.py:NAME", with NAME that of a function, of a
+            class, of a method such as Net.from_pretrained, or of a network that is there once
+            the file is imported. The file's folder is put at the head of the import path, as
+            Python does with a script's.
+        seed: of torch's generator while it is imported, as a network may be made there. The
+            generator is then left as it was.
 
     Raises:
         SettingsError: there is no such file or function.
@@ -41,46 +62,56 @@ def find_factory(place: str) -> Callable[..., Any]:
         raise SettingsError(f"FACTORY {place}. Allowed: {_FORMS}. Correct it.")
     if source.endswith(".py") and not os.path.isfile(source):  # False for any name
         raise SettingsError(f"FACTORY {place}: no file {source}. Allowed: {_FORMS}. Correct it.")
-    with naming_failures(f"FACTORY {place}", "importing it", "Import it"):
+    with _seeded(seed), naming_failures(f"FACTORY {place}", "importing it", "Import it"):
         module = _from_file(Path(source)) if source.endswith(".py") else _from_name(source)
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        found = ", ".join(sorted(_functions(module))) or "none"
+        found: Any = module
+        for part in name.split("."):
+            found = getattr(found, part, None)
+    if not callable(found):
+        there = ", ".join(sorted(_functions(module))) or "none"
         raise SettingsError(
             f"FACTORY {place}: {source} has no function {name!r}. Allowed: a function that "
-            f"returns the network; defined there: {found}. Name one of its functions."
+            f"returns the network; defined there: {there}. Name one of its functions."
         )
-    return factory
+    return Factory(place, found, getattr(module, "__file__", None))
 
 
-def build(
-    factory: Callable[..., Any], arguments: Mapping[str, Any], place: str, seed: int
-) -> nn.Module:
-    """Call the factory.
+def build(factory: Factory, arguments: Mapping[str, Any], seed: int) -> nn.Module:
+    """Call the factory, or take the network that it is.
 
     Args:
         factory: from `find_factory`.
         arguments: its keyword arguments.
-        place: what the user calls it, for messages.
         seed: of torch's generator while it runs, so that what the factory draws at random is
             the same whenever it is called. The generator is then left as it was.
 
     Raises:
+        SettingsError: it is a network and takes no arguments.
         MeasurementError: it fails, or returns no module.
     """
-    with (
-        torch.random.fork_rng(devices=[]),
-        torch.device("cpu"),
-        naming_failures(f"FACTORY {place}", "calling it", "Call it"),
-    ):
-        torch.default_generator.manual_seed(seed)
-        network = factory(**arguments)
+    place, network = factory.place, factory.made_by
+    if not isinstance(network, nn.Module):
+        with _seeded(seed), naming_failures(f"FACTORY {place}", "calling it", "Call it"):
+            network = network(**arguments)
+    elif arguments:
+        raise SettingsError(
+            f"--arguments {json.dumps(arguments)}: FACTORY {place} is a network that is there "
+            "already. Allowed: none. Leave them out, or name the function that makes it."
+        )
     if not isinstance(network, nn.Module):
         raise MeasurementError(
             f"FACTORY {place}: returned an object of type {type(network).__name__}. Allowed: a "
             "torch.nn.Module. Return the network itself."
         )
     return network
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Give the generator a seed for a while, and make new tensors on the CPU."""
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 @contextmanager
@@ -158,10 +189,12 @@ def try_out(network: nn.Module, inputs: Tensor, place: str) -> None:
         network(images)
 
 
-def source_digest(factory: Callable[..., Any]) -> str:
+def source_digest(factory: Factory) -> str:
     """SHA-256 of the file that defines the factory, or "unknown"."""
     try:
-        file = inspect.getsourcefile(inspect.unwrap(factory))
+        file = factory.file
+        if not isinstance(factory.made_by, nn.Module):
+            file = inspect.getsourcefile(inspect.unwrap(factory.made_by))
         return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()
     except (OSError, TypeError, ValueError):
         return "unknown"

@@ -22,7 +22,7 @@ from flatness.command.factory import (
 from flatness.command.images import read_samples
 from flatness.command.options import check, factory_arguments
 from flatness.command.summary import summary
-from flatness.command.weights import Weights, load_weights, read_weights
+from flatness.command.weights import load_weights, read_weights
 from flatness.errors import BoundError, DeviceError, MeasurementError, SettingsError
 from flatness.experiment.device import configure, device_name
 from flatness.experiment.usable_gpu import why_unusable
@@ -54,21 +54,25 @@ def measure_images(options: Namespace) -> str:
     page = _page(options)
     device = _device(options)
     samples = read_samples(options)
-    weights = None if options.weights is None else read_weights(options.weights)
-    factory = find_factory(options.factory)
-    network = build(factory, arguments, options.factory, options.random_weights or 0)
+    weights = None
+    if options.weights is not None:
+        weights = read_weights(options.weights, options.weights_entry, options.weights_prefix)
+    seed = options.random_weights or 0
+    factory = find_factory(options.factory, seed)
+    network = build(factory, arguments, seed)
     check_layer(network, options.layer)
     check_real(network, options.factory)
     network.to(getattr(torch, options.dtype))
+    origin: dict[str, object] = {"random_seed": options.random_weights}
     if weights is not None:
-        load_weights(network, weights, options.factory)
+        origin = load_weights(network, weights, options.factory)
     primitives = _measure(network.eval(), samples.inputs, device, options)
     primitives = primitives.assign_coords(image=("sample", np.array(samples.names, dtype=object)))
     primitives.attrs |= provenance(
         factory=options.factory,
         factory_sha256=source_digest(factory),
         factory_arguments=arguments,
-        weights=_origin(weights, options),
+        weights=origin,
         images=samples.facts(options),
         normalisation={
             "divided_by": 255,
@@ -146,9 +150,3 @@ def _measure(
             f"--chunk-size {options.chunk_size}: {len(inputs)} samples need more memory than "
             f"{options.device} has. Allowed: 1 or more. Lower it, or choose --device cpu."
         ) from None
-
-
-def _origin(weights: Weights | None, options: Namespace) -> dict[str, object]:
-    if weights is None:
-        return {"random_seed": options.random_weights}
-    return {"file": weights.path, "sha256": weights.sha256}

@@ -132,7 +132,8 @@ def _network(group) -> None:
     group.add_argument(
         "factory",
         metavar="FACTORY",
-        help="package.module:function or path/to/file.py:function; returns a torch.nn.Module",
+        help="package.module:function or path/to/file.py:function; returns a torch.nn.Module. A "
+        "class, a method such as Net.from_pretrained or a network that is there already will do",
     )
     group.add_argument(
         "--arguments",
@@ -144,14 +145,26 @@ def _network(group) -> None:
     source.add_argument(
         "--weights",
         metavar="FILE",
-        help="state dict: .safetensors, or written by torch.save(model.state_dict(), FILE); it "
-        "must fit the network entirely",
+        help="safetensors, the *.index.json of shards, or a state dict of torch.save, alone or in "
+        "a checkpoint; it must fit the network entirely, but for the prefixes of DataParallel, "
+        "torch.compile and Lightning",
     )
     source.add_argument(
         "--random-weights",
         metavar="SEED",
         type=int,
         help="instead: keep the weights that FACTORY gives, torch's generator seeded with SEED",
+    )
+    group.add_argument(
+        "--weights-entry",
+        metavar="NAME",
+        help="which state dict of a checkpoint that holds several, such as ema, or "
+        "callbacks.EMA.weights for one within others",
+    )
+    group.add_argument(
+        "--weights-prefix",
+        metavar="PREFIX",
+        help="take only weights whose names begin with it, without it, such as student.",
     )
 
 
@@ -292,6 +305,16 @@ def _problems(options: Namespace) -> Iterator[str]:
     seed = options.random_weights
     if seed is not None and not 0 <= seed < 2**63:
         yield f"--random-weights {seed}. Allowed: 0 or more, below 2^63. Choose another seed."
+    chosen = {
+        "--weights-entry": options.weights_entry,
+        "--weights-prefix": options.weights_prefix,
+    }
+    for name, value in chosen.items():
+        if value is not None and options.weights is None:
+            yield (
+                f"{name} {value}: there is no file of weights. Allowed: with --weights only. "
+                "Add --weights, or leave it out."
+            )
     for name, values in (("--mean", options.mean), ("--std", options.std)):
         if values is None:
             continue

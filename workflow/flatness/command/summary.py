@@ -83,6 +83,13 @@ def _network_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, s
     arguments = json.dumps(attributes["factory_arguments"], sort_keys=True)
     if "file" in weights:
         origin = f"{weights['file']}, SHA-256 {weights['sha256'][:12]}"
+        if "shards" in weights:
+            origin += f", {len(weights['shards'])} shards"
+        if "entry" in weights:
+            origin += f", entry {weights['entry']!r}"
+        if "prefix" in weights:
+            origin += f", names that begin with {weights['prefix']!r}"
+        origin += "".join(f"; {note}" for note in weights.get("notes", ()))
     else:
         origin = f"as the factory gives them, seed {weights['random_seed']}"
     sizes = primitives.sizes

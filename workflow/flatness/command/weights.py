@@ -1,75 +1,81 @@
-"""Weights from files, without running code in them.
+"""The weights of a file, given to a network: all of them, or none."""
 
-A pickle can run any code while it is read. PyTorch's own files are therefore read with
-`weights_only=True`, which builds tensors and plain containers and refuses all else, and
-safetensors cannot hold code.
-"""
-
-import hashlib
-import io
-import pickle
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import safetensors.torch
-import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
-from flatness.errors import StorageError
-
-# How many names a message lists of each kind.
-_NAMED = 3
-
-_FORMATS = (
-    "Allowed: a .safetensors file, or a state dict of tensors as torch.save(model.state_dict(), "
-    "FILE) writes it"
+from flatness.command.weight_entries import is_averaged, is_plain, state_dicts
+from flatness.command.weight_files import FORMATS, WeightsFile, read_weights_file
+from flatness.command.weight_names import (
+    Fit,
+    below,
+    contradictions,
+    differences,
+    fit,
+    fitting_prefix,
+    listed,
+    nearest,
+    other_kinds,
+    same_values,
 )
+from flatness.errors import StorageError
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A state dict and the file that it is from.
+    """The state dicts of a file.
 
     Args:
-        path: as the user gave it.
-        sha256: of the file.
-        state: tensors on the CPU, by name.
+        file: what it holds.
+        entries: by the name of the entry, "" for the whole file, reduced to the names asked for.
+        prefix: what those names begin with in the file, None where all were asked for.
     """
 
-    path: str
-    sha256: str
-    state: Mapping[str, Tensor]
+    file: WeightsFile
+    entries: Mapping[str, Mapping[str, Tensor]]
+    prefix: str | None
 
 
-def read_weights(path: str) -> Weights:
-    """Read a state dict.
+def read_weights(path: str, entry: str | None = None, prefix: str | None = None) -> Weights:
+    """Read a file and find the state dicts in it.
+
+    Args:
+        path: of the file.
+        entry: the only one to take; None for all.
+        prefix: take names that begin with it only, without it.
 
     Raises:
-        StorageError: the file is absent or damaged, holds code, or no state dict.
+        StorageError: the file is absent or damaged, holds code or no state dict, or not the
+            entry or prefix asked for.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
+    file = read_weights_file(path)
+    entries = state_dicts(file.content)
+    if not entries:
         raise StorageError(
-            f"--weights {path}: cannot be read ({error.strerror}). {_FORMATS}. Correct the name."
-        ) from None
-    state = _safetensors(path, content) if path.endswith(".safetensors") else _torch(path, content)
-    complex_names = [name for name, tensor in state.items() if tensor.is_complex()]
-    if complex_names:  # loaded into real parameters they would lose their imaginary part
-        raise StorageError(
-            f"--weights {path}: holds complex numbers in {_listed(complex_names)}. Allowed: real "
-            "ones. Save torch.view_as_real(...) of them, for a network that holds real parameters."
+            f"--weights {path}: holds {_what(file.content)}. {FORMATS}. Save that alone."
         )
-    return Weights(path, hashlib.sha256(content).hexdigest(), state)
+    if entry is not None:
+        if entry not in entries:
+            raise StorageError(
+                f"--weights-entry {entry}: {path} has no such entry of tensors. Allowed: "
+                f"{listed(filter(None, entries)) or 'none, it is a state dict itself'}. Choose "
+                "one of these, or leave it out."
+            )
+        entries = {entry: entries[entry]}
+    if prefix is not None:
+        entries = {name: below(state, prefix) for name, state in entries.items()}
+        entries = {name: state for name, state in entries.items() if state}
+        if not entries:
+            raise StorageError(
+                f"--weights-prefix {prefix}: no name in {path} begins so. Allowed: what some of "
+                "its names begin with. Correct it, or leave it out."
+            )
+    return Weights(file, entries, prefix)
 
 
-def load_weights(network: nn.Module, weights: Weights, place: str) -> None:
+def load_weights(network: nn.Module, weights: Weights, place: str) -> dict[str, object]:
     """Give a network its weights; every name and shape must agree.
 
     Args:
@@ -77,92 +83,111 @@ def load_weights(network: nn.Module, weights: Weights, place: str) -> None:
         weights: from `read_weights`.
         place: the factory of the network, for messages.
 
+    Returns:
+        Where they are from, for provenance: `file`, `sha256`, and where there is any the
+        `entry`, the `prefix` asked for, the `shards` and `notes` of what was done so that they fit.
+
     Raises:
-        StorageError: they do not fit.
+        StorageError: they do not fit, several entries do that differ, or they are complex.
     """
+    entry, found = _chosen(network, weights)
+    state = weights.entries[entry] if found is None else found.state
+    path = weights.file.path
+    _refuse_complex(path, state)
+    torn = contradictions(network, state)
+    if torn:
+        raise StorageError(
+            f"--weights {path}: has different values for {' and '.join(torn[:2])}, which are one "
+            f"parameter in the network of FACTORY {place}. Allowed: equal values under all names "
+            "of a tied parameter. Build the network without the tie, or choose other weights."
+        )
     try:
-        network.load_state_dict(weights.state)
-    except (RuntimeError, TypeError, ValueError) as error:
-        # A network may also refuse weights for a reason of its own.
-        found = list(_differences(network, weights.state)) or [" ".join(str(error).split())]
+        # Names may still fit, as a network may rename what it is given; kinds of numbers do not.
+        if found is None and other_kinds(network.state_dict(), state):
+            raise ValueError("the numbers are of another kind")
+        network.load_state_dict(state)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise _refusal(network, weights, entry, place, error) from None
+    about: dict[str, object] = {"file": path, "sha256": weights.file.sha256}
+    if weights.file.shards:
+        about["shards"] = dict(weights.file.shards)
+    if entry:
+        about["entry"] = entry
+    if weights.prefix is not None:
+        about["prefix"] = weights.prefix
+    notes = list(found.notes) if found else []
+    others = [name for name in weights.entries if name != entry and is_plain(name)]
+    others += [name for name in weights.entries if name != entry and is_averaged(name)]
+    if others:
+        notes.append(f"not {listed(others)}, which --weights-entry chooses")
+    if notes:
+        about["notes"] = notes
+    return about
+
+
+def _chosen(network: nn.Module, weights: Weights) -> tuple[str, Fit | None]:
+    """The entry to take, and how it fits: None where no entry does."""
+    found = {name: fit(network, state) for name, state in weights.entries.items()}
+    fitting = {name: way for name, way in found.items() if way is not None}
+    if len(weights.entries) == 1:
+        return next(iter(found.items()))
+    for is_called in (is_plain, is_averaged):
+        called = [name for name in fitting if is_called(name)]
+        if called and all(_equal(fitting[called[0]], fitting[name]) for name in called[1:]):
+            return called[0], fitting[called[0]]
+        if called:
+            break
+    if fitting:
         raise StorageError(
-            f"--weights {weights.path}: does not fit the network of FACTORY {place}: "
-            f"{'; '.join(found)}. Allowed: the names and shapes of its state_dict(). Choose a "
-            "file, or --arguments, that belong together."
-        ) from None
+            f"--weights {weights.file.path}: {listed(fitting)} would fit"
+            f"{'' if len(fitting) > 1 else ', but may be something else'}. Allowed: one of them. "
+            f"Choose with --weights-entry, such as --weights-entry {next(iter(fitting))}."
+        )
+    plain = [name for name in weights.entries if is_plain(name)]
+    return [*plain, *weights.entries][0], None
 
 
-def _safetensors(path: str, content: bytes) -> Mapping[str, Tensor]:
-    try:
-        return safetensors.torch.load(content)
-    except (SafetensorError, ValueError, RuntimeError, KeyError) as error:
+def _equal(one: Fit, other: Fit) -> bool:
+    return all(same_values(tensor, other.state[name]) for name, tensor in one.state.items())
+
+
+def _refuse_complex(path: str, state: Mapping[str, Tensor]) -> None:
+    names = [name for name, tensor in state.items() if tensor.is_complex()]
+    if names:  # loaded into real parameters they would lose their imaginary part
         raise StorageError(
-            f"--weights {path}: is no readable safetensors file ({_reason(error)}). "
-            f"{_FORMATS}. Replace it with a sound copy."
-        ) from None
+            f"--weights {path}: holds complex numbers in {listed(names)}. Allowed: real "
+            "ones. Save torch.view_as_real(...) of them, for a network that holds real parameters."
+        )
 
 
-def _torch(path: str, content: bytes) -> Mapping[str, Tensor]:
-    try:
-        # Its warnings are about formats that are refused with a line of their own.
-        with warnings.catch_warnings(action="ignore"):
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        raise StorageError(
-            f"--weights {path}: holds more than tensors{f' ({named[1]})' if named else ''}. It is "
-            f"not read, because that could run code in it. {_FORMATS}. Save the state dict alone "
-            "where the network was trained."
-        ) from None
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError) as error:
-        raise StorageError(
-            f"--weights {path}: is no readable file of weights ({_reason(error)}). {_FORMATS}. "
-            "Replace it with a sound copy."
-        ) from None
-    return _state_of(path, found)
-
-
-def _state_of(path: str, found: Any) -> Mapping[str, Tensor]:
-    """A state dict, and nothing around it."""
-    if isinstance(found, Mapping):
-        others = [key for key, value in found.items() if not isinstance(value, Tensor)]
-        if found and not others:
-            return found
-        listed = _listed(found) if others else "nothing"
-        nested = [key for key in others if isinstance(found[key], Mapping)]
-        advice = f"Save its entry {str(nested[0])!r} alone" if nested else "Save that alone"
-        raise StorageError(f"--weights {path}: holds {listed}. {_FORMATS}. {advice}.")
-    raise StorageError(
-        f"--weights {path}: holds a {type(found).__name__}. {_FORMATS}. Save that alone."
+def _refusal(
+    network: nn.Module, weights: Weights, entry: str, place: str, error: Exception
+) -> StorageError:
+    state = weights.entries[entry]
+    # A network may also refuse weights for a reason of its own.
+    found = list(differences(network.state_dict(), nearest(network, state))) or [
+        " ".join(str(error).split())
+    ]
+    prefix = fitting_prefix(network, state)
+    where = f"entry {entry!r} of {weights.file.path}" if entry else weights.file.path
+    advice = (
+        f"Those whose names begin with {prefix!r} fit: add --weights-prefix {prefix}"
+        if prefix
+        else "Choose a file, or --arguments, that belong together"
+    )
+    others = [name for name in weights.entries if name != entry]
+    if re.search(r"-\d+-of-\d+\.\w+$", weights.file.path):
+        advice = "It is one of several shards: give their *.index.json"
+    elif others and not prefix:
+        advice += f", or one of {listed(others)} with --weights-entry"
+    return StorageError(
+        f"--weights {where}: does not fit the network of FACTORY {place}: {'; '.join(found)}. "
+        f"Allowed: the names and shapes of its state_dict(). {advice}."
     )
 
 
-def _differences(network: nn.Module, state: Mapping[str, Tensor]) -> Iterator[str]:
-    """What names and shapes differ, the first few of each kind."""
-    expected = network.state_dict()
-    missing = [name for name in expected if name not in state]
-    unexpected = sorted(name for name in state if name not in expected)
-    shapes = [
-        f"{name} {tuple(state[name].shape)} for {tuple(wanted.shape)}"
-        for name, wanted in expected.items()
-        if name in state
-        and isinstance(wanted, Tensor)
-        and not is_lazy(wanted)
-        and wanted.shape != state[name].shape
-    ]
-    for kind, names in (("missing", missing), ("unexpected", unexpected), ("shape of", shapes)):
-        if names:
-            yield f"{kind} {_listed(names)}"
-    if unexpected and all(name.startswith("module.") for name in state):
-        yield "all names begin with 'module.', from DataParallel; remove that"
-
-
-def _listed(names) -> str:
-    names = [str(name) for name in names]
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _reason(error: Exception) -> str:
-    """The first sentence of a message, or the kind of error where there is none."""
-    return re.split(r"\.?\s*\n|\. ", str(error).strip())[0] or type(error).__name__
+def _what(content: object) -> str:
+    """What a file holds that holds no state dict."""
+    if isinstance(content, Mapping):
+        return listed(content) if content else "nothing"
+    return f"a {type(content).__name__}"
