@@ -30,7 +30,7 @@ REASONS = {
         "import_module": "the user's code, which the command line asks for",
         "exec_module": "the same",
     },
-    "flatness/command/images.py": {"read_bytes": "hashed and decoded", "open": "Pillow"},
+    "flatness/command/images.py": {"read_bytes": "hashed and decoded"},
     "flatness/command/weight_files.py": {
         "read_bytes": "hashed, and read by the others",
         "load": "safetensors, or torch with weights_only=True",
@@ -47,7 +47,7 @@ REASONS = {
         "load": "of class_folders, with Pillow",
         "reader": "torchvision, on archives and members with known checksums only",
     },
-    "flatness/experiment/datasets/image_folder.py": {"open": "Pillow"},
+    "flatness/experiment/datasets/decoding.py": {"open": "Pillow"},
     "flatness/experiment/device.py": {"CDLL": "the C library"},
     "flatness/experiment/gpus.py": {"read_text": "the kernel's list of sockets"},
     "flatness/experiment/networks/__init__.py": {"import_module": "modules of that folder"},

@@ -1,5 +1,6 @@
 """Images from a folder, refused by name where they do not suit."""
 
+import json
 import os
 import re
 
@@ -16,23 +17,10 @@ def _save(path, mode="RGB", size=(4, 4), **options):
 
 
 REFUSED = {
-    "grey": (
-        lambda f: _save(f / "b.png", "L"),
-        r"b\.png: its number of channels is 1 \(mode L\)\. Allowed: 3,",
+    "floating-point numbers": (
+        lambda f: _save(f / "b.tif", "F"),
+        r"b\.tif: is damaged or no image \(mode F is not read\)\. .* images of 1, 8 or 16 bits",
     ),
-    "with transparency": (
-        lambda f: _save(f / "b.png", "RGBA"),
-        r"b\.png: its number of channels is 4",
-    ),
-    "palette with transparency": (
-        lambda f: _save(f / "b.png", "P", transparency=0),
-        r"b\.png: its number of channels is 4 \(mode RGBA\)",
-    ),
-    "for print": (
-        lambda f: _save(f / "b.jpg", "CMYK"),
-        r"b\.jpg: its number of channels is 4 \(mode CMYK\)",
-    ),
-    "16 bits": (lambda f: _save(f / "b.png", "I;16"), r"b\.png: is damaged or no image \(mode I;1"),
     "another size": (
         lambda f: _save(f / "b.png", size=(5, 4)),
         r"b\.png: has 5 x 4 pixels \(width x height\), a\.png has 4 x 4\. Allowed: one size\. Give "
@@ -40,7 +28,7 @@ REFUSED = {
     ),
     "text": (
         lambda f: (f / "b.png").write_text("no image"),
-        r"b\.png: is damaged or no image \(of no known format\)\. Allowed: images of 8 bits",
+        r"b\.png: is damaged or no image \(of no known format\)\. It is not used\. Allowed: im",
     ),
     "half a file": (
         lambda f: (f / "b.png").write_bytes((f / "b.png").read_bytes()[:60]),
@@ -125,3 +113,50 @@ def test_palettes_are_resolved_and_bits_are_grey(here, measured):
         images="bits", channels=1, arguments='{"inputs": 16}', output="bits.nc", overwrite=True
     )
     assert float(read_dataset(here / "bits.nc")["input_norm"][0]) == pytest.approx(2, rel=1e-6)
+
+
+def test_colour_where_grey_is_asked_for(photos, refused):
+    line = refused(channels=1)
+    assert line.startswith("photos/a.png: is in colour (mode RGB), where grey images are asked for")
+
+
+def test_grey_images_for_a_network_that_takes_one_channel(here, refused):
+    for k in range(2):
+        _save(here / f"grey/{k}.png", "L")
+    line = refused(factory="factories.py:convolution", arguments='{"channels": 1}', images="grey")
+    assert "calling it on inputs of shape (2, 3, 4, 4) raised RuntimeError: " in line
+    assert line.endswith(
+        "The images are grey: give --channels 1, or call it yourself in Python to see where it "
+        "fails.\n"
+    )
+
+
+def test_linked_folders_are_followed(here, photos, measured, names):
+    (here / "mine").mkdir()
+    (here / "mine/own.png").write_bytes((photos / "z.png").read_bytes())
+    for name in ("one", "two"):
+        (here / "mine" / name).symlink_to(photos, target_is_directory=True)
+    (here / "mine/link.png").symlink_to(photos / "b.png")
+    measured(images="mine")
+    expected = [*(f"{link}/{name}" for link in ("one", "two") for name in names)]
+    found = read_dataset(here / "out/found.nc")["image"].values.tolist()
+    assert found == sorted(["own.png", "link.png", *expected])
+
+
+def test_hidden_files_are_passed_over_and_other_ones_are_counted(here, photos, measured, names):
+    (photos / "a/._2.png").write_bytes(b"\0\5\x16\7")
+    (photos / "a/more.gif").write_bytes(b"GIF89a")
+    (photos / ".DS_Store").write_bytes(b"")
+    page = measured()
+    found = read_dataset(here / "out/found.nc")
+    assert found["image"].values.tolist() == names
+    assert json.loads(found.attrs["images"])["passed_over"] == 1
+    assert ", 1 other files passed over" in page
+
+
+def test_links_that_lead_nowhere_or_in_a_circle(here, photos, refused):
+    (photos / "cat").symlink_to("absent", target_is_directory=True)
+    assert refused().startswith("photos/cat: is a link to nothing. Allowed: links to folders")
+    (photos / "cat").unlink()
+    (photos / "c/d/up").symlink_to(photos, target_is_directory=True)
+    assert refused().startswith("photos/c/d/up: links to a folder that it is in. Allowed: links")

@@ -168,13 +168,14 @@ def check_real(network: nn.Module, place: str) -> None:
                 )
 
 
-def try_out(network: nn.Module, inputs: Tensor, place: str) -> None:
+def try_out(network: nn.Module, inputs: Tensor, place: str, advice: str) -> None:
     """Call the network once, so that what does not fit it is known before measuring.
 
     Args:
         network: in eval mode.
         inputs: (samples, ...); the first two are taken.
         place: of its factory.
+        advice: what to do where it fails, before "yourself in Python".
 
     Raises:
         MeasurementError: the network fails on them.
@@ -184,7 +185,7 @@ def try_out(network: nn.Module, inputs: Tensor, place: str) -> None:
     with (
         torch.random.fork_rng([images.device] if images.is_cuda else []),
         torch.no_grad(),
-        naming_failures(what, f"calling it on inputs of shape {tuple(images.shape)}", "Call it"),
+        naming_failures(what, f"calling it on inputs of shape {tuple(images.shape)}", advice),
     ):
         network(images)
 

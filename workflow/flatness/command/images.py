@@ -1,9 +1,9 @@
 """Images from a folder, as the inputs of a network."""
 
 import hashlib
-import io
 import os
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +12,15 @@ from typing import NoReturn
 import numpy as np
 import PIL
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from flatness.command.options import DEFAULT_SAMPLES
 from flatness.errors import DatasetError
-from flatness.experiment.datasets.image_folder import ENDINGS
+from flatness.experiment.datasets.decoding import ENDINGS, GREY, decode, is_image
 
-# Pillow's modes, and how many channels each has once palettes are resolved.
-_MODES = {1: "L", 3: "RGB"}
-_CHANNELS = {"1": 1, "L": 1, "RGB": 3, "P": 3, "LA": 2, "RGBA": 4, "CMYK": 4, "YCbCr": 3}
+# How images that need no conversion are stored, by their channels.
+_PLAIN = {1: "L", 3: "RGB"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ class Samples:
         inputs: (samples, channels, height, width), normalised.
         names: path of each below the folder, with "/".
         found: number of image files in the folder.
+        passed_over: number of other files there, but for hidden ones.
+        converted: how many were stored in another of Pillow's modes, by that mode.
         sha256: of one line for each sample, its file's SHA-256, two spaces and its name: what
             `sha256sum NAMES | sha256sum` gives in the folder.
     """
@@ -39,11 +40,19 @@ class Samples:
     inputs: Tensor
     names: tuple[str, ...]
     found: int
+    passed_over: int
+    converted: dict[str, int]
     sha256: str
+
+    @property
+    def all_grey(self) -> bool:
+        """Whether every image is stored in grey and was given three channels."""
+        return sum(self.converted.get(mode, 0) for mode in GREY) == len(self.names)
 
     def facts(self, options: Namespace) -> dict[str, object]:
         """What they are and where they come from, for provenance."""
-        return {
+        unusual = {"passed_over": self.passed_over, "converted": self.converted}
+        return {name: value for name, value in unusual.items() if value} | {
             "folder": options.images,
             "found": self.found,
             "measured": len(self.names),
@@ -59,19 +68,23 @@ class Samples:
 def read_samples(options: Namespace) -> Samples:
     """Decode and normalise the images: (pixels / 255 - mean) / std in the dtype asked for.
 
+    What is stored in another way than asked for is converted as `decoding` says.
+
     Raises:
         DatasetError: the folder is absent, or holds no image or fewer than asked for; a file
-            cannot be decoded, has another number of channels than asked for, or another size
-            than the first one.
+            cannot be decoded, is in colour where grey is asked for, or has another size than the
+            first one.
     """
-    names, found = _chosen(options.images, options.samples)
+    names, found, passed_over = _chosen(options.images, options.samples)
     dtype = getattr(torch, options.dtype)
-    lines, images = [], []
+    lines, images, stored = [], [], Counter()
     for name in names:
         file = Path(options.images, name)
         content = _content(file)
         lines.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
-        pixels = _decode(file, content, options.channels, options.size)
+        image, mode = decode(file, options.channels, content)
+        stored[mode] += mode != _PLAIN[options.channels]
+        pixels = _pixels(image, options.size)
         if images and pixels.shape != images[0].shape:
             raise DatasetError(
                 f"{file}: has {_size(pixels)} pixels (width x height), {names[0]} has "
@@ -82,17 +95,19 @@ def read_samples(options: Namespace) -> Samples:
     mean = _per_channel(options.mean or [0.0] * options.channels, dtype)
     std = _per_channel(options.std or [1.0] * options.channels, dtype)
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
-    return Samples((stacked - mean) / std, names, found, digest)
+    converted = dict(sorted((+stored).items()))
+    return Samples((stacked - mean) / std, names, found, passed_over, converted, digest)
 
 
-def _chosen(folder: str, samples: int | None) -> tuple[tuple[str, ...], int]:
-    """The paths of the images to measure, and how many there are in all."""
+def _chosen(folder: str, samples: int | None) -> tuple[tuple[str, ...], int, int]:
+    """The paths of the images to measure, how many there are, and how many other files."""
     if not os.path.isdir(folder):  # unlike Path.is_dir, False without permission
         raise DatasetError(
             f"--images {folder}: no such folder. Allowed: a folder with image files in it or its "
             "sub-folders. Correct the name."
         )
-    names = sorted(_names(Path(folder)))
+    files = list(_names(Path(folder)))
+    names = sorted(name for name in files if is_image(name.rpartition("/")[2]))
     if not names:
         raise DatasetError(
             f"--images {folder}: holds no image file. Allowed: files that end with "
@@ -103,15 +118,30 @@ def _chosen(folder: str, samples: int | None) -> tuple[tuple[str, ...], int]:
             f"--samples {samples}: {folder} holds {len(names)} images. Allowed: 1 to "
             f"{len(names)}. Lower it, or leave it out."
         )
-    return tuple(names[: samples or DEFAULT_SAMPLES]), len(names)
+    return tuple(names[: samples or DEFAULT_SAMPLES]), len(names), len(files) - len(names)
 
 
 def _names(folder: Path) -> Iterator[str]:
-    for parent, folders, files in os.walk(folder, onerror=_refuse):
+    """The files in a folder and its sub-folders, links followed, but for hidden ones."""
+    above: dict[str, tuple[str, ...]] = {str(folder): ()}
+    for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
-                yield Path(parent, name).relative_to(folder).as_posix()
+        chain = (*above[parent], os.path.realpath(parent))
+        for name in folders:
+            place = os.path.join(parent, name)
+            if os.path.realpath(place) in chain:
+                raise DatasetError(
+                    f"{place}: links to a folder that it is in. Allowed: links to other folders. "
+                    "Remove it."
+                )
+            above[place] = chain
+        for name in (name for name in files if not name.startswith(".")):
+            if not is_image(name) and not os.path.exists(Path(parent, name)):
+                raise DatasetError(
+                    f"{Path(parent, name)}: is a link to nothing. Allowed: links to folders and "
+                    "files. Mend or remove it."
+                )
+            yield Path(parent, name).relative_to(folder).as_posix()
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -137,31 +167,12 @@ def _content(file: Path) -> bytes:
         ) from None
 
 
-def _decode(file: Path, content: bytes, channels: int, size: Sequence[int] | None) -> np.ndarray:
-    """One image as (height, width, channels) uint8, as it is stored: never turned by its EXIF."""
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            mode = "RGBA" if "transparency" in image.info else image.mode
-            if mode not in _CHANNELS:
-                raise ValueError(f"mode {mode} is not read")
-            if _CHANNELS[mode] != channels:
-                raise DatasetError(
-                    f"{file}: its number of channels is {_CHANNELS[mode]} (mode {mode}). Allowed: "
-                    f"{channels}, as --channels says. Convert it, or change --channels."
-                )
-            image = image.convert(_MODES[channels])
-            if size is not None:
-                height, width = size
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
-            return np.asarray(image).reshape(image.height, image.width, channels)
-    except UnidentifiedImageError:
-        reason = "of no known format"  # Pillow's own message holds an address in memory
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = str(error)
-    raise DatasetError(
-        f"{file}: is damaged or no image ({reason}). Allowed: images of 8 bits per channel. "
-        "Replace it with a sound copy, or remove it."
-    )
+def _pixels(image: Image.Image, size: Sequence[int] | None) -> np.ndarray:
+    """(height, width, channels) uint8, as it is stored or resized."""
+    if size is not None:
+        height, width = size
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image).reshape(image.height, image.width, -1)
 
 
 def _size(pixels: np.ndarray) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray as xr
-from torch import Tensor, nn
+from torch import nn
 
 import flatness
 from flatness.command.factory import (
@@ -19,7 +19,7 @@ from flatness.command.factory import (
     source_digest,
     try_out,
 )
-from flatness.command.images import read_samples
+from flatness.command.images import Samples, read_samples
 from flatness.command.options import check, factory_arguments
 from flatness.command.summary import summary
 from flatness.command.weights import load_weights, read_weights
@@ -66,7 +66,7 @@ def measure_images(options: Namespace) -> str:
     origin: dict[str, object] = {"random_seed": options.random_weights}
     if weights is not None:
         origin = load_weights(network, weights, options.factory)
-    primitives = _measure(network.eval(), samples.inputs, device, options)
+    primitives = _measure(network.eval(), samples, device, options)
     primitives = primitives.assign_coords(image=("sample", np.array(samples.names, dtype=object)))
     primitives.attrs |= provenance(
         factory=options.factory,
@@ -132,11 +132,13 @@ def _device(options: Namespace) -> torch.device:
 
 
 def _measure(
-    network: nn.Module, inputs: Tensor, device: torch.device, options: Namespace
+    network: nn.Module, samples: Samples, device: torch.device, options: Namespace
 ) -> xr.Dataset:
+    inputs = samples.inputs
+    advice = "The images are grey: give --channels 1, or call it" if samples.all_grey else "Call it"
     try:
         network, inputs = network.to(device), inputs.to(device)
-        try_out(network, inputs, options.factory)
+        try_out(network, inputs, options.factory, advice)
         with naming_failures(
             f"the network of FACTORY {options.factory}",
             "measuring it",

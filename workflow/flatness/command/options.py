@@ -173,8 +173,8 @@ def _images(group) -> None:
         "--images",
         metavar="FOLDER",
         required=True,
-        help="PNG, JPEG, BMP, PPM, TIFF and WebP files in it and its sub-folders, 8 bits per "
-        "channel; names that begin with a dot are passed over",
+        help="PNG, JPEG, BMP, PPM, PGM, TIFF and WebP files in it and its sub-folders, links "
+        "followed; names that begin with a dot are passed over",
     )
     group.add_argument(
         "--samples",
@@ -188,7 +188,8 @@ def _images(group) -> None:
         type=int,
         choices=(1, 3),
         default=3,
-        help="1: grey images, 3: colour images; nothing is converted (default: 3)",
+        help="1: grey images, 3: colour images; grey ones become three equal channels, "
+        "transparency is dropped, colour is refused where grey is asked for (default: 3)",
     )
     group.add_argument(
         "--size",

@@ -112,11 +112,16 @@ def _image_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str
     mean, std = (
         ", ".join(f"{value:g}" for value in normalisation[name]) for name in ("mean", "std")
     )
+    notes = f", {images['passed_over']} other files passed over" if "passed_over" in images else ""
+    if "converted" in images:
+        modes = ", ".join(f"{count} of mode {mode}" for mode, count in images["converted"].items())
+        notes += f", converted: {modes}"
     return [
         (
             "images",
             f"the first {images['measured']} of {images['found']} in {images['folder']} "
-            f"({names[0]} to {names[-1]}), SHA-256 of their list {images['sha256'][:12]}",
+            f"({names[0]} to {names[-1]}), SHA-256 of their list {images['sha256'][:12]}"
+            f"{notes}",
         ),
         ("inputs", f"{size}{' (resized)' if images['resized'] else ''}"),
         ("normalisation", f"(pixels / 255 - mean) / std, mean {mean}, std {std}"),

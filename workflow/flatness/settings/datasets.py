@@ -75,7 +75,7 @@ class TorchvisionDataset(Dataset):
 
 
 class ImageFolderDataset(Dataset):
-    """Image files in class folders: PATH/train/CLASS/*.png and PATH/test/CLASS/*.png."""
+    """Image files in class folders: PATH/train/CLASS/* and PATH/test/CLASS/*."""
 
     source: Literal["image_folder"] = key("Where the images come from.")
     path: Folder = key(

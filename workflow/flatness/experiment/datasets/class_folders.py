@@ -33,12 +33,12 @@ def load(dataset) -> Images:
         DatasetError: an image is absent, damaged or of another size.
     """
     known = KNOWN[dataset["dataset"]]
-    channels, *size = known.input_shape
-    mode, shape = ("L", tuple(size)) if channels == 1 else ("RGB", (*size, channels))
     arrays: list[np.ndarray] = []
     for split in ("train", "test"):
         arrays += image_folder.stacked(
-            _files(dataset, split), mode, shape, f"as every image of {dataset['dataset']} has"
+            _files(dataset, split),
+            known.input_shape,
+            f"as every image of {dataset['dataset']} has",
         )
     return Images(known.class_names, 255, *arrays)
 
