@@ -3,11 +3,15 @@
 import argparse
 import json
 import math
+import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from typing import Any
 
 from flatness.errors import SettingsError
+
+# A shell leaves ~ as it is behind a "=", as in --images=~/photos, and in quotes.
+_PATH = os.path.expanduser
 
 # How many images are measured where --samples is left out.
 DEFAULT_SAMPLES = 100
@@ -74,7 +78,10 @@ def parser() -> ArgumentParser:
         allow_abbrev=False,
     )
     other.add_argument(
-        "results", metavar="RESULTS", help="folder of a configuration, such as results/paper"
+        "results",
+        metavar="RESULTS",
+        type=_PATH,
+        help="folder of a configuration, such as results/paper",
     )
     other.add_argument(
         "--share", type=float, default=0.1, help="of the runs, more than 0, at most 1 (%(default)s)"
@@ -92,12 +99,21 @@ def _publications(commands) -> None:
         allow_abbrev=False,
     )
     part.add_argument(
-        "results", metavar="RESULTS", help="folder of a configuration, such as results/paper"
+        "results",
+        metavar="RESULTS",
+        type=_PATH,
+        help="folder of a configuration, such as results/paper",
     )
     part.add_argument(
-        "--configuration", metavar="FILE", required=True, help="the YAML file it is made with"
+        "--configuration",
+        metavar="FILE",
+        type=_PATH,
+        required=True,
+        help="the YAML file it is made with",
     )
-    part.add_argument("--output", metavar="PART.nc", required=True, help="the file to write")
+    part.add_argument(
+        "--output", metavar="PART.nc", type=_PATH, required=True, help="the file to write"
+    )
     merge = commands.add_parser(
         "merge",
         help="put the runs of several files of results into one",
@@ -114,8 +130,10 @@ def _publications(commands) -> None:
         (merge, "FILE.nc", "the file to write"),
         (publish, "FOLDER", "where the publication goes"),
     ):
-        command.add_argument("parts", metavar="PART.nc", nargs="+", help="files of results")
-        command.add_argument("--output", metavar=name, required=True, help=what)
+        command.add_argument(
+            "parts", metavar="PART.nc", type=_PATH, nargs="+", help="files of results"
+        )
+        command.add_argument("--output", metavar=name, type=_PATH, required=True, help=what)
     reproduce = commands.add_parser(
         "reproduce",
         help="make figures and tables of a publication anew and compare the tables",
@@ -123,15 +141,18 @@ def _publications(commands) -> None:
         allow_abbrev=False,
     )
     reproduce.add_argument(
-        "publication", metavar="PUBLICATION", help="folder with results.nc and tables"
+        "publication", metavar="PUBLICATION", type=_PATH, help="folder with results.nc and tables"
     )
-    reproduce.add_argument("--output", metavar="FOLDER", required=True, help="where they go")
+    reproduce.add_argument(
+        "--output", metavar="FOLDER", type=_PATH, required=True, help="where they go"
+    )
 
 
 def _network(group) -> None:
     group.add_argument(
         "factory",
         metavar="FACTORY",
+        type=_PATH,
         help="package.module:function or path/to/file.py:function; returns a torch.nn.Module. A "
         "class, a method such as Net.from_pretrained or a network that is there already will do",
     )
@@ -145,6 +166,7 @@ def _network(group) -> None:
     source.add_argument(
         "--weights",
         metavar="FILE",
+        type=_PATH,
         help="safetensors, the *.index.json of shards, or a state dict of torch.save, alone or in "
         "a checkpoint; it must fit the network entirely, but for the prefixes of DataParallel, "
         "torch.compile and Lightning",
@@ -172,6 +194,7 @@ def _images(group) -> None:
     group.add_argument(
         "--images",
         metavar="FOLDER",
+        type=_PATH,
         required=True,
         help="PNG, JPEG, BMP, PPM, PGM, TIFF and WebP files in it and its sub-folders, links "
         "followed; names that begin with a dot are passed over",
@@ -251,6 +274,7 @@ def _measuring(group) -> None:
     group.add_argument(
         "--output",
         metavar="FILE.nc",
+        type=_PATH,
         required=True,
         help="netCDF file; the page has its name with the ending .md",
     )

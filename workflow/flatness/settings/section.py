@@ -1,8 +1,9 @@
 """What every part of the configuration is made of."""
 
+import os
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 MAX_SEED = 2**31 - 1
 
@@ -26,7 +27,8 @@ def key(sentence: str, unit: str | None = None, **constraints: Any) -> Any:
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Module = Annotated[str, Field(pattern=MODULE_PATTERN, max_length=100)]
-Folder = Annotated[str, Field(pattern=FOLDER_PATTERN)]
+# A leading ~ or ~USER is somebody's home, as in a shell, which does not see what is in a file.
+Folder = Annotated[str, Field(pattern=FOLDER_PATTERN), AfterValidator(os.path.expanduser)]
 
 
 def without_repeats(values: tuple, kind: str = "") -> tuple:
