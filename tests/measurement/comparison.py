@@ -1,5 +1,8 @@
 """What `measure` finds for a network, beside its dense Jacobians."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 import xarray as xr
@@ -9,8 +12,25 @@ import flatness
 from reference import dense_jacobians
 
 
+class Then(nn.Module):
+    """A network and what is done with its output."""
+
+    def __init__(self, network: nn.Module, function: Callable[[Any], Tensor]):
+        super().__init__()
+        self.network, self.function = network, function
+
+    def forward(self, x):
+        return self.function(self.network(x))
+
+
 def assert_as_dense(
-    model: nn.Module, inputs: Tensor, *, rtol: float = 1e-9, chunk_size: int = 100
+    model: nn.Module,
+    inputs: Tensor,
+    *,
+    rtol: float = 1e-9,
+    chunk_size: int = 100,
+    then: Callable[[Any], Tensor] | None = None,
+    **options: Any,
 ) -> xr.Dataset:
     """Measure a network in float64 and compare every primitive that a dense Jacobian gives.
 
@@ -20,13 +40,16 @@ def assert_as_dense(
         rtol: of singular values relative to the largest one, and of squared norms relative to
             the largest one of the same parameter.
         chunk_size: as for `measure`.
+        then: what makes (n, N) of the network's output, by hand; None where it is that.
+        options: of `measure`.
 
     Returns:
         What was measured.
     """
     model, inputs = model.double().eval(), inputs.double()
-    J, K = dense_jacobians(model, inputs)
-    measured = flatness.measure(model, inputs, chunk_size=chunk_size)
+    J, K = dense_jacobians(model if then is None else Then(model, then), inputs)
+    K = {name.removeprefix("network.") if then else name: rows for name, rows in K.items()}
+    measured = flatness.measure(model, inputs, chunk_size=chunk_size, **options)
     expected = torch.linalg.svdvals(J).numpy()
     expected = np.pad(expected, ((0, 0), (0, J.shape[1] - expected.shape[1])))
     values = measured["singular_value"].values

@@ -64,8 +64,8 @@ def test_a_block_inside_a_network():
     [
         ("mlp-tanh", "nine", r"layer = 'nine' is no module of the network\. Allowed: '0', '1'"),
         ("shared-weights", "inner", r"layer = 'inner' is called 2 times"),
-        ("lstm", "0", r"layer = '0' is called 1 times and returns tuple"),
-        ("unused-layers", "idle", r"layer = 'idle' is called 0 times and returns nothing"),
+        ("lstm", "0", r"layer = '0': returned a tuple with 0 "),
+        ("unused-layers", "idle", r"layer = 'idle' is called 0 times"),
     ],
 )
 def test_refused(architecture, layer, message):

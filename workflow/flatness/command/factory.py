@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from flatness.errors import FlatnessError, MeasurementError, SettingsError
 from flatness.measurement.checks import AS_REAL
+from flatness.measurement.selection import selected
 
 _FORMS = "package.module:function or path/to/file.py:function"
 
@@ -168,26 +169,51 @@ def check_real(network: nn.Module, place: str) -> None:
                 )
 
 
-def try_out(network: nn.Module, inputs: Tensor, place: str, advice: str) -> None:
+def try_out(
+    network: nn.Module,
+    inputs: Tensor,
+    place: str,
+    *,
+    layer: str | None,
+    entry: str | None,
+    advice: str,
+) -> None:
     """Call the network once, so that what does not fit it is known before measuring.
 
     Args:
         network: in eval mode.
         inputs: (samples, ...); the first two are taken.
         place: of its factory.
-        advice: what to do where it fails, before "yourself in Python".
+        layer: name of the module whose output is wanted; None for the network itself.
+        entry: what is taken of that output, see `flatness.measurement.selection`.
+        advice: what to do where the network fails, before "yourself in Python".
 
     Raises:
-        MeasurementError: the network fails on them.
+        MeasurementError: the network fails on them, or returns something else than (samples, N).
     """
     images = inputs[:2]
     what = f"the network of FACTORY {place}"
-    with (
-        torch.random.fork_rng([images.device] if images.is_cuda else []),
-        torch.no_grad(),
-        naming_failures(what, f"calling it on inputs of shape {tuple(images.shape)}", advice),
-    ):
-        network(images)
+    module = network if layer is None else network.get_submodule(layer)
+    returned: list[Any] = []
+    handle = module.register_forward_hook(lambda _m, _a, output: returned.append(output))
+    try:
+        with (
+            torch.random.fork_rng([images.device] if images.is_cuda else []),
+            torch.no_grad(),
+            naming_failures(what, f"calling it on inputs of shape {tuple(images.shape)}", advice),
+        ):
+            network(images)
+    finally:
+        handle.remove()
+    if len(returned) == 1:
+        selected(
+            returned[0],
+            entry,
+            len(images),
+            whose=what if layer is None else f"--layer {layer}",
+            flatten=layer is not None,
+            asked="--output-entry {}",
+        )
 
 
 def source_digest(factory: Factory) -> str:

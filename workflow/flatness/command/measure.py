@@ -138,14 +138,25 @@ def _measure(
     advice = "The images are grey: give --channels 1, or call it" if samples.all_grey else "Call it"
     try:
         network, inputs = network.to(device), inputs.to(device)
-        try_out(network, inputs, options.factory, advice)
+        try_out(
+            network,
+            inputs,
+            options.factory,
+            layer=options.layer,
+            entry=options.output_entry,
+            advice=advice,
+        )
         with naming_failures(
             f"the network of FACTORY {options.factory}",
             "measuring it",
             "Call it and run backward()",
         ):
             return flatness.measure(
-                network, inputs, layer=options.layer, chunk_size=options.chunk_size
+                network,
+                inputs,
+                layer=options.layer,
+                output=options.output_entry,
+                chunk_size=options.chunk_size,
             )
     except torch.OutOfMemoryError:
         raise MeasurementError(

@@ -20,7 +20,8 @@ _MEASURE = """\
 Measure a PyTorch network of your own on a folder of images.
 
 FACTORY is called to build the network, which is put in eval mode and left with its weights as
-they are; it must map (images, channels, height, width) to (images, N), each image on its own.
+they are; it must map (images, channels, height, width) to (images, N), each image on its own, or
+to something that holds such a tensor (--output-entry).
 Written are FILE.nc, with everything flatness.measure returns and the path of each image, and
 FILE.md, a page with quantities and inequalities, which is printed, too.
 
@@ -242,6 +243,13 @@ def _measuring(group) -> None:
         metavar="NAME",
         help="measure the map from the images to the output of this module, as named_modules() "
         "calls it, in the place of the network's output",
+    )
+    group.add_argument(
+        "--output-entry",
+        metavar="NAME",
+        help="what is taken of an output that is not one tensor (images, N): a name such as "
+        "logits, an index such as 0 or -1, names and indices joined by dots, or flatten for all of "
+        "a tensor with more axes",
     )
     group.add_argument(
         "--dtype",

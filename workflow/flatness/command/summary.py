@@ -96,6 +96,8 @@ def _network_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, s
     rows = [("network", f"{attributes['factory']}, arguments {arguments}, eval mode")]
     if "layer" in attributes:
         rows.append(("layer", f"{attributes['layer']}, in the place of the network's output"))
+    if "output" in attributes:
+        rows.append(("output", f"entry {attributes['output']} of what is returned"))
     return [
         *rows,
         ("weights", origin),

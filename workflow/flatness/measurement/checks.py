@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -136,20 +135,13 @@ def _check_numbers(inputs: Tensor, parameters: Mapping[str, Tensor]) -> None:
         )
 
 
-def check_output(output: Any, n: int, where_it_ends: Callable[[], str | None]) -> None:
-    """Refuse outputs that are not (n, N), differentiable and finite.
+def check_output(output: Tensor, where_it_ends: Callable[[], str | None]) -> None:
+    """Refuse outputs that are not differentiable and finite.
 
     Args:
-        output: what the network returned for n samples.
-        n: how many.
+        output: (n, N), of the network.
         where_it_ends: finds out in which modules the gradient ends, where there is none.
     """
-    if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != n or not output.numel():
-        found = f"shape {tuple(output.shape)}" if isinstance(output, Tensor) else type(output)
-        raise MeasurementError(
-            f"model: returned {found} for {n} samples. Allowed: one tensor of shape ({n}, N). "
-            "Wrap the model so that it flattens or selects its output."
-        )
     if not output.requires_grad:
         place = where_it_ends()
         raise MeasurementError(

@@ -43,6 +43,7 @@ from flatness.measurement.second_derivatives import (
     refuse_single_derivatives,
     refuse_wrong_derivatives,
 )
+from flatness.measurement.selection import Choice
 from flatness.measurement.traced import Layer, TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
 from flatness.measurement.weight_forms import by_position, weight_by_position
@@ -53,6 +54,7 @@ def curvature(
     inputs: Tensor,
     targets: Tensor,
     *,
+    output: Choice | None = None,
     probes: int = 16,
     exact_products: int = 300,
     seed: int = 0,
@@ -68,6 +70,7 @@ def curvature(
         model: as for `measure`.
         inputs: (samples, ...), as for `measure`.
         targets: (samples, N) of the dtype and on the device of the inputs.
+        output: as for `measure`.
         probes: random probes of each sample where the exact way is too long, at least 2.
         exact_products: the exact way is taken up to this number of products of a Hessian and
             a vector: one for each unit of a linear layer, and one for each entry of the
@@ -107,7 +110,7 @@ def curvature(
         sdpa_kernel(SDPBackend.MATH),  # the other kernels of attention have one derivative only
         refusing_failures("differentiated twice"),
     ):
-        network = FrozenNetwork(model)
+        network = FrozenNetwork(model, output=output)
         proofs: dict[tuple, Proof] = {}
         parts = []
         for start in range(0, len(inputs), chunk_size):

@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.nn.modules.conv import _ConvNd
 
 from flatness.errors import MeasurementError
+from flatness.measurement.selection import Choice, selected
 
 # Modules that apply a weight linearly; not all of these have closed forms.
 LINEAR_MAPS = (nn.Linear, nn.Bilinear, _ConvNd)
@@ -46,12 +47,12 @@ class ForwardPass:
 
     Args:
         inputs: the leaf at which derivatives with respect to the inputs are taken.
-        output: whatever the network returned.
+        output: (n, N), what was selected of what the network returned.
         calls: the calls of every module that applies a weight linearly, by its name.
     """
 
     inputs: Tensor
-    output: Any
+    output: Tensor
     calls: dict[str, list[ModuleCall]]
 
 
@@ -65,70 +66,77 @@ class FrozenNetwork:
         model: the network.
         layer: name of a module whose flattened output is what the function returns; None
             for the output of the network.
+        output: what is taken of that output, see `selection`; None for one tensor as it is.
 
     Raises:
         MeasurementError: the network has no module of that name.
     """
 
-    def __init__(self, model: nn.Module, layer: str | None = None):
+    def __init__(self, model: nn.Module, layer: str | None = None, output: Choice | None = None):
         modules = dict(model.named_modules())
         if layer is not None and layer not in modules:
             raise MeasurementError(
                 f"layer = {layer!r} is no module of the network. Allowed: "
                 f"{', '.join(repr(name) for name in modules if name)}. Choose one of these."
             )
-        self.model, self.layer = model, layer
+        self.model, self.layer, self.output = model, layer, output
         self.leaves = {
             name: parameter.detach().requires_grad_()
             for name, parameter in model.named_parameters()
         }
         self.buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
 
-    def __call__(self, inputs: Tensor) -> Any:
-        """The network's output, or that of the layer asked for, flattened.
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """(n, N): the network's output, or that of the layer asked for.
 
         Args:
             inputs: (n, ...); copied, because the network may change them in place.
 
         Raises:
-            MeasurementError: the layer is not called once, or does not return one tensor.
+            MeasurementError: the layer is not called once, or what is returned is no such tensor.
         """
         # A forward pass may leave gradients switched off.
         with torch.set_grad_enabled(torch.is_grad_enabled()):
-            if self.layer is None:
-                return functional_call(self.model, self.leaves | self.buffers, (inputs.clone(),))
-            return self._output_of_layer(inputs.clone())
+            return self._called(self.leaves | self.buffers, inputs)
 
-    def _output_of_layer(self, inputs: Tensor) -> Tensor:
-        outputs: list[Any] = []
-        module = self.model.get_submodule(self.layer)
-        # A copy, because what follows may work in place.
-        handle = module.register_forward_hook(
-            lambda _module, _arguments, output: outputs.append(
-                output.clone() if isinstance(output, Tensor) else output
-            )
-        )
-        try:
-            functional_call(self.model, self.leaves | self.buffers, (inputs,))
-        finally:
-            handle.remove()
-        if len(outputs) != 1 or not isinstance(outputs[0], Tensor) or outputs[0].ndim < 2:
-            found = type(outputs[0]).__name__ if outputs else "nothing"
-            raise MeasurementError(
-                f"layer = {self.layer!r} is called {len(outputs)} times and returns {found}. "
-                "Allowed: a module that is called once and returns one tensor (samples, ...). "
-                "Choose another, or wrap the network."
-            )
-        return outputs[0].flatten(1)
-
-    def at(self, leaves: Mapping[str, Tensor], inputs: Tensor) -> Any:
+    def at(self, leaves: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         """The output in float64 with other parameters, which may be some of them only."""
         tensors = self.leaves | self.buffers
         wide = {
             name: tensor.detach().double() if tensor.is_floating_point() else tensor
             for name, tensor in tensors.items()
         }
-        return functional_call(self.model, wide | dict(leaves), (inputs.clone(),))
+        return self._called(wide | dict(leaves), inputs)
+
+    def _called(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        if self.layer is None:
+            returned = functional_call(self.model, tensors, (inputs.clone(),))
+            return selected(returned, self.output, len(inputs))
+        outputs: list[Tensor] = []
+        with self._noting(outputs, len(inputs)):
+            functional_call(self.model, tensors, (inputs.clone(),))
+        if len(outputs) != 1:
+            raise MeasurementError(
+                f"layer = {self.layer!r} is called {len(outputs)} times. Allowed: a module that is "
+                "called once. Choose another, or wrap the network."
+            )
+        return outputs[0]
+
+    @contextmanager
+    def _noting(self, outputs: list[Tensor], samples: int) -> Iterator[None]:
+        """Note what the layer asked for returns."""
+        whose = f"layer = {self.layer!r}"
+
+        def note(_module: nn.Module, _arguments: tuple, returned: Any) -> None:
+            found = selected(returned, self.output, samples, whose=whose, flatten=True)
+            # A copy, because what follows may work in place.
+            outputs.append(found.clone())
+
+        handle = self.model.get_submodule(self.layer).register_forward_hook(note)
+        try:
+            yield
+        finally:
+            handle.remove()
 
     def record(self, inputs: Tensor) -> ForwardPass:
         """A forward pass on (n, *input_shape), recorded."""

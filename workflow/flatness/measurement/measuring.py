@@ -16,6 +16,7 @@ from flatness.measurement.description import Chunk, describe
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.memory import bytes_per_sample
 from flatness.measurement.proof import Proof
+from flatness.measurement.selection import Choice, choice_in_words
 from flatness.measurement.sweep import sweep
 from flatness.measurement.traced import TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
@@ -27,6 +28,7 @@ def measure(
     inputs: Tensor,
     *,
     layer: str | None = None,
+    output: Choice | None = None,
     only: Collection[str] | None = None,
     chunk_size: int = 100,
     memory_gib: float = 2.0,
@@ -48,6 +50,12 @@ def measure(
         inputs: (samples, ...) of the dtype and on the device of the parameters.
         layer: name of a module, as in `named_modules`. f is then the map from the inputs to
             that module's flattened output, N its size, and parameters are those up to it.
+        output: what is taken where the network, or the layer, does not return one tensor
+            (samples, N): the name of an entry of a dict, a dataclass or a named tuple ("logits"),
+            an index into a tuple or along the second axis of a tensor (-1), a path of these
+            ("hidden_states.-1"), "flatten" for all of one tensor, or a function of what was
+            returned. What it gives is flattened to (samples, N). A vector (samples,) is one
+            output, with or without this.
         only: names of quantities, as in `flatness.quantities`. What only others need is not
             computed, and is not in the result.
         chunk_size: samples differentiated together, at most. Results agree to rounding for
@@ -104,10 +112,10 @@ def measure(
     Raises:
         MeasurementError: a module is in training mode; dtypes or devices are mixed, or
             neither float32 nor float64; inputs are empty or not finite; the model fails on
-            them; the output is not (samples, N), depends on other samples or differs between
-            two calls, or is not finite; its gradient ends on the way; no module is called
-            `layer`, or it is not called once; a name in `only` is no quantity; N^2 numbers
-            take more than `memory_gib`.
+            them; what it returns is not (samples, N), and `output` does not make it so; the
+            output depends on other samples or differs between two calls, or is not finite; its
+            gradient ends on the way; no module is called `layer`, or it is not called once; a
+            name in `only` is no quantity; N^2 numbers take more than `memory_gib`.
 
     Cost: one forward and N backward passes of the whole batch, about twice as much again for
     what is made of them (docs/benchmarks), one more forward pass of at most three samples of
@@ -129,11 +137,13 @@ def measure(
         torch.compiler.set_stance("force_eager"),
         refusing_failures("differentiated"),
     ):
-        network = FrozenNetwork(model, layer)
+        network = FrozenNetwork(model, layer, output)
         chunks = _sweep_chunks(network, inputs, chunk_size, wanted, budget)
         dataset = describe(inputs, chunks, wanted)
     if layer is not None:
         dataset.attrs["layer"] = layer
+    if output is not None:
+        dataset.attrs["output"] = choice_in_words(output)
     if only is not None:
         dataset.attrs["only"] = json.dumps(list(only))
     return annotate(dataset, PRIMITIVES)

@@ -72,7 +72,7 @@ class TracedChunk:
     def __init__(self, network: FrozenNetwork, inputs: Tensor, proofs: dict[tuple, Proof]):
         self.network = network
         self.run = network.record(inputs)
-        check_output(self.run.output, len(inputs), lambda: where_it_ends(network, inputs[:1]))
+        check_output(self.run.output, lambda: where_it_ends(network, inputs[:1]))
         self.structure = Structure(network, self.run)
         twin = twin_of(network, self.run, watched=not proofs, graph=self.structure.graph)
         proof = prove(network, self.structure, twin, proofs)
