@@ -16,12 +16,6 @@ AS_REAL = (
     "Allowed: real numbers. Hold the real and imaginary part as one real parameter, "
     "torch.view_as_real(...), and let forward begin with torch.view_as_complex of it."
 )
-_TOKENS = (
-    "Convert numbers, such as pixels, with .to(...). For tokens measure the map from their "
-    "embeddings to the output: copy the network, put torch.nn.Identity() in the place of its "
-    "embedding, call eval(), and pass embedding(tokens).detach() as inputs."
-)
-
 # What the forward or backward of somebody's network may raise.
 RAISED = (
     *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError),
@@ -53,8 +47,17 @@ def refusing_failures(verb: str) -> Iterator[None]:
         ) from error
 
 
-def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) -> None:
-    """Refuse what cannot be measured, before anything is called."""
+def check_network_and_inputs(
+    model: nn.Module, inputs: Tensor, chunk_size: int, start: str | None
+) -> None:
+    """Refuse what cannot be measured, before anything is called.
+
+    Args:
+        model: the network.
+        inputs: what it is given.
+        chunk_size: as for `measure`.
+        start: as for `measure`: where there is one, inputs need not be differentiable.
+    """
     if not isinstance(model, nn.Module):
         raise MeasurementError(
             f"model: a {type(model).__name__}. Allowed: a torch.nn.Module in eval mode. Put a "
@@ -82,7 +85,7 @@ def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) 
             f"model: module {training or type(model).__name__!r} is in training mode, in which "
             "samples may mix. Allowed: eval mode. Call model.eval() first."
         )
-    if inputs.ndim < 2 or len(inputs) == 0:
+    if inputs.ndim < (2 if start is None else 1) or len(inputs) == 0:
         raise MeasurementError(
             f"inputs: shape {tuple(inputs.shape)}. Allowed: (samples, ...) with at least one "
             "sample. Add the sample axis, or pass more samples."
@@ -91,28 +94,38 @@ def check_network_and_inputs(model: nn.Module, inputs: Tensor, chunk_size: int) 
         raise MeasurementError(
             "model: has no parameters. Allowed: at least one. Measure a network that has some."
         )
-    _check_numbers(inputs, {name: tensors[name] for name in tensors if name != "inputs"})
-    kinds = {name: (tensor.dtype, tensor.device) for name, tensor in tensors.items()}
-    other = next((name for name, kind in kinds.items() if kind != kinds["inputs"]), None)
-    if other is not None:
+    parameters = {name: tensors[name] for name in tensors if name != "inputs"}
+    _check_parameters(parameters)
+    if start is None:
+        _check_inputs(model, inputs)
+    like = inputs if start is None else next(iter(parameters.values()))
+    which = "inputs" if start is None else f"parameter {next(iter(parameters))!r}"
+    for name, tensor in parameters.items():
+        if (tensor.dtype, tensor.device) != (like.dtype, like.device):
+            raise MeasurementError(
+                f"{which}: {_kind(like)}, but parameter {name!r} is {_kind(tensor)}. "
+                "Allowed: one dtype and one device for all. Convert with .to(...)."
+            )
+    if inputs.device != like.device:
         raise MeasurementError(
-            f"inputs: {_kind(inputs)}, but parameter {other!r} is {_kind(tensors[other])}. "
-            "Allowed: one dtype and one device for all. Convert with .to(...)."
+            f"inputs: on {inputs.device}, but the parameters are on {like.device}. Allowed: one "
+            "device for all. Convert with .to(...)."
         )
-    if inputs.dtype not in _DTYPES:
+    if like.dtype not in _DTYPES:
         raise MeasurementError(
-            f"inputs: {inputs.dtype} cannot be measured exactly. Allowed: float32 or float64, for "
+            f"{which}: {like.dtype} cannot be measured exactly. Allowed: float32 or float64, for "
             "the model too. Convert both with .float() or .double()."
         )
-    finite = inputs.detach().flatten(1).isfinite().all(1)
-    if not finite.all():
-        raise MeasurementError(
-            f"inputs: sample {int((~finite).nonzero()[0])} holds values that are not finite. "
-            "Allowed: finite numbers. Leave it out or mend it."
-        )
+    if inputs.is_floating_point():
+        finite = inputs.detach().flatten(1).isfinite().all(1)
+        if not finite.all():
+            raise MeasurementError(
+                f"inputs: sample {int((~finite).nonzero()[0])} holds values that are not finite. "
+                "Allowed: finite numbers. Leave it out or mend it."
+            )
 
 
-def _check_numbers(inputs: Tensor, parameters: Mapping[str, Tensor]) -> None:
+def _check_parameters(parameters: Mapping[str, Tensor]) -> None:
     """Refuse complex numbers and integers, where converting them would not be the answer."""
     for name, parameter in parameters.items():
         if parameter.is_complex():
@@ -122,6 +135,10 @@ def _check_numbers(inputs: Tensor, parameters: Mapping[str, Tensor]) -> None:
                 f"model: parameter {name!r} is {parameter.dtype}, which has no derivative. "
                 "Allowed: float32 or float64. Register it as a buffer, not as a parameter."
             )
+
+
+def _check_inputs(model: nn.Module, inputs: Tensor) -> None:
+    """Refuse inputs that cannot be differentiated."""
     if inputs.is_complex():
         raise MeasurementError(
             f"inputs: {inputs.dtype}. Allowed: float32 or float64. Pass "
@@ -129,9 +146,18 @@ def _check_numbers(inputs: Tensor, parameters: Mapping[str, Tensor]) -> None:
             "torch.view_as_complex of them."
         )
     if not inputs.is_floating_point():
+        embeddings = [
+            name
+            for name, module in model.named_modules()
+            if name and isinstance(module, nn.Embedding | nn.EmbeddingBag)
+        ]
+        start = embeddings[0] if embeddings else "NAME"
+        of = "" if embeddings else " with the name of the module that embeds them"
         raise MeasurementError(
-            f"inputs: {inputs.dtype}, which has no derivative. Allowed: float32 or float64. "
-            f"{_TOKENS}"
+            f"inputs: {inputs.dtype}, which has no derivative. Allowed: float32 or float64, or a "
+            "start behind which numbers have one. For tokens call flatness.measure(model, inputs, "
+            f"start={start!r}){of}, for the map from their embeddings to the output; convert "
+            "numbers, such as pixels, with .to(...)."
         )
 
 

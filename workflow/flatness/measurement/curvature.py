@@ -54,6 +54,7 @@ def curvature(
     inputs: Tensor,
     targets: Tensor,
     *,
+    start: str | None = None,
     output: Choice | None = None,
     probes: int = 16,
     exact_products: int = 300,
@@ -70,6 +71,7 @@ def curvature(
         model: as for `measure`.
         inputs: (samples, ...), as for `measure`.
         targets: (samples, N) of the dtype and on the device of the inputs.
+        start: as for `measure`; then the trace is that in the parameters behind it.
         output: as for `measure`.
         probes: random probes of each sample where the exact way is too long, at least 2.
         exact_products: the exact way is taken up to this number of products of a Hessian and
@@ -96,8 +98,8 @@ def curvature(
     passes of the batch as there are products, or probes; parameters of layers without a
     closed form take that many for each sample.
     """
-    check_network_and_inputs(model, inputs, chunk_size)
-    _check_targets(inputs, targets)
+    check_network_and_inputs(model, inputs, chunk_size, start)
+    _check_targets(len(inputs), next(model.parameters()), targets)
     if probes < 2:
         raise MeasurementError(
             f"probes = {probes}. Allowed: 2 or more, or there is no standard error. Raise it."
@@ -110,12 +112,14 @@ def curvature(
         sdpa_kernel(SDPBackend.MATH),  # the other kernels of attention have one derivative only
         refusing_failures("differentiated twice"),
     ):
-        network = FrozenNetwork(model, output=output)
+        network = FrozenNetwork(model, output=output, start=start)
+        inputs = network.begin(inputs, chunk_size)
         proofs: dict[tuple, Proof] = {}
         parts = []
-        for start in range(0, len(inputs), chunk_size):
-            here = slice(start, start + chunk_size)
-            chunk = _Chunk(TracedChunk(network, inputs[here], proofs), targets[here], start)
+        for first in range(0, len(inputs), chunk_size):
+            here = slice(first, first + chunk_size)
+            traced = TracedChunk(network.of(here), inputs[here], proofs)
+            chunk = _Chunk(traced, targets[here], first)
             exact = chunk.is_flat() or chunk.products() <= exact_products
             how = "exact" if exact else f"{probes} random probes for each sample, seed {seed}"
             estimates = chunk.exact() if exact else chunk.estimates(probes, seed)
@@ -138,17 +142,18 @@ def curvature(
     return annotate(dataset, PRIMITIVES)
 
 
-def _check_targets(inputs: Tensor, targets: Tensor) -> None:
-    if not isinstance(targets, Tensor) or targets.ndim != 2 or len(targets) != len(inputs):
+def _check_targets(samples: int, kind: Tensor, targets: Tensor) -> None:
+    """Refuse targets that are not (samples, N), finite, and like a parameter."""
+    if not isinstance(targets, Tensor) or targets.ndim != 2 or len(targets) != samples:
         found = tuple(targets.shape) if isinstance(targets, Tensor) else type(targets).__name__
         raise MeasurementError(
-            f"targets: {found}. Allowed: a tensor of shape ({len(inputs)}, N), one row per sample. "
+            f"targets: {found}. Allowed: a tensor of shape ({samples}, N), one row per sample. "
             "Make class labels one-hot with torch.nn.functional.one_hot."
         )
-    if (targets.dtype, targets.device) != (inputs.dtype, inputs.device):
+    if (targets.dtype, targets.device) != (kind.dtype, kind.device):
         raise MeasurementError(
-            f"targets: {targets.dtype} on {targets.device}, but the inputs are {inputs.dtype} on "
-            f"{inputs.device}. Allowed: one dtype and one device for both. Convert with .to(...)."
+            f"targets: {targets.dtype} on {targets.device}, but the network is {kind.dtype} on "
+            f"{kind.device}. Allowed: one dtype and one device for both. Convert with .to(...)."
         )
     if not targets.isfinite().all():
         raise MeasurementError(
@@ -300,7 +305,8 @@ class _Chunk:
             leaves: the parameters.
             directions: (directions, entries of all of them).
         """
-        output = self.network(self.inputs[i : i + 1].clone().requires_grad_())[0]
+        alone = slice(i, i + 1)
+        output = self.network.of(alone)(self.inputs[alone].clone().requires_grad_())[0]
         gradients = torch.autograd.grad(
             output @ self.residual[i],
             leaves,

@@ -1,9 +1,10 @@
 """A network as a function that is differentiated and leaves no trace."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from flatness.errors import MeasurementError
 from flatness.measurement.selection import Choice, selected
+from flatness.measurement.start import Start
 
 # Modules that apply a weight linearly; not all of these have closed forms.
 LINEAR_MAPS = (nn.Linear, nn.Bilinear, _ConvNd)
@@ -67,24 +69,67 @@ class FrozenNetwork:
         layer: name of a module whose flattened output is what the function returns; None
             for the output of the network.
         output: what is taken of that output, see `selection`; None for one tensor as it is.
+        start: name of a module whose output is what the function is given (see `begin`); None
+            for the inputs of the network.
 
     Raises:
-        MeasurementError: the network has no module of that name.
+        MeasurementError: the network has no module of a name.
     """
 
-    def __init__(self, model: nn.Module, layer: str | None = None, output: Choice | None = None):
+    def __init__(
+        self,
+        model: nn.Module,
+        layer: str | None = None,
+        output: Choice | None = None,
+        start: str | None = None,
+    ):
         modules = dict(model.named_modules())
-        if layer is not None and layer not in modules:
-            raise MeasurementError(
-                f"layer = {layer!r} is no module of the network. Allowed: "
-                f"{', '.join(repr(name) for name in modules if name)}. Choose one of these."
-            )
-        self.model, self.layer, self.output = model, layer, output
+        for role, name in (("layer", layer), ("start", start)):
+            if name is not None and name not in modules:
+                raise MeasurementError(
+                    f"{role} = {name!r} is no module of the network. Allowed: "
+                    f"{', '.join(repr(each) for each in modules if each)}. Choose one of these."
+                )
+        self.model, self.layer, self.output, self.start = model, layer, output, start
+        self._start: Start | None = None
         self.leaves = {
             name: parameter.detach().requires_grad_()
             for name, parameter in model.named_parameters()
         }
         self.buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+
+    def begin(self, inputs: Tensor, chunk_size: int) -> Tensor:
+        """What the function is a function of, for the samples to be measured.
+
+        Args:
+            inputs: (samples, ...), of the network.
+            chunk_size: how many are taken together.
+
+        Returns:
+            (samples, ...): what the module `start` returns for them, or themselves.
+
+        Raises:
+            MeasurementError: the module is not called once, or does not return one tensor with
+                the samples first.
+        """
+        if self.start is None:
+            return inputs
+        self._start = Start(self.model.get_submodule(self.start), self.start, inputs)
+        tensors = self.leaves | self.buffers
+        with torch.set_grad_enabled(torch.is_grad_enabled()):
+            return self._start.values(
+                lambda given: functional_call(self.model, tensors, (given,)),
+                chunk_size,
+                next(iter(self.leaves.values())),
+            )
+
+    def of(self, rows: slice | Sequence[int] | Tensor) -> Self:
+        """The same function of some of the samples that `begin` was given."""
+        if self._start is None:
+            return self
+        part = copy.copy(self)
+        part._start = self._start.of(rows)
+        return part
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """(n, N): the network's output, or that of the layer asked for.
@@ -109,12 +154,14 @@ class FrozenNetwork:
         return self._called(wide | dict(leaves), inputs)
 
     def _called(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        if self.layer is None:
-            returned = functional_call(self.model, tensors, (inputs.clone(),))
-            return selected(returned, self.output, len(inputs))
         outputs: list[Tensor] = []
-        with self._noting(outputs, len(inputs)):
-            functional_call(self.model, tensors, (inputs.clone(),))
+        samples = len(inputs)
+        # Copies, because the network may change them in place.
+        starting = self._start.returning(inputs) if self._start else nullcontext(inputs.clone())
+        with self._noting(outputs, samples), starting as given:
+            returned = functional_call(self.model, tensors, (given,))
+        if self.layer is None:
+            return selected(returned, self.output, samples)
         if len(outputs) != 1:
             raise MeasurementError(
                 f"layer = {self.layer!r} is called {len(outputs)} times. Allowed: a module that is "
@@ -124,7 +171,10 @@ class FrozenNetwork:
 
     @contextmanager
     def _noting(self, outputs: list[Tensor], samples: int) -> Iterator[None]:
-        """Note what the layer asked for returns."""
+        """Note what the layer asked for returns, if any."""
+        if self.layer is None:
+            yield
+            return
         whose = f"layer = {self.layer!r}"
 
         def note(_module: nn.Module, _arguments: tuple, returned: Any) -> None:

@@ -27,6 +27,7 @@ def measure(
     model: nn.Module,
     inputs: Tensor,
     *,
+    start: str | None = None,
     layer: str | None = None,
     output: Choice | None = None,
     only: Collection[str] | None = None,
@@ -47,7 +48,13 @@ def measure(
         model: in eval mode, every parameter of one floating-point dtype on one device;
             maps (samples, ...) to (samples, N), each sample on its own. All parameters
             are measured, whether or not they require gradients.
-        inputs: (samples, ...) of the dtype and on the device of the parameters.
+        inputs: (samples, ...) of the dtype and on the device of the parameters; of any dtype
+            where there is a `start`, such as tokens.
+        start: name of a module, such as an embedding. f is then the map from that module's
+            output, as it is for these inputs, to the output of the network, and the inputs x are
+            that output; what else reads the network's inputs, such as a mask, goes on to read
+            them. Parameters are those behind the start. A weight that is used before it and
+            behind it, as an embedding that is tied to the head, counts with its use behind it.
         layer: name of a module, as in `named_modules`. f is then the map from the inputs to
             that module's flattened output, N its size, and parameters are those up to it.
         output: what is taken where the network, or the layer, does not return one tensor
@@ -114,17 +121,17 @@ def measure(
             neither float32 nor float64; inputs are empty or not finite; the model fails on
             them; what it returns is not (samples, N), and `output` does not make it so; the
             output depends on other samples or differs between two calls, or is not finite; its
-            gradient ends on the way; no module is called `layer`, or it is not called once; a
-            name in `only` is no quantity; N^2 numbers take more than `memory_gib`.
+            gradient ends on the way; no module is called `start` or `layer`, or it is not called
+            once; a name in `only` is no quantity; N^2 numbers take more than `memory_gib`.
 
     Cost: one forward and N backward passes of the whole batch, about twice as much again for
     what is made of them (docs/benchmarks), one more forward pass of at most three samples of
     each chunk, and, where parameters have no closed form, one forward and N backward passes of
-    each sample. On the CPU, networks with convolutions take less time when model and inputs
-    have the memory format `torch.channels_last`.
+    each sample; with a start, one forward pass more. On the CPU, networks with convolutions take
+    less time when model and inputs have the memory format `torch.channels_last`.
     """
     wanted = Wanted.of(only)
-    check_network_and_inputs(model, inputs, chunk_size)
+    check_network_and_inputs(model, inputs, chunk_size, start)
     if not 0 < memory_gib < float("inf"):
         raise MeasurementError(
             f"memory_gib = {memory_gib}. Allowed: a positive number of GiB. Raise it."
@@ -137,9 +144,12 @@ def measure(
         torch.compiler.set_stance("force_eager"),
         refusing_failures("differentiated"),
     ):
-        network = FrozenNetwork(model, layer, output)
+        network = FrozenNetwork(model, layer, output, start)
+        inputs = network.begin(inputs, chunk_size)
         chunks = _sweep_chunks(network, inputs, chunk_size, wanted, budget)
         dataset = describe(inputs, chunks, wanted)
+    if start is not None:
+        dataset.attrs["start"] = start
     if layer is not None:
         dataset.attrs["layer"] = layer
     if output is not None:
@@ -154,15 +164,16 @@ def _sweep_chunks(
 ) -> list[Chunk]:
     found: list[Chunk] = []
     proofs: dict[tuple, Proof] = {}
-    start = 0
-    while start < len(inputs):
-        traced = TracedChunk(network, inputs[start : start + chunk_size], proofs)
+    first = 0
+    while first < len(inputs):
+        here = slice(first, first + chunk_size)
+        traced = TracedChunk(network.of(here), inputs[here], proofs)
         _refuse_too_many_outputs(traced.output.shape[1], budget)
         fitting = max(1, budget // max(bytes_per_sample(traced, wanted), 1))
         if fitting < len(traced.inputs):
             chunk_size = ceil(len(traced.inputs) / ceil(len(traced.inputs) / fitting))
             continue
-        start += len(traced.inputs)
+        first += len(traced.inputs)
         found.append(Chunk.of(traced, sweep(traced, wanted, budget)))
     return found
 

@@ -30,7 +30,8 @@ def per_sample_sq_norms(
     totals = torch.zeros(2, len(names), len(inputs), dtype=torch.float64, device=inputs.device)
     for sample in range(len(inputs)):
         # The network may differentiate with respect to its inputs itself.
-        output = network(inputs[sample : sample + 1].detach().clone().requires_grad_())[0]
+        alone = slice(sample, sample + 1)
+        output = network.of(alone)(inputs[alone].detach().clone().requires_grad_())[0]
         for j in range(len(output)):
             gradients = torch.autograd.grad(
                 output[j], leaves, retain_graph=j + 1 < len(output), allow_unused=True

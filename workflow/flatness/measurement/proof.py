@@ -76,6 +76,7 @@ def twin_of(
     """
     positions = twin_positions(len(run.inputs))
     samples = run.inputs.detach()[positions]
+    network = network.of(positions)
     watch = Watch(network)
     with watch.watching() if watched else nullcontext():
         twin = network.record(samples)

@@ -81,7 +81,8 @@ def sweep(traced: TracedChunk, wanted: Wanted, budget: int) -> Sweep:
         of_layers = {name: terms.output_gradient_sq_norm for name, terms in found.layers.items()}
         again = lacking(network, inputs, found.sq_norms, of_layers, found.input_times_gradient)
         if len(again):
-            part = TracedChunk(network, inputs[again.to(inputs.device)], {})
+            rows = again.to(inputs.device)
+            part = TracedChunk(network.of(rows), inputs[rows], {})
             sums = replace(wanted, spectra=False)
             _overwrite(found, again, _Passes(part, sums, budget, torch.float64).result())
     if rest:

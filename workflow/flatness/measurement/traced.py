@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from flatness.errors import MeasurementError
 from flatness.measurement.checks import check_output
 from flatness.measurement.cuts import where_it_ends
 from flatness.measurement.forms import plans
@@ -56,7 +57,7 @@ class TracedChunk:
         proofs: what was proved of earlier chunks; gains what is proved here.
 
     - structure: the linear maps and the uses of parameters.
-    - parameters: names of those measured: all, or those up to the layer asked for.
+    - parameters: names of those measured: all, or those from the start to the layer asked for.
     - plans: the closed forms that hold; placements: where samples lie at the sites of these.
     - rest: the parameters that are differentiated sample by sample.
     - layers: the linear maps that have terms of their own.
@@ -72,9 +73,15 @@ class TracedChunk:
     def __init__(self, network: FrozenNetwork, inputs: Tensor, proofs: dict[tuple, Proof]):
         self.network = network
         self.run = network.record(inputs)
-        check_output(self.run.output, lambda: where_it_ends(network, inputs[:1]))
+        check_output(self.run.output, lambda: where_it_ends(network.of(slice(1)), inputs[:1]))
         self.structure = Structure(network, self.run)
         twin = twin_of(network, self.run, watched=not proofs, graph=self.structure.graph)
+        if network.start is not None and self.structure.graph.inputs is None:
+            raise MeasurementError(
+                f"start = {network.start!r}: the output does not depend on what this module "
+                "returns. Allowed: a module on the way from the inputs to the output. Choose "
+                "another."
+            )
         proof = prove(network, self.structure, twin, proofs)
         sites = self.structure.sites
         self.placements = {sites[k]: where for k, where in proof.placements.items()}
@@ -86,9 +93,8 @@ class TracedChunk:
             and all(node in self.placements for node in plan.nodes)
         ]
         on_the_way = self.structure.uses
-        self.parameters = [
-            name for name in network.leaves if network.layer is None or name in on_the_way
-        ]
+        whole = network.layer is None and network.start is None
+        self.parameters = [name for name in network.leaves if whole or name in on_the_way]
         closed = {name for plan in self.plans for name in plan.names.values()}
         self.rest = [name for name in on_the_way if name not in closed]
         failing = {name for plan in known for name in plan.names.values()} - closed

@@ -50,7 +50,8 @@ def lacking(
     positions = doubtful.nonzero()[:, 0]
     if len(positions) == 0:
         return positions
-    zero = _vanishing(TracedChunk(network, inputs[positions.to(inputs.device)], {}))
+    rows = positions.to(inputs.device)
+    zero = _vanishing(TracedChunk(network.of(rows), inputs[rows], {}))
     again = torch.zeros(len(positions), dtype=torch.bool, device="cpu")
     for about, squares in named:
         right = inside[about][positions]
