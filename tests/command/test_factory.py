@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from flatness.__main__ import main
 from flatness.storage import read_dataset
@@ -195,3 +197,69 @@ def test_attributes_that_are_not_there(here, refused, name):
     assert f"own.py has no function {name!r}. Allowed: a function" in refused(
         factory=f"own.py:{name}"
     )
+
+
+WRAPPED = """
+import torch
+from torch import nn
+
+import factories
+
+
+def parallel():
+    return nn.DataParallel(factories.dense())
+
+
+def program(size=None):
+    sizes = {0: torch.export.Dim("samples")} if size is None else None
+    network = factories.dense().eval()
+    return torch.export.export(
+        network, (torch.ones(size or 2, 3, 4, 4),), dynamic_shapes=(sizes,)
+    )
+
+
+def script():
+    return torch.jit.script(factories.dense())
+
+
+class Broken(nn.Linear):
+    def train(self, mode=True):
+        raise NotImplementedError("always in training")
+"""
+
+
+@pytest.mark.parametrize("name", ["parallel", "program"])
+def test_networks_in_wrappers(here, measured, name):
+    (here / "own.py").write_text(WRAPPED)
+    torch.save(_state(), here / "w.pt")
+    measured(factory=f"own.py:{name}", weights="w.pt")
+    measured(weights="w.pt", output="out/expected.nc")
+    found = read_dataset(here / "out/found.nc")
+    expected = read_dataset(here / "out/expected.nc")
+    np.testing.assert_allclose(found["singular_value"], expected["singular_value"], rtol=1e-5)
+    np.testing.assert_array_equal(found["parameter"], expected["parameter"])
+
+
+def _state():
+    torch.manual_seed(9)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(48, 5), nn.Dropout(0.5), nn.Tanh(), nn.Linear(5, 3)
+    ).state_dict()
+
+
+@pytest.mark.parametrize(
+    ("place", "arguments", "message"),
+    [
+        ("script", "{}", "model: is TorchScript, "),
+        ("program", '{"size": 3}', "takes any number of samples. Export it with dynamic_shapes="),
+        (
+            "Broken",
+            '{"in_features": 48, "out_features": 3}',
+            "the network of FACTORY own.py:Broken: eval() raised NotImplementedError: always in",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_wrappers_that_are_refused(here, refused, place, arguments, message):
+    (here / "own.py").write_text(WRAPPED)
+    assert message in refused(factory=f"own.py:{place}", arguments=arguments)

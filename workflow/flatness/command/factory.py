@@ -22,8 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from flatness.errors import FlatnessError, MeasurementError, SettingsError
-from flatness.measurement.checks import AS_REAL
+from flatness.measurement.checks import AS_REAL, hint
 from flatness.measurement.selection import selected
+from flatness.measurement.unwrapped import unwrapped
 
 _FORMS = "package.module:function or path/to/file.py:function"
 
@@ -99,6 +100,7 @@ def build(factory: Factory, arguments: Mapping[str, Any], seed: int) -> nn.Modul
             f"--arguments {json.dumps(arguments)}: FACTORY {place} is a network that is there "
             "already. Allowed: none. Leave them out, or name the function that makes it."
         )
+    network = unwrapped(network)
     if not isinstance(network, nn.Module):
         raise MeasurementError(
             f"FACTORY {place}: returned an object of type {type(network).__name__}. Allowed: a "
@@ -134,9 +136,13 @@ def naming_failures(what: str, doing: str, advice: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:
         lines = str(error).strip().splitlines()
+        known = hint(error) if isinstance(error, Exception) else None
         raise MeasurementError(
             f"{what}: {doing} raised {type(error).__name__}: {lines[0] if lines else ''}. "
-            f"Allowed: code that runs. {advice} yourself in Python to see where it fails."
+            + (
+                known
+                or f"Allowed: code that runs. {advice} yourself in Python to see where it fails."
+            )
         ) from error
 
 

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from flatness.errors import MeasurementError
+from flatness.measurement.exported import own_modules
 
-_DTYPES = (torch.float32, torch.float64)
+DTYPES = (torch.float32, torch.float64)
 
 # What to do with complex numbers. Casting them would drop their imaginary part.
 AS_REAL = (
@@ -21,6 +22,31 @@ RAISED = (
     *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError),
     ArithmeticError,
 )
+
+# What torch says of some mistakes, and what to do about each.
+_HINTS = (
+    (
+        "use_reentrant",
+        "Allowed: checkpoints with use_reentrant=False, or none. Pass that to "
+        "torch.utils.checkpoint, or switch checkpointing off, in transformers by "
+        "gradient_checkpointing_disable().",
+    ),
+    (
+        "Guard failed",
+        "Allowed: an exported program that takes any number of samples. Export it with "
+        "dynamic_shapes={NAME: {0: torch.export.Dim('samples')}}, NAME that of forward's argument.",
+    ),
+    (
+        "required positional argument",
+        "Allowed: a network of one tensor. Wrap it in a module whose forward takes one and holds "
+        "the other arguments, or takes them out of it.",
+    ),
+)
+
+
+def hint(error: Exception) -> str | None:
+    """What to do about an error that torch raises, where that is known."""
+    return next((advice for words, advice in _HINTS if words in str(error)), None)
 
 
 @contextmanager
@@ -39,11 +65,14 @@ def refusing_failures(verb: str) -> Iterator[None]:
         raise
     except RAISED as error:
         reason = str(error).strip().splitlines()
+        advice = hint(error) or (
+            "Allowed: a network that maps them to (samples, N) by operations that autograd can run "
+            "backwards. Call it on them yourself, and backward() on the output, to see where it "
+            "fails."
+        )
         raise MeasurementError(
             f"model: cannot be called or {verb} on these inputs "
-            f"({type(error).__name__}: {reason[0] if reason else ''}). Allowed: a network that "
-            "maps them to (samples, N) by operations that autograd can run backwards. Call it "
-            "on them yourself, and backward() on the output, to see where it fails."
+            f"({type(error).__name__}: {reason[0] if reason else ''}). {advice}"
         ) from error
 
 
@@ -79,7 +108,7 @@ def check_network_and_inputs(
                 "or meta). Allowed: dense tensors that hold values. Convert with .to_dense(), or "
                 "load the values."
             )
-    training = next((name for name, module in model.named_modules() if module.training), None)
+    training = next((name for name, module in own_modules(model) if module.training), None)
     if training is not None:
         raise MeasurementError(
             f"model: module {training or type(model).__name__!r} is in training mode, in which "
@@ -95,7 +124,7 @@ def check_network_and_inputs(
             "model: has no parameters. Allowed: at least one. Measure a network that has some."
         )
     parameters = {name: tensors[name] for name in tensors if name != "inputs"}
-    _check_parameters(parameters)
+    check_parameters(parameters)
     if start is None:
         _check_inputs(model, inputs)
     like = inputs if start is None else next(iter(parameters.values()))
@@ -104,17 +133,19 @@ def check_network_and_inputs(
         if (tensor.dtype, tensor.device) != (like.dtype, like.device):
             raise MeasurementError(
                 f"{which}: {_kind(like)}, but parameter {name!r} is {_kind(tensor)}. "
-                "Allowed: one dtype and one device for all. Convert with .to(...)."
+                "Allowed: one dtype and one device for all. Convert with .to(...), or give "
+                "dtype=torch.float32 to measure a copy in that dtype."
             )
     if inputs.device != like.device:
         raise MeasurementError(
             f"inputs: on {inputs.device}, but the parameters are on {like.device}. Allowed: one "
             "device for all. Convert with .to(...)."
         )
-    if like.dtype not in _DTYPES:
+    if like.dtype not in DTYPES:
         raise MeasurementError(
             f"{which}: {like.dtype} cannot be measured exactly. Allowed: float32 or float64, for "
-            "the model too. Convert both with .float() or .double()."
+            "the model too. Give dtype=torch.float32 to measure a copy in that dtype, or convert "
+            "both with .float() or .double()."
         )
     if inputs.is_floating_point():
         finite = inputs.detach().flatten(1).isfinite().all(1)
@@ -125,7 +156,7 @@ def check_network_and_inputs(
             )
 
 
-def _check_parameters(parameters: Mapping[str, Tensor]) -> None:
+def check_parameters(parameters: Mapping[str, Tensor]) -> None:
     """Refuse complex numbers and integers, where converting them would not be the answer."""
     for name, parameter in parameters.items():
         if parameter.is_complex():
@@ -175,10 +206,10 @@ def check_output(output: Tensor, where_it_ends: Callable[[], str | None]) -> Non
             f"way that can be differentiated{f'; the gradient ends {place}' if place else ''}. "
             "Allowed: a differentiable network. Look for detach() or no_grad()."
         )
-    if output.dtype not in _DTYPES or output.is_meta:
+    if output.dtype not in DTYPES or output.is_meta:
         raise MeasurementError(
             f"model: returned {_kind(output)}. Allowed: float32 or float64, with values. Convert "
-            "the output, or the model and inputs."
+            "the output, or the model and inputs, or give dtype=torch.float32."
         )
     if not output.isfinite().all():
         raise MeasurementError(

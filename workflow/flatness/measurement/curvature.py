@@ -46,6 +46,7 @@ from flatness.measurement.second_derivatives import (
 from flatness.measurement.selection import Choice
 from flatness.measurement.traced import Layer, TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
+from flatness.measurement.unwrapped import converted, unwrapped
 from flatness.measurement.weight_forms import by_position, weight_by_position
 
 
@@ -60,6 +61,7 @@ def curvature(
     exact_products: int = 300,
     seed: int = 0,
     chunk_size: int = 100,
+    dtype: torch.dtype | None = None,
 ) -> xr.Dataset:
     """What the trace of the loss Hessian adds to the sharpness, for each sample (Lemma A.1).
 
@@ -79,6 +81,7 @@ def curvature(
             parameters of convolutions and all other modules.
         seed: of the probes; torch's generators are left as they were.
         chunk_size: as for `measure`; estimates do not depend on it.
+        dtype: as for `measure`; targets are converted, too.
 
     Returns:
         A Dataset with the dimension sample, all float64:
@@ -98,6 +101,8 @@ def curvature(
     passes of the batch as there are products, or probes; parameters of layers without a
     closed form take that many for each sample.
     """
+    model = unwrapped(model)
+    model, inputs, targets = converted(model, (inputs, targets), dtype)
     check_network_and_inputs(model, inputs, chunk_size, start)
     _check_targets(len(inputs), next(model.parameters()), targets)
     if probes < 2:

@@ -93,7 +93,7 @@ class FrozenNetwork:
         self.model, self.layer, self.output, self.start = model, layer, output, start
         self._start: Start | None = None
         self.leaves = {
-            name: parameter.detach().requires_grad_()
+            name: _detached_from_inference(parameter).requires_grad_()
             for name, parameter in model.named_parameters()
         }
         self.buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
@@ -232,6 +232,12 @@ class _Recorder:
         begins, seen, outlet = self._begun.pop()
         node = get_gradient_edge(output).node if _is_differentiated(output) else None
         self._calls.append(ModuleCall(module, begins, _next_number(), seen, outlet, node))
+
+
+def _detached_from_inference(parameter: Tensor) -> Tensor:
+    """Detached; a copy where it was made in inference mode, which never requires gradients."""
+    found = parameter.detach()
+    return found.clone() if parameter.is_inference() else found
 
 
 def _may_pad(module: nn.Module) -> bool:

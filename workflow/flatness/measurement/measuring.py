@@ -20,6 +20,7 @@ from flatness.measurement.selection import Choice, choice_in_words
 from flatness.measurement.sweep import sweep
 from flatness.measurement.traced import TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
+from flatness.measurement.unwrapped import converted, unwrapped
 from flatness.measurement.wanted import Wanted
 
 
@@ -33,6 +34,7 @@ def measure(
     only: Collection[str] | None = None,
     chunk_size: int = 100,
     memory_gib: float = 2.0,
+    dtype: torch.dtype | None = None,
 ) -> xr.Dataset:
     """Exact primitives of a network on each of a set of samples.
 
@@ -47,7 +49,9 @@ def measure(
     Args:
         model: in eval mode, every parameter of one floating-point dtype on one device;
             maps (samples, ...) to (samples, N), each sample on its own. All parameters
-            are measured, whether or not they require gradients.
+            are measured, whether or not they require gradients. Of DataParallel and
+            DistributedDataParallel the network inside is measured, under its own names, and
+            of an exported program its module.
         inputs: (samples, ...) of the dtype and on the device of the parameters; of any dtype
             where there is a `start`, such as tokens.
         start: name of a module, such as an embedding. f is then the map from that module's
@@ -71,6 +75,9 @@ def measure(
             Fewer samples are taken together where they need more, and where those of one
             sample do, their columns come in several rounds of N backward passes. Results
             agree to rounding for any value.
+        dtype: torch.float32 or torch.float64: a copy of the network and the inputs are
+            converted to it, as bfloat16 and half networks need. The numbers are then those of
+            the converted network, whose weights are the same and whose rounding is not.
 
     Returns:
         A Dataset with dimensions sample, mode (N), parameter, output (N) and layer:
@@ -131,6 +138,8 @@ def measure(
     less time when model and inputs have the memory format `torch.channels_last`.
     """
     wanted = Wanted.of(only)
+    model = unwrapped(model)
+    model, inputs = converted(model, (inputs,), dtype)
     check_network_and_inputs(model, inputs, chunk_size, start)
     if not 0 < memory_gib < float("inf"):
         raise MeasurementError(
