@@ -10,7 +10,8 @@ import xarray as xr
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from flatness.errors import MeasurementError
+from flatness.command.weights import load_weights, read_weights
+from flatness.errors import MeasurementError, StorageError
 from flatness.series.growing import grown, of_checkpoint
 from flatness.series.one_checkpoint import check_targets, measure_one
 
@@ -76,10 +77,26 @@ def measure_checkpoints(
 def _load(
     network: nn.Module, iteration: int, weights: Mapping[str, Tensor] | str | PathLike
 ) -> None:
-    from flatness.command.weights import Weights, load_weights, read_weights
+    place = f"checkpoints[{iteration}]"
+    if not isinstance(weights, Mapping):
+        _load_file(network, place, str(weights))
+        return
+    try:
+        network.load_state_dict(weights)
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        raise StorageError(
+            f"{place}: does not fit the network ({' '.join(str(error).split())[:300]}). Allowed: "
+            "the names and shapes of its state_dict(). Choose weights of this network."
+        ) from None
 
-    if isinstance(weights, Mapping):
-        weights = Weights(f"checkpoints[{iteration}]", "", weights)
-    else:
-        weights = read_weights(str(weights))
-    load_weights(network, weights, type(network).__name__)
+
+def _load_file(network: nn.Module, place: str, path: str) -> None:
+    try:
+        load_weights(network, read_weights(path), "")
+    except StorageError as error:
+        # The same is said of the command's options.
+        said = str(error).removeprefix("--weights ").replace(" of FACTORY ", "")
+        said = said.replace(", or --arguments, that belong together", " of this network")
+        raise StorageError(
+            f"{place} = {said} A state dict may stand in the place of its file."
+        ) from None

@@ -13,6 +13,9 @@ from flatness.errors import MeasurementError
 from flatness.measurement.curvature import curvature
 from flatness.measurement.measuring import measure
 
+# Options of `measure` that `curvature` has, too.
+_OF_BOTH = ("start", "output", "chunk_size", "dtype")
+
 
 def measure_one(
     model: nn.Module, inputs: Tensor, targets: Tensor | None, options: Mapping[str, Any]
@@ -28,8 +31,14 @@ def measure_one(
         options: of `measure`.
 
     Raises:
-        MeasurementError: as `measure` and `curvature`; targets do not fit the inputs.
+        MeasurementError: as `measure` and `curvature`; targets do not fit the inputs, or are given
+            for a middle layer.
     """
+    if targets is not None and options.get("layer") is not None:
+        raise MeasurementError(
+            f"targets: are given beside layer = {options['layer']!r}, whose outputs have none. "
+            "Allowed: one of them. Leave out the targets."
+        )
     device = next((p.device for p in model.parameters()), inputs.device)
     inputs = inputs.to(device)
     with in_eval_mode(model):
@@ -37,8 +46,8 @@ def measure_one(
         if targets is None:
             return found
         wanted = _as_outputs(targets, inputs, found.sizes["output"])
-        chunk_size = {key: options[key] for key in ("chunk_size",) if key in options}
-        found = found.merge(curvature(model, inputs, wanted, **chunk_size), join="exact")
+        shared = {key: options[key] for key in _OF_BOTH if key in options}
+        found = found.merge(curvature(model, inputs, wanted, **shared), join="exact")
     if targets.ndim == 1:
         found = found.assign(label=("sample", targets.cpu().numpy()))
     return found
