@@ -40,17 +40,23 @@ def _go_on(folder: Path, device: str, sizes: Sizes, clock: Clock) -> Iterator[Ro
     file = folder / "configuration.yaml"
     file.write_text(yaml.safe_dump(settings))
     begun = time.monotonic()
-    how = ("--rerun-incomplete", "--keep-going", "--quiet", "rules", "measurements")
-    snakemake, log = ("-m", "snakemake", "--configfile", str(file)), folder / "snakemake.log"
-    with started(*snakemake, "--unlock", log=log) as process:
+    how = ("measurements", "--rerun-incomplete", "--keep-going", "--quiet", "rules")
+    place = ("--snakefile", str(ROOT / "Snakefile"), "--configfile", str(file.resolve()))
+    snakemake, log = ("-m", "snakemake", *place), folder / "snakemake.log"
+    with started(*snakemake, "--unlock", folder=folder, log=log) as process:
         process.wait()
-    with started(*snakemake, "--cores", str(os.cpu_count()), *how, log=log) as process:
+    # In a folder of its own, whose lock is not that of other work in the repository.
+    words = (*snakemake, "--cores", str(os.cpu_count()), *how)
+    with started(*words, folder=folder, log=log) as process:
         while process.poll() is None and clock.left > _TO_END:
             time.sleep(0.2)
         if process.poll() is None:
             end(process, signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):  # then killed, as if the machine were gone
                 process.wait(_TO_END)
+    said = f"exit code of Snakemake, see {log.name}" if process.returncode else "all is done"
+    stopped = clock.left <= _TO_END and process.returncode != 0
+    yield Row("ended", process.returncode, "stopped in time" if stopped else said)
     yield from _so_far(folder, settings, time.monotonic() - begun)
 
 

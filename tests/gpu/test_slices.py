@@ -95,9 +95,11 @@ def test_the_paper_goes_on_where_it_was(rehearsed, one_run):
     table = "the paper, full length, through the workflow"
     first = rehearsed("paper", sizes, paper._TO_END + 1.0)  # hardly begun
     assert first[table, "runs measured"].value == 0
+    assert first[table, "ended"].unit == "stopped in time"
     second = rehearsed("paper", sizes)
     assert second[table, "runs trained"].value == second[table, "runs measured"].value == 1
     assert second[table, "runs measured"].unit == "of 1"
+    assert second[table, "ended"].unit == "all is done"
     assert second[table, "seconds so far"].value > first[table, "seconds so far"].value
 
 
