@@ -1,5 +1,6 @@
 """Whatever words, files and networks `measure` is given: results, or one line."""
 
+import json
 import os
 import pickle
 import subprocess
@@ -34,6 +35,9 @@ OPTIONS = {
     "--threads": ["1", "0", "-1", "x"],
     "--chunk-size": ["1", "2", "0", "99999999999999999999"],
     "--powers": ["1 2", "0.5", "inf", "nan", "1e300"],
+    "--weights-entry": ["ema", "model", "", "absent", "."],
+    "--weights-prefix": ["module.", "", "absent."],
+    "--output-entry": ["0", "-1", "3", "flatten", "logits", "", "."],
     "--overwrite": [""],
     "--absent": ["1"],
 }
@@ -52,6 +56,7 @@ IMAGES = (
 WEIGHTS = (
     *("sound.safetensors", "sound.pt", "half.safetensors", "half.pt", "empty.pt", "code.pt"),
     *("code.safetensors", "absent.pt", "photos", "numbers.pt", "other.safetensors", "nan.pt"),
+    *("checkpoint.pt", "two.pt", "shards.index.json", "text.index.json", "hidden.pt"),
 )
 NUMBERS = count()
 OUTPUTS = (
@@ -97,6 +102,13 @@ def everything(here, photos):
     torch.save(state, "sound.pt")
     torch.save(state | {"1.bias": torch.full((5,), float("nan"))}, "nan.pt")
     torch.save({"loss": 0.1}, "numbers.pt")
+    wrapped = {f"module.{name}": value for name, value in state.items()}
+    torch.save({"model": wrapped, "ema": state, "epoch": 3}, "checkpoint.pt")
+    torch.save({"model": state, "state_dict": {k: v + 1 for k, v in state.items()}}, "two.pt")
+    torch.save({"model": state, "args": Malicious()}, "hidden.pt")
+    index = {"weight_map": dict.fromkeys(state, "sound.safetensors")}
+    Path("shards.index.json").write_text(json.dumps(index))
+    Path("text.index.json").write_text("{}")
     torch.save(state | {"more": Malicious()}, "code.pt")
     safetensors.torch.save_file(state, "sound.safetensors")
     safetensors.torch.save_file({"other": torch.ones(1)}, "other.safetensors")

@@ -72,7 +72,7 @@ REFUSED = {
         torch.ones(4, 3),
         "1.weight: torch.float32 on cpu without its values",
     ),
-    "output of rank 1": (lambda: _Then(lambda z: z.sum(1)), torch.ones(4, 3), r"shape \(4,\)"),
+    "output without samples": (lambda: _Then(lambda z: z.mT), torch.ones(4, 3), r"shape \(2, 4\)"),
     "output of rank 3": (lambda: _Then(lambda z: z[:, :, None]), torch.ones(4, 3), r"\(4, 2, 1\)"),
     "output of no entries": (lambda: _Then(lambda z: z[:, :0]), torch.ones(4, 3), r"\(4, 0\)"),
     "one number": (lambda: _Then(lambda z: z.sum()), torch.ones(4, 3), r"shape \(\)"),

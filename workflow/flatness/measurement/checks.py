@@ -10,7 +10,7 @@ from torch.nn.parameter import is_lazy
 from flatness.errors import MeasurementError
 from flatness.measurement.exported import own_modules
 
-DTYPES = (torch.float32, torch.float64)
+_DTYPES = (torch.float32, torch.float64)
 
 # What to do with complex numbers. Casting them would drop their imaginary part.
 AS_REAL = (
@@ -35,6 +35,12 @@ _HINTS = (
         "Guard failed",
         "Allowed: an exported program that takes any number of samples. Export it with "
         "dynamic_shapes={NAME: {0: torch.export.Dim('samples')}}, NAME that of forward's argument.",
+    ),
+    (
+        "must have the same dtype",
+        "Allowed: numbers of one dtype wherever they meet. Convert network and inputs yourself, "
+        "with copy.deepcopy(model).float(), and switch checkpointing off, which calculates again "
+        "in the network's own dtype.",
     ),
     (
         "required positional argument",
@@ -77,7 +83,11 @@ def refusing_failures(verb: str) -> Iterator[None]:
 
 
 def check_network_and_inputs(
-    model: nn.Module, inputs: Tensor, chunk_size: int, start: str | None
+    model: nn.Module,
+    inputs: Tensor,
+    chunk_size: int,
+    start: str | None,
+    dtype: torch.dtype | None,
 ) -> None:
     """Refuse what cannot be measured, before anything is called.
 
@@ -86,6 +96,7 @@ def check_network_and_inputs(
         inputs: what it is given.
         chunk_size: as for `measure`.
         start: as for `measure`: where there is one, inputs need not be differentiable.
+        dtype: as for `measure`: what all numbers are converted to, None for what they are.
     """
     if not isinstance(model, nn.Module):
         raise MeasurementError(
@@ -97,6 +108,10 @@ def check_network_and_inputs(
         raise MeasurementError(
             f"inputs: a {type(inputs).__name__}. Allowed: a torch tensor. Convert with "
             "torch.as_tensor(...)."
+        )
+    if dtype is not None and dtype not in _DTYPES:
+        raise MeasurementError(
+            f"dtype = {dtype}. Allowed: torch.float32 or torch.float64. Choose one of these."
         )
     if chunk_size < 1:
         raise MeasurementError(f"chunk_size = {chunk_size}. Allowed: 1 or more. Raise it.")
@@ -124,13 +139,14 @@ def check_network_and_inputs(
             "model: has no parameters. Allowed: at least one. Measure a network that has some."
         )
     parameters = {name: tensors[name] for name in tensors if name != "inputs"}
-    check_parameters(parameters)
+    _check_parameters(parameters)
     if start is None:
         _check_inputs(model, inputs)
     like = inputs if start is None else next(iter(parameters.values()))
     which = "inputs" if start is None else f"parameter {next(iter(parameters))!r}"
     for name, tensor in parameters.items():
-        if (tensor.dtype, tensor.device) != (like.dtype, like.device):
+        converted = dtype is not None or tensor.dtype == like.dtype
+        if not converted or tensor.device != like.device:
             raise MeasurementError(
                 f"{which}: {_kind(like)}, but parameter {name!r} is {_kind(tensor)}. "
                 "Allowed: one dtype and one device for all. Convert with .to(...), or give "
@@ -141,7 +157,7 @@ def check_network_and_inputs(
             f"inputs: on {inputs.device}, but the parameters are on {like.device}. Allowed: one "
             "device for all. Convert with .to(...)."
         )
-    if like.dtype not in DTYPES:
+    if dtype is None and like.dtype not in _DTYPES:
         raise MeasurementError(
             f"{which}: {like.dtype} cannot be measured exactly. Allowed: float32 or float64, for "
             "the model too. Give dtype=torch.float32 to measure a copy in that dtype, or convert "
@@ -156,7 +172,7 @@ def check_network_and_inputs(
             )
 
 
-def check_parameters(parameters: Mapping[str, Tensor]) -> None:
+def _check_parameters(parameters: Mapping[str, Tensor]) -> None:
     """Refuse complex numbers and integers, where converting them would not be the answer."""
     for name, parameter in parameters.items():
         if parameter.is_complex():
@@ -206,7 +222,7 @@ def check_output(output: Tensor, where_it_ends: Callable[[], str | None]) -> Non
             f"way that can be differentiated{f'; the gradient ends {place}' if place else ''}. "
             "Allowed: a differentiable network. Look for detach() or no_grad()."
         )
-    if output.dtype not in DTYPES or output.is_meta:
+    if output.dtype not in _DTYPES or output.is_meta:
         raise MeasurementError(
             f"model: returned {_kind(output)}. Allowed: float32 or float64, with values. Convert "
             "the output, or the model and inputs, or give dtype=torch.float32."

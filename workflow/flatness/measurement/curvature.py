@@ -46,7 +46,7 @@ from flatness.measurement.second_derivatives import (
 from flatness.measurement.selection import Choice
 from flatness.measurement.traced import Layer, TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
-from flatness.measurement.unwrapped import converted, unwrapped
+from flatness.measurement.unwrapped import unwrapped
 from flatness.measurement.weight_forms import by_position, weight_by_position
 
 
@@ -102,9 +102,11 @@ def curvature(
     closed form take that many for each sample.
     """
     model = unwrapped(model)
-    model, inputs, targets = converted(model, (inputs, targets), dtype)
-    check_network_and_inputs(model, inputs, chunk_size, start)
-    _check_targets(len(inputs), next(model.parameters()), targets)
+    check_network_and_inputs(model, inputs, chunk_size, start, dtype)
+    kind = next(model.parameters())
+    if dtype is not None and isinstance(targets, Tensor) and targets.is_floating_point():
+        kind, targets = kind.to(dtype), targets.to(dtype)
+    _check_targets(len(inputs), kind, targets)
     if probes < 2:
         raise MeasurementError(
             f"probes = {probes}. Allowed: 2 or more, or there is no standard error. Raise it."
@@ -117,7 +119,7 @@ def curvature(
         sdpa_kernel(SDPBackend.MATH),  # the other kernels of attention have one derivative only
         refusing_failures("differentiated twice"),
     ):
-        network = FrozenNetwork(model, output=output, start=start)
+        network = FrozenNetwork(model, output=output, start=start, dtype=dtype)
         inputs = network.begin(inputs, chunk_size)
         proofs: dict[tuple, Proof] = {}
         parts = []

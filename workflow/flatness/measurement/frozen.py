@@ -71,6 +71,7 @@ class FrozenNetwork:
         output: what is taken of that output, see `selection`; None for one tensor as it is.
         start: name of a module whose output is what the function is given (see `begin`); None
             for the inputs of the network.
+        dtype: what parameters, buffers and inputs are converted to; None for what they are.
 
     Raises:
         MeasurementError: the network has no module of a name.
@@ -82,6 +83,7 @@ class FrozenNetwork:
         layer: str | None = None,
         output: Choice | None = None,
         start: str | None = None,
+        dtype: torch.dtype | None = None,
     ):
         modules = dict(model.named_modules())
         for role, name in (("layer", layer), ("start", start)):
@@ -92,11 +94,14 @@ class FrozenNetwork:
                 )
         self.model, self.layer, self.output, self.start = model, layer, output, start
         self._start: Start | None = None
+        self._dtype = dtype
         self.leaves = {
-            name: _detached_from_inference(parameter).requires_grad_()
+            name: self._converted(_detached_from_inference(parameter)).requires_grad_()
             for name, parameter in model.named_parameters()
         }
-        self.buffers = {name: buffer.detach().clone() for name, buffer in model.named_buffers()}
+        self.buffers = {
+            name: self._converted(buffer.detach().clone()) for name, buffer in model.named_buffers()
+        }
 
     def begin(self, inputs: Tensor, chunk_size: int) -> Tensor:
         """What the function is a function of, for the samples to be measured.
@@ -106,12 +111,13 @@ class FrozenNetwork:
             chunk_size: how many are taken together.
 
         Returns:
-            (samples, ...): what the module `start` returns for them, or themselves.
+            (samples, ...): what the module `start` returns for them, or themselves, converted.
 
         Raises:
             MeasurementError: the module is not called once, or does not return one tensor with
                 the samples first.
         """
+        inputs = self._converted(inputs)
         if self.start is None:
             return inputs
         self._start = Start(self.model.get_submodule(self.start), self.start, inputs)
@@ -152,6 +158,12 @@ class FrozenNetwork:
             for name, tensor in tensors.items()
         }
         return self._called(wide | dict(leaves), inputs)
+
+    def _converted(self, tensor: Tensor) -> Tensor:
+        """In the dtype asked for, if it holds real numbers."""
+        if self._dtype is None or not tensor.is_floating_point():
+            return tensor
+        return tensor.to(self._dtype)
 
     def _called(self, tensors: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         outputs: list[Tensor] = []

@@ -20,7 +20,7 @@ from flatness.measurement.selection import Choice, choice_in_words
 from flatness.measurement.sweep import sweep
 from flatness.measurement.traced import TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
-from flatness.measurement.unwrapped import converted, unwrapped
+from flatness.measurement.unwrapped import unwrapped
 from flatness.measurement.wanted import Wanted
 
 
@@ -75,7 +75,7 @@ def measure(
             Fewer samples are taken together where they need more, and where those of one
             sample do, their columns come in several rounds of N backward passes. Results
             agree to rounding for any value.
-        dtype: torch.float32 or torch.float64: a copy of the network and the inputs are
+        dtype: torch.float32 or torch.float64: copies of parameters, buffers and inputs are
             converted to it, as bfloat16 and half networks need. The numbers are then those of
             the converted network, whose weights are the same and whose rounding is not.
 
@@ -139,8 +139,7 @@ def measure(
     """
     wanted = Wanted.of(only)
     model = unwrapped(model)
-    model, inputs = converted(model, (inputs,), dtype)
-    check_network_and_inputs(model, inputs, chunk_size, start)
+    check_network_and_inputs(model, inputs, chunk_size, start, dtype)
     if not 0 < memory_gib < float("inf"):
         raise MeasurementError(
             f"memory_gib = {memory_gib}. Allowed: a positive number of GiB. Raise it."
@@ -153,7 +152,7 @@ def measure(
         torch.compiler.set_stance("force_eager"),
         refusing_failures("differentiated"),
     ):
-        network = FrozenNetwork(model, layer, output, start)
+        network = FrozenNetwork(model, layer, output, start, dtype)
         inputs = network.begin(inputs, chunk_size)
         chunks = _sweep_chunks(network, inputs, chunk_size, wanted, budget)
         dataset = describe(inputs, chunks, wanted)
