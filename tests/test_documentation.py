@@ -95,3 +95,7 @@ def test_the_readmes_example_of_an_own_network_runs(
 ):
     monkeypatch.chdir(tmp_path)
     assert run_readme_section("A network of your own") == 21
+
+
+def test_the_readmes_example_of_many_outputs_runs(run_readme_section, one_thread):
+    assert run_readme_section("Many outputs") == 7

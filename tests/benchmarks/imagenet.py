@@ -25,6 +25,12 @@ CASES = (
     ("vit_b_16", 10, 4, False),
     ("resnet18", 1000, 1, False),
 )
+# Network, outputs, images, and random combinations of the outputs, for estimates.
+ESTIMATES = (
+    ("resnet18", 1000, 4, 30),
+    ("resnet50", 1000, 4, 30),
+    ("vit_b_16", 1000, 4, 30),
+)
 
 
 def comparisons() -> Tables:
@@ -40,11 +46,20 @@ def comparisons() -> Tables:
         for version, checkout in checkouts.items():
             found[version] = cost("imagenet:prepare", name, outputs, images, checkout=checkout)
             print(title, version, found[version], flush=True)
-        tables |= {
-            f"CPU time, {title}": rows(found, "seconds", "s"),
-            f"peak memory, {title}": rows(found, "mebibytes", "MiB"),
-        }
+        tables |= _both(title, found)
+    for name, outputs, images, probes in ESTIMATES:
+        found = {f"{probes} probes": cost("imagenet:prepare", name, outputs, images, probes)}
+        title = f"{name}, {outputs} outputs, {images} images"
+        print(title, found, flush=True)
+        tables |= _both(title, found)
     return tables
+
+
+def _both(title: str, found: dict[str, Cost]) -> Tables:
+    return {
+        f"CPU time, {title}": rows(found, "seconds", "s"),
+        f"peak memory, {title}": rows(found, "mebibytes", "MiB"),
+    }
 
 
 def rows(found: dict[str, Cost], what: str, unit: str) -> list[Row]:
@@ -58,12 +73,14 @@ def rows(found: dict[str, Cost], what: str, unit: str) -> list[Row]:
     ]
 
 
-def prepare(name: str, outputs: int, images: int, extent: int = 224):
-    """A call for a tiny network, and the call that is watched."""
+def prepare(name: str, outputs: int, images: int, probes: int | None = None, extent: int = 224):
+    """A call for a tiny network, and the call that is watched, exact or with probes."""
+    # The version before knows exact measurements only.
+    options = {} if probes is None else {"probes": probes}
     network = torchvision_network(name, outputs)
     inputs = torch.rand(images, 3, extent, extent, generator=torch.Generator().manual_seed(0))
     tiny = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 2)).eval()
     return (
-        partial(flatness.measure, tiny, torch.rand(1, 3, 2, 2)),
-        partial(flatness.measure, network, inputs),
+        partial(flatness.measure, tiny, torch.rand(1, 3, 2, 2), **options),
+        partial(flatness.measure, network, inputs, **options),
     )

@@ -13,7 +13,7 @@ import torch
 
 import flatness
 from competitors.floor import floor, floor_and_weights
-from flatness.measurement import description, sweep, traced, weight_forms
+from flatness.measurement import description, sums, traced, weight_forms
 from flatness.measurement.decompositions import SingularValues
 from flatness.measurement.element_forms import ElementForm
 from flatness.measurement.frozen import FrozenNetwork
@@ -31,7 +31,7 @@ STAGES = {
     "norms of parameter gradients": [
         (form, name) for form in (WeightForm, ElementForm) for name in ("__init__", "add", "finish")
     ],
-    "norms of cotangents and inputs": [(sweep, "sums_of_squares")],
+    "norms of cotangents and inputs": [(sums, "sums_of_squares")],
     "Jacobians put together": [(Columns, "__init__"), (Columns, "put")],
     "singular values": [(SingularValues, "add"), (SingularValues, "values")],
     "operator norms of weights": [(description, "operator_norm")],

@@ -65,6 +65,7 @@ import numpy as np
 import xarray as xr
 
 from flatness.analysis.absent import not_measured
+from flatness.analysis.estimates import is_estimate
 from flatness.analysis.means import log_mean_exp, mean
 from flatness.analysis.quantities import asked_for, quantities
 from flatness.analysis.sensitivity import input_weight_gradient_sq_norm
@@ -117,7 +118,7 @@ def bounds(
         known: the `quantities` of these primitives, where they are at hand.
 
     Raises:
-        MeasurementError: a power below 1.
+        MeasurementError: a power below 1; primitives of some quantities alone, or estimates.
 
     Returns:
         log10_left, log10_right, slack = log10(right / left) and tightest_sample, with the
@@ -149,6 +150,11 @@ def _refuse_parts(primitives: xr.Dataset) -> None:
         raise MeasurementError(
             f"primitives: measured with only = {', '.join(only)}. Allowed: primitives of all "
             "quantities. Measure without `only`."
+        )
+    if is_estimate(primitives):
+        raise MeasurementError(
+            f"primitives: estimates, measured with probes = {primitives.attrs['probes']}. Allowed: "
+            "exact primitives, as noise would violate inequalities. Measure without `probes`."
         )
 
 

@@ -20,6 +20,16 @@ import xarray as xr
 
 from flatness.analysis.absent import absent
 from flatness.analysis.adaptive import adaptive_sharpness, sqrt_adaptive_sharpness
+from flatness.analysis.estimates import (
+    WITHOUT_ESTIMATE,
+    adaptive_sharpness_standard_error,
+    how_estimated,
+    input_gradient_norm_standard_error,
+    is_estimate,
+    mls_residual,
+    sharpness_standard_error,
+    without_estimate,
+)
 from flatness.analysis.layer_volumes import layer_mean_log_volume, nvr
 from flatness.analysis.means import log_mean_exp, mean
 from flatness.analysis.relative_flatness import relative_flatness
@@ -34,6 +44,7 @@ from flatness.analysis.sensitivity import (
 )
 from flatness.errors import MeasurementError
 from flatness.glossary import annotate
+from flatness.glossary.estimates import QUANTITIES_OF_ESTIMATES
 from flatness.glossary.quantities import QUANTITIES
 
 
@@ -97,6 +108,8 @@ def log_mean_volume(primitives: xr.Dataset) -> xr.DataArray:
 
 def input_gradient_norm(primitives: xr.Dataset) -> xr.DataArray:
     """G = mean of ||df/dx||_F^2 over samples (Eq. 6 with k = 2)."""
+    if is_estimate(primitives):
+        return mean(primitives["input_gradient_sq_norm"])
     return mean(np.square(primitives["singular_value"]).sum("mode", skipna=False))
 
 
@@ -135,9 +148,15 @@ def hessian_trace(primitives: xr.Dataset) -> xr.DataArray:
 
 
 def hessian_trace_standard_error(primitives: xr.Dataset) -> xr.DataArray:
-    """Standard error of `hessian_trace`: samples have probes of their own, S has no error."""
+    """Standard error of `hessian_trace`: samples have probes of their own.
+
+    S has no error where it is exact; where it is an estimate, its probes are others.
+    """
     errors = _measured_curvature(primitives, "residual_curvature_standard_error")
-    return np.sqrt(mean(np.square(errors)) / errors.notnull().sum("sample"))
+    error = np.sqrt(mean(np.square(errors)) / errors.notnull().sum("sample"))
+    return (
+        np.hypot(error, sharpness_standard_error(primitives)) if is_estimate(primitives) else error
+    )
 
 
 def hessian_gap(primitives: xr.Dataset) -> xr.DataArray:
@@ -180,8 +199,15 @@ _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
     unresolved_singular_values,
 )
 
+_OF_ESTIMATES = (
+    sharpness_standard_error,
+    adaptive_sharpness_standard_error,
+    input_gradient_norm_standard_error,
+    mls_residual,
+)
 _OF_CURVATURE = (hessian_trace, hessian_trace_standard_error, hessian_gap, mean_residual_norm)
 _NEEDED = ("singular_value", "parameter_gradient_sq_norm", "input_norm", "layer_operator_norm")
+_NEEDED_OF_ESTIMATES = ("parameter_gradient_sq_norm", "input_norm", "layer_operator_norm")
 # Each dimension that quantities are taken over, by a primitive that has it.
 _DIMENSIONS = {
     "sample": "singular_value",
@@ -198,23 +224,42 @@ def quantities(primitives: xr.Dataset) -> xr.Dataset:
     Args:
         primitives: from `flatness.measure` or a run's netCDF file. Merged with the result of
             `flatness.curvature` (a run's file holds both), it also gives the trace of the
-            loss Hessian. Measured with `only`, it gives the quantities asked for.
+            loss Hessian. Measured with `only`, it gives the quantities asked for. Measured with
+            `probes`, what has an estimate is one, with the attribute `estimate`; standard errors
+            stand beside S, the adaptive sharpness and G, and the mean residual beside the maximum
+            local sensitivity. They are those of the mean over these very samples. What
+            needs all singular values is absent, with the reason.
 
     Raises:
         MeasurementError: the Dataset holds no primitives, or lacks one of their dimensions.
     """
     only = asked_for(primitives)
     _check(primitives, everything=not only)
-    functions = [f for f in _FUNCTIONS if not only or f.__name__ in only]
-    values = {function.__name__: function(primitives) for function in functions}
+    estimated = is_estimate(primitives)
+    known = (*_FUNCTIONS, *_OF_ESTIMATES) if estimated else _FUNCTIONS
+    values = {
+        function.__name__: (
+            without_estimate(primitives, function.__name__)
+            if estimated and function.__name__ in WITHOUT_ESTIMATE
+            else function(primitives)
+        )
+        for function in known
+        if not only or function.__name__ in only
+    }
     if "residual_curvature" not in primitives and not only:
         for function in _OF_CURVATURE:
             values[function.__name__].attrs["absent"] = NO_CURVATURE
-    for value in values.values():
+    for name, value in values.items():
         value.attrs = {key: text for key, text in value.attrs.items() if key == "absent"}
+        if not value.attrs:
+            value.attrs = how_estimated(primitives, name)
     coordinates = {name: primitives[name].attrs for name in primitives.coords}
     result = xr.Dataset({name: value.drop_vars(value.coords) for name, value in values.items()})
-    result = annotate(result, QUANTITIES)
+    result = annotate(result, QUANTITIES | QUANTITIES_OF_ESTIMATES)
+    if estimated:
+        result = result.assign_attrs(
+            probes=primitives.attrs["probes"], seed=primitives.attrs["seed"]
+        )
     kept = {
         name: coordinate
         for name, coordinate in primitives.coords.items()
@@ -241,14 +286,23 @@ def _check(primitives: xr.Dataset, *, everything: bool) -> None:
             f"primitives: a {type(primitives).__name__}. Allowed: the Dataset that "
             "flatness.measure returns. Pass all of it, not one variable."
         )
-    needed = _NEEDED if everything else ("input_norm",)
+    estimated = is_estimate(primitives)
+    needed = ("input_norm",)
+    if everything:
+        needed = _NEEDED_OF_ESTIMATES if estimated else _NEEDED
     absent = [name for name in needed if name not in primitives]
     if absent:
         raise MeasurementError(
             f"primitives: {absent[0]!r} is missing. Allowed: what flatness.measure returns, or "
             "results/NAME/measurements/RUN.nc. Quantities and analyses are results already."
         )
-    dimensions = _DIMENSIONS if everything else {"sample": "input_norm"}
+    dimensions = {"sample": "input_norm"}
+    if everything:
+        dimensions = {
+            dimension: "input_norm" if name == "singular_value" and estimated else name
+            for dimension, name in _DIMENSIONS.items()
+            if not (dimension == "mode" and estimated)
+        }
     for dimension, name in dimensions.items():
         if dimension not in primitives[name].dims:
             raise MeasurementError(
@@ -271,4 +325,4 @@ def _measured_curvature(primitives: xr.Dataset, name: str) -> xr.DataArray:
     """What `flatness.curvature` measures, or NaN where it was not called."""
     if name in primitives:
         return primitives[name]
-    return primitives["singular_value"].isel(mode=0, drop=True) * np.nan
+    return primitives["input_norm"] * np.nan

@@ -32,11 +32,16 @@ import numpy as np
 import xarray as xr
 
 from flatness.analysis.absent import absent
+from flatness.analysis.estimates import is_estimate
 from flatness.analysis.means import mean
 
 
 def mls(primitives: xr.Dataset) -> xr.DataArray:
     """Maximum local sensitivity: mean of sigma_1 over samples (Eq. 13); A of Eq. 28."""
+    if is_estimate(primitives):
+        largest = primitives["input_jacobian_norm"]
+        reason = largest.attrs.get("absent")
+        return absent(primitives, reason) if reason else mean(largest)
     return mean(primitives["singular_value"].isel(mode=0))
 
 

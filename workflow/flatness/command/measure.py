@@ -161,6 +161,8 @@ def _measure(
                 layer=options.layer,
                 output=options.output_entry,
                 chunk_size=options.chunk_size,
+                probes=options.probes,
+                seed=options.seed or 0,
             )
     except torch.OutOfMemoryError:
         raise MeasurementError(

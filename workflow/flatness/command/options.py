@@ -272,6 +272,17 @@ def _measuring(group) -> None:
         help="images differentiated together, at most; bounds memory (default: 100)",
     )
     group.add_argument(
+        "--probes",
+        metavar="K",
+        type=int,
+        help="estimate from K random combinations of each image's outputs, at least 2, with "
+        "standard errors, where so many outputs take too long; without log volume, local "
+        "dimensionality and inequalities (default: exact)",
+    )
+    group.add_argument(
+        "--seed", metavar="S", type=int, help="of the random combinations (default: 0)"
+    )
+    group.add_argument(
         "--powers",
         metavar="K",
         nargs="+",
@@ -335,6 +346,16 @@ def _problems(options: Namespace) -> Iterator[str]:
     if options.size and min(options.size) < 1:
         height, width = options.size
         yield f"--size {height} {width}. Allowed: a height and a width of 1 or more. Raise them."
+    if options.probes is not None and options.probes < 2:
+        yield (
+            f"--probes {options.probes}. Allowed: 2 or more, or there is no standard error. Raise "
+            "it, or leave it out for the exact way."
+        )
+    if options.seed is not None and options.probes is None:
+        yield (
+            f"--seed {options.seed}: nothing is drawn. Allowed: with --probes only. Add --probes, "
+            "or leave it out."
+        )
     seed = options.random_weights
     if seed is not None and not 0 <= seed < 2**63:
         yield f"--random-weights {seed}. Allowed: 0 or more, below 2^63. Choose another seed."

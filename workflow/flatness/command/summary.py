@@ -8,11 +8,14 @@ import numpy as np
 import xarray as xr
 
 from flatness.analysis.bounds import bounds, check
+from flatness.analysis.estimates import is_estimate
 from flatness.analysis.quantities import quantities
 from flatness.errors import BoundError
+from flatness.glossary.estimates import QUANTITIES_OF_ESTIMATES
 
 # Characters in a line of prose; tables are as wide as they need to be.
 _WIDTH = 100
+_ERROR = "_standard_error"
 
 
 def summary(primitives: xr.Dataset, powers: Sequence[float]) -> tuple[str, str | None]:
@@ -27,13 +30,15 @@ def summary(primitives: xr.Dataset, powers: Sequence[float]) -> tuple[str, str |
         The page, and the sentence of `flatness.analysis.bounds.check` where an inequality is
         violated.
     """
-    values, found = quantities(primitives), bounds(primitives, powers)
+    values = quantities(primitives)
+    found = None if is_estimate(primitives) else bounds(primitives, powers)
     attributes = {name: _decoded(value) for name, value in primitives.attrs.items()}
     notes = _Notes()
     measured = [*_network_rows(attributes, primitives), *_image_rows(attributes, primitives)]
     violation = None
     try:
-        check(found, attributes["factory"])
+        if found is not None:
+            check(found, attributes["factory"])
     except BoundError as error:
         violation = str(error)
     blocks = [
@@ -41,19 +46,10 @@ def summary(primitives: xr.Dataset, powers: Sequence[float]) -> tuple[str, str |
         _table(("measured", ""), measured),
         "## Quantities",
         f"Means over the {primitives.sizes['sample']} samples; six significant digits.",
-        _table(("name", "in words", "value", "paper"), _quantity_rows(values, notes)),
+        *_quantities(values, notes),
         *_layers(primitives, values, notes),
         "## Inequalities",
-        _wrapped(
-            "Left at most right; slack = log10(right / left). Of an inequality that holds for "
-            "every sample, the sample with the least slack is given. What each of them says stands "
-            "at the head of `flatness/analysis/bounds.py`."
-        ),
-        _table(
-            ("name", "log10 left", "log10 right", "slack", "sample"),
-            _inequality_rows(found, primitives, notes),
-        ),
-        _wrapped(violation or _outcome(found)),
+        *_inequalities(found, primitives, notes, violation),
         *(["Absent:", notes.text()] if notes.text() else []),
         "## Warnings",
         "\n".join(_wrapped(text, "- ") for text in _warnings(primitives, values)) or "None.",
@@ -98,6 +94,11 @@ def _network_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, s
         rows.append(("layer", f"{attributes['layer']}, in the place of the network's output"))
     if "output" in attributes:
         rows.append(("output", f"entry {attributes['output']} of what is returned"))
+    if "probes" in attributes:
+        how = (
+            f"{attributes['probes']} random combinations of the outputs, seed {attributes['seed']}"
+        )
+        rows.append(("estimate", f"from {how}, in the place of all outputs"))
     return [
         *rows,
         ("weights", origin),
@@ -130,14 +131,55 @@ def _image_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str
     ]
 
 
+def _quantities(values: xr.Dataset, notes: _Notes) -> list[str]:
+    rows = _quantity_rows(values, notes)
+    if "probes" not in values.attrs:
+        return [_table(("name", "in words", "value", "paper"), rows)]
+    errors = [name for name in values if name in QUANTITIES_OF_ESTIMATES and name.endswith(_ERROR)]
+    of = {name.removesuffix(_ERROR): _number(values[name]) for name in errors}
+    rows = [(*row[:3], of.get(row[0], ""), row[3]) for row in rows if row[0] not in errors]
+    sentence = (
+        "Estimates: standard errors are those of the mean over these very samples, from "
+        f"{values.attrs['probes']} random combinations of the outputs of each. The maximum local "
+        "sensitivity is a lower bound by Lanczos iterations, beside its mean residual. Roots of "
+        "estimates are biased downwards."
+    )
+    headings = ("name", "in words", "value", "standard error", "paper")
+    return [_wrapped(sentence), _table(headings, rows)]
+
+
+def _inequalities(
+    found: xr.Dataset | None, primitives: xr.Dataset, notes: _Notes, violation: str | None
+) -> list[str]:
+    if found is None:
+        return ["Not looked at: the noise of estimates would violate them."]
+    return [
+        _wrapped(
+            "Left at most right; slack = log10(right / left). Of an inequality that holds for "
+            "every sample, the sample with the least slack is given. What each of them says stands "
+            "at the head of `flatness/analysis/bounds.py`."
+        ),
+        _table(
+            ("name", "log10 left", "log10 right", "slack", "sample"),
+            _inequality_rows(found, primitives, notes),
+        ),
+        _wrapped(violation or _outcome(found)),
+    ]
+
+
 def _quantity_rows(values: xr.Dataset, notes: _Notes) -> list[tuple[str, ...]]:
     rows = []
     for name, value in values.items():
         if "layer" not in value.dims:
-            absent = value.attrs.get("absent")
-            cell = notes.reference(absent) if absent else _number(value)
+            cell = _cell(value, notes)
             rows.append((name, value.attrs["long_name"], cell, value.attrs.get("equation", "")))
     return rows
+
+
+def _cell(value: xr.DataArray, notes: _Notes, **where: str) -> str:
+    """A number, or a reference to why there is none."""
+    absent = value.attrs.get("absent")
+    return notes.reference(absent) if absent else _number(value.sel(where))
 
 
 def _layers(primitives: xr.Dataset, values: xr.Dataset, notes: _Notes) -> list[str]:
@@ -145,13 +187,11 @@ def _layers(primitives: xr.Dataset, values: xr.Dataset, notes: _Notes) -> list[s
     if primitives.sizes["layer"] == 0:
         return []
     norms, holds = primitives["layer_operator_norm"], primitives["layer_eq4_holds"]
-    volumes = values["layer_mean_log_volume"]
-    absent = volumes.attrs.get("absent")
+    of_layers = [values[name] for name in ("layer_mls", "layer_mean_log_volume")]
     rows = [
         (
             str(layer),
-            _number(values["layer_mls"].sel(layer=layer)),
-            notes.reference(absent) if absent else _number(volumes.sel(layer=layer)),
+            *(_cell(value, notes, layer=layer) for value in of_layers),
             _number(norms.sel(layer=layer)),
             "yes" if holds.sel(layer=layer) else "no",
         )
@@ -159,8 +199,7 @@ def _layers(primitives: xr.Dataset, values: xr.Dataset, notes: _Notes) -> list[s
     ]
     headings = (
         "layer",
-        values["layer_mls"].attrs["long_name"],
-        volumes.attrs["long_name"],
+        *(value.attrs["long_name"] for value in of_layers),
         "spectral norm (convolutions: bound)",
         "Eq. 4 holds",
     )
@@ -202,6 +241,23 @@ def _outcome(found: xr.Dataset) -> str:
 
 
 def _warnings(primitives: xr.Dataset, values: xr.Dataset) -> Iterable[str]:
+    if not is_estimate(primitives):
+        yield from _about_singular_values(primitives, values)
+    if without := int((primitives["input_norm"] == 0).sum()):
+        yield (
+            f"The input's norm is 0 for {without} of {primitives.sizes['sample']} samples; bounds "
+            "that divide by it say nothing."
+        )
+    undefined = [
+        name
+        for name, value in values.items()
+        if "absent" not in value.attrs and np.isnan(value.values).any()
+    ]
+    if undefined:
+        yield f"Not a number, as where the Jacobian of a sample is zero: {', '.join(undefined)}."
+
+
+def _about_singular_values(primitives: xr.Dataset, values: xr.Dataset) -> Iterable[str]:
     total = primitives["singular_value"].size
     dtype = primitives.attrs["dtype"]
     if zero := int(values["zero_singular_values"]):
@@ -216,18 +272,6 @@ def _warnings(primitives: xr.Dataset, values: xr.Dataset) -> Iterable[str]:
             f"{unresolved} of {total} singular values are smaller than {dtype} resolves: they are "
             f"rounding, and the log volume rests on them. {advice}"
         )
-    if without := int((primitives["input_norm"] == 0).sum()):
-        yield (
-            f"The input's norm is 0 for {without} of {primitives.sizes['sample']} samples; bounds "
-            "that divide by it say nothing."
-        )
-    undefined = [
-        name
-        for name, value in values.items()
-        if "absent" not in value.attrs and np.isnan(value.values).any()
-    ]
-    if undefined:
-        yield f"Not a number, as where the Jacobian of a sample is zero: {', '.join(undefined)}."
 
 
 def _versions(attributes: dict) -> str:

@@ -1,6 +1,7 @@
 """What is measured and stored."""
 
 from flatness.glossary import Term
+from flatness.glossary.estimates import PRIMITIVES_OF_ESTIMATES
 
 PRIMITIVES: dict[str, Term] = {
     # coordinates
@@ -83,6 +84,8 @@ PRIMITIVES: dict[str, Term] = {
     "residual_norm": Term(
         r"$\|f(x) - y\|_2$", "distance between output and target", "||f(x) - y||_2", "Lemma A.1"
     ),
+    # per sample, with random probes
+    **PRIMITIVES_OF_ESTIMATES,
     # per checkpoint
     "layer_operator_norm": Term(
         r"$\|T_l\|_2$",

@@ -22,7 +22,6 @@ Either all unit directions are taken, which is exact, or random signs in their p
 samples averages n times as many probes.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,6 +43,7 @@ from flatness.measurement.second_derivatives import (
     refuse_wrong_derivatives,
 )
 from flatness.measurement.selection import Choice
+from flatness.measurement.signs import generator_of, signs
 from flatness.measurement.traced import Layer, TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
 from flatness.measurement.unwrapped import unwrapped
@@ -286,19 +286,19 @@ class _Chunk:
         total = torch.zeros(n, probes, dtype=torch.float64, device=self.inputs.device)
         for block in self.curved:
             count = _units(block) if _at_one_position(block) else _entries(block.layer)
-            generators = [_generator(seed, self.first + i, block.layer.name) for i in range(n)]
+            generators = [generator_of(seed, self.first + i, block.layer.name) for i in range(n)]
             for k in range(probes):
-                signs = torch.stack([_signs(generator, count) for generator in generators])
+                entries = torch.stack([signs(generator, count) for generator in generators])
                 # As bytes, which are a quarter or an eighth of the way to a GPU.
-                signs = signs.to(block.gradient.device, non_blocking=True)
-                change, factor = _random_change(block, signs.to(block.gradient.dtype))
+                entries = entries.to(block.gradient.device, non_blocking=True)
+                change, factor = _random_change(block, entries.to(block.gradient.dtype))
                 total[:, k] += factor * block.quadratic(change)
         for module, leaves in self.rest.items():
             count = sum(leaf.numel() for leaf in leaves)
             for i in range(n):
-                generator = _generator(seed, self.first + i, module)
-                signs = _signs(generator, probes * count).reshape(probes, count)
-                total[i] += self._quadratic_of_rest(i, leaves, signs)
+                entries = signs(generator_of(seed, self.first + i, module), probes * count)
+                directions = entries.reshape(probes, count)
+                total[i] += self._quadratic_of_rest(i, leaves, directions)
         return total
 
     def _is_curved(self, block: _Block) -> bool:
@@ -400,14 +400,3 @@ def _change_of_parameters(block: _Block, entries: Tensor) -> Tensor:
     folded = block.by_sample(block.gradient)
     change = change.transpose(1, 2).reshape(*folded.shape[:3], -1, channels)
     return layer.where.folded(change.transpose(3, 4).reshape(folded.shape))
-
-
-def _generator(seed: int, sample: int, module: str) -> torch.Generator:
-    """One for each sample and module, so that estimates do not depend on the chunk size."""
-    digest = hashlib.sha256(f"{seed} {sample} {module}".encode()).digest()
-    return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:7]))
-
-
-def _signs(generator: torch.Generator, count: int) -> Tensor:
-    signs = torch.randint(0, 2, (count,), generator=generator, dtype=torch.int8, device="cpu")
-    return signs * 2 - 1

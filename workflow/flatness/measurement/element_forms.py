@@ -41,7 +41,12 @@ class ElementForm:
             value = value.to(dtype).flatten()
             self._scale = float(value.abs().max())
             self._value = value / self._scale if self._scale else value
-        self._sums = value.new_zeros(2, samples, dtype=torch.float64)
+        self._device = value.device
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew with sums of zero; earlier results stay as they are."""
+        self._sums = torch.zeros(2, self._samples, dtype=torch.float64, device=self._device)
 
     def add(self, cotangents: Sequence[Tensor]) -> None:
         """Take in one output's cotangents, each shaped like what its use returns."""

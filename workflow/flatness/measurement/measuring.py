@@ -13,8 +13,10 @@ from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.checks import check_network_and_inputs, refusing_failures
 from flatness.measurement.description import Chunk, describe
+from flatness.measurement.estimating import estimate
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.memory import bytes_per_sample
+from flatness.measurement.probes import Probes
 from flatness.measurement.proof import Proof
 from flatness.measurement.selection import Choice, choice_in_words
 from flatness.measurement.sweep import sweep
@@ -35,8 +37,10 @@ def measure(
     chunk_size: int = 100,
     memory_gib: float = 2.0,
     dtype: torch.dtype | None = None,
+    probes: int | None = None,
+    seed: int = 0,
 ) -> xr.Dataset:
-    """Exact primitives of a network on each of a set of samples.
+    """Primitives of a network on each of a set of samples, exact unless `probes` are given.
 
     Every quantity of the paper is a function of the result; see `flatness.quantities`.
     What is done with each parameter is read off autograd's graph. Weights of linear maps and
@@ -78,6 +82,9 @@ def measure(
         dtype: torch.float32 or torch.float64: copies of parameters, buffers and inputs are
             converted to it, as bfloat16 and half networks need. The numbers are then those of
             the converted network, whose weights are the same and whose rounding is not.
+        probes: k random combinations of the outputs of each sample in the place of the N
+            outputs, at least 2; None for the exact way. See "With probes" below.
+        seed: an integer, of the probes; torch's generators are left as they are.
 
     Returns:
         A Dataset with dimensions sample, mode (N), parameter, output (N) and layer:
@@ -123,21 +130,50 @@ def measure(
           of W^l. The attribute `output_layer` of the first names the layer whose output is
           the network's.
 
+        With probes there are the dimensions sample, parameter, output and layer. What is a sum
+        over outputs is estimated under the same name: parameter_gradient_sq_norm,
+        parameter_adaptive_sq_norm, layer_output_gradient_sq_norm, input_times_gradient_sq_norm
+        and input_gradient_sq_norm (sample), ||df/dx||_F^2. Each is the mean over k probes of
+        the squared norm of the gradient of v.f, v of N independent entries of 1 or -1, drawn for
+        every sample and probe, whose expectation is the sum over the N outputs (Hutchinson,
+        see `measurement.probes`); the attribute `estimate` says so, and those of the Dataset,
+        `probes` and `seed`, which they are. Beside each stands NAME_standard_error, the standard
+        deviation over probes (k - 1 degrees of freedom) over sqrt(k); all float64. Draws of
+        different samples are independent, those of one sample are shared by all of its numbers,
+        so there are also, for each sample,
+
+        - total_gradient_sq_norm_standard_error, total_adaptive_sq_norm_standard_error (sample):
+          of the sums over all parameters.
+        - input_jacobian_norm (sample): the largest singular value of the input Jacobian,
+          a lower bound by Lanczos iterations, and input_jacobian_norm_residual, within which of it
+          lies a singular value (see `measurement.largest_singular_value`). NaN, with the reason
+          in the attribute `absent`, where the backward pass cannot be differentiated.
+
+        There are no singular_value, layer_sensitivity and layer_log_volume. Estimates do not
+        depend on chunk_size or memory_gib, but for rounding, nor on samples that come later.
+
     Raises:
         MeasurementError: a module is in training mode; dtypes or devices are mixed, or
             neither float32 nor float64; inputs are empty or not finite; the model fails on
             them; what it returns is not (samples, N), and `output` does not make it so; the
             output depends on other samples or differs between two calls, or is not finite; its
             gradient ends on the way; no module is called `start` or `layer`, or it is not called
-            once; a name in `only` is no quantity; N^2 numbers take more than `memory_gib`.
+            once; a name in `only` is no quantity, or has no estimate; N^2 numbers take more than
+            `memory_gib`; fewer than 2 probes.
 
     Cost: one forward and N backward passes of the whole batch, about twice as much again for
     what is made of them (docs/benchmarks), one more forward pass of at most three samples of
     each chunk, and, where parameters have no closed form, one forward and N backward passes of
     each sample; with a start, one forward pass more. On the CPU, networks with convolutions take
     less time when model and inputs have the memory format `torch.channels_last`.
+
+    Cost with probes: k backward passes in the place of N, each of which costs as much or somewhat
+    more, and for the largest singular value at most 30 pairs of a backward pass and one through
+    it. Standard errors are about sqrt(2 / (k d)) of the value or less, d the effective number of
+    outputs whose gradients differ (the participation ratio of their Gram matrix).
     """
-    wanted = Wanted.of(only)
+    drawn = None if probes is None else Probes(probes, seed)
+    wanted = Wanted.of(only) if drawn is None else Wanted.estimated(only)
     model = unwrapped(model)
     check_network_and_inputs(model, inputs, chunk_size, start, dtype)
     if not 0 < memory_gib < float("inf"):
@@ -154,8 +190,11 @@ def measure(
     ):
         network = FrozenNetwork(model, layer, output, start, dtype)
         inputs = network.begin(inputs, chunk_size)
-        chunks = _sweep_chunks(network, inputs, chunk_size, wanted, budget)
-        dataset = describe(inputs, chunks, wanted)
+        if drawn is None:
+            chunks = _sweep_chunks(network, inputs, chunk_size, wanted, budget)
+            dataset = describe(inputs, chunks, wanted)
+        else:
+            dataset = estimate(network, inputs, drawn, chunk_size, wanted, budget)
     if start is not None:
         dataset.attrs["start"] = start
     if layer is not None:

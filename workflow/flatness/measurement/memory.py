@@ -2,6 +2,7 @@
 
 from math import prod
 
+from flatness.measurement.largest_singular_value import bytes_of_vectors
 from flatness.measurement.traced import TracedChunk
 from flatness.measurement.wanted import Wanted
 
@@ -23,6 +24,18 @@ def bytes_per_sample(traced: TracedChunk, wanted: Wanted) -> int:
         )
     kept = form_bytes(traced) if wanted.parameters else 0
     return column_bytes(traced) * columns + kept
+
+
+def estimate_bytes_per_sample(traced: TracedChunk, wanted: Wanted) -> int:
+    """What closed forms keep of one sample's inputs, or what iterations keep of its vectors.
+
+    They come one after the other.
+    """
+    kept = form_bytes(traced) if wanted.parameters else 0
+    vectors = 0
+    if wanted.largest:
+        vectors = bytes_of_vectors(traced.inputs[0].numel(), traced.output.shape[1])
+    return max(kept, vectors)
 
 
 def form_bytes(traced: TracedChunk) -> int:

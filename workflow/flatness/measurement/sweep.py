@@ -1,24 +1,21 @@
 """The sweep: N backward passes of a traced chunk give every primitive."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
-from flatness.errors import MeasurementError
-from flatness.measurement.backward import Backward, by_site
+from flatness.measurement.backward import Backward
 from flatness.measurement.decompositions import SingularValues, singular_values
-from flatness.measurement.element_forms import ElementForm
-from flatness.measurement.fetching import fetched, fetched_by_name
+from flatness.measurement.fetching import fetched
 from flatness.measurement.jacobians import Columns, Piece, rounds
 from flatness.measurement.persample import per_sample_sq_norms
-from flatness.measurement.squares import sums_of_squares
+from flatness.measurement.sums import Sums, refuse_infinite
 from flatness.measurement.traced import Layer, TracedChunk
 from flatness.measurement.underflow import lacking
 from flatness.measurement.wanted import Wanted
-from flatness.measurement.weight_forms import WeightForm
 
 
 @dataclass(frozen=True)
@@ -97,15 +94,7 @@ def sweep(traced: TracedChunk, wanted: Wanted, budget: int) -> Sweep:
         adaptive={name: found.adaptive.get(name, zero) for name in parameters if wanted.adaptive},
     )
     sums = [terms.output_gradient_sq_norm for terms in found.layers.values()]
-    if not all(
-        values.isfinite().all()
-        for values in (*found.sq_norms.values(), *found.adaptive.values(), *sums)
-    ):
-        raise MeasurementError(
-            "model: its parameter Jacobian holds values that are not finite. Allowed: a network "
-            "that is differentiable at the samples. Look for overflow, or for roots and quotients "
-            "at 0."
-        )
+    refuse_infinite([*found.sq_norms.values(), *found.adaptive.values(), *sums])
     return found
 
 
@@ -115,43 +104,9 @@ class _Passes:
     def __init__(self, traced: TracedChunk, wanted: Wanted, budget: int, dtype: torch.dtype):
         self._traced, self._wanted, self._dtype = traced, wanted, dtype
         self._n, self._outputs = traced.output.shape
-        network, structure = traced.network, traced.structure
-        self._forms: list[tuple[tuple[Node, ...], dict, WeightForm | ElementForm]] = []
-        if wanted.parameters:
-            for plan in traced.plans:
-                form = plan.form(
-                    structure,
-                    traced.placements,
-                    network.leaves,
-                    self._outputs,
-                    wanted.adaptive,
-                    dtype,
-                )
-                self._forms.append((plan.nodes, dict(plan.names), form))
-        self._alone = {nodes[0]: [] for nodes, _, _ in self._forms}
-        self._together = []
-        for nodes, _, form in self._forms:
-            if len(nodes) == 1:
-                self._alone[nodes[0]].append(form)
-            else:
-                self._together.append((nodes, form))
-        self._kept = {node for nodes, _ in self._together for node in nodes}
-        self._layers = traced.layers if wanted.layers else []
-        # Some forms sum the squares of a layer's cotangents anyway.
-        self._summing = {
-            nodes[0]: form
-            for nodes, _, form in self._forms
-            if isinstance(form, WeightForm) and len(nodes) == 1 and form.sums_cotangents
-        }
-        self._sq_norms = {
-            layer.node: torch.zeros(self._n, dtype=torch.float64, device=traced.inputs.device)
-            for layer in self._layers
-            if layer.node not in self._summing
-        }
+        self._sums = Sums(traced, wanted, self._outputs, dtype)
+        self._layers = self._sums.layers
         self._spectra: dict[str | None, SingularValues] = {}
-        self._input_times_gradient = torch.zeros(
-            self._n, dtype=torch.float64, device=traced.inputs.device
-        )
         self._budget = budget
 
     def result(self) -> Sweep:
@@ -162,32 +117,22 @@ class _Passes:
         todo = rounds(widths, self._n * self._outputs * self._dtype.itemsize, self._budget)
         for k, pieces in enumerate(todo):
             self._round(pieces, first=k == 0, last=k + 1 == len(todo))
-        for _, _, form in self._forms:
-            form.finish()
+        self._sums.finish()
         values = singular_values(self._spectra)
-        of_samples: dict[Hashable, Tensor] = {"inputs": self._input_times_gradient}
-        for _, names, form in self._forms:
-            for role, name in names.items():
-                of_samples["parameter", name] = form.results[role]
-                if self._wanted.adaptive:
-                    of_samples["adaptive", name] = form.results[f"adaptive_{role}"]
-        for layer in self._layers:
-            of_samples["input", layer.name], of_samples["output", layer.name] = self._norms(layer)
-        of_samples = fetched_by_name(of_samples)
-
-        def all_of(kind: str) -> dict[str, Tensor]:
-            return {key[1]: found for key, found in of_samples.items() if key[0] == kind}
-
-        inputs, outputs, jacobian = all_of("input"), all_of("output"), self._wanted.jacobian
+        found = self._sums.results(
+            {layer.name: layer.input_norms(self._n) for layer in self._layers}
+        )
         return Sweep(
             traced.output.detach(),
-            values[None] if jacobian else None,
-            of_samples["inputs"] if jacobian else None,
-            all_of("parameter"),
-            all_of("adaptive"),
+            values[None] if self._wanted.jacobian else None,
+            found.times_inputs if self._wanted.jacobian else None,
+            found.parameters,
+            found.adaptive,
             {
                 layer.name: LayerTerms(
-                    inputs[layer.name], outputs[layer.name], *self._of_spectrum(layer, values)
+                    found.beside[layer.name],
+                    found.layers[layer.name],
+                    *self._of_spectrum(layer, values),
                 )
                 for layer in self._layers
             },
@@ -222,21 +167,15 @@ class _Passes:
                     by_outlet[layer.named.outlet] = layer
         sites = list(by_node)
         if first:
-            sites += [*self._alone, *self._kept, *(layer.node for layer in self._layers)]
+            sites += self._sums.sites
         sites = list(dict.fromkeys(sites))
-        arrived: dict[Node, Tensor] = {}
 
         def receive(node: Node, cotangent: Tensor, into: Sequence[Tensor | None]) -> None:
             if node in by_outlet:
                 self._put(named, by_outlet[node], cotangent)
                 return
             if first:
-                if node in self._sq_norms:
-                    self._sq_norms[node] += self._sum_of_squares(node, cotangent)
-                for form in self._alone.get(node, ()):
-                    form.add([cotangent])
-                if node in self._kept:
-                    arrived[node] = cotangent
+                self._sums.receive(node, cotangent)
             layer = by_node.get(node)
             if layer is not None and into[layer.map.input_slot] is not None:
                 self._put(named, layer, into[layer.map.input_slot])
@@ -255,12 +194,8 @@ class _Passes:
                 found = backward.once(traced.output, cotangent, wanted, again=again)
                 if found and wanted[0] is inputs and found[0] is not None:
                     self._put_inputs(named.get(None), found[0], first)
-                if arrived:
-                    for nodes, form in self._together:
-                        taken = by_site(arrived, nodes)
-                        if taken is not None:
-                            form.add(taken)
-                    arrived.clear()
+                if first:
+                    self._sums.end_pass()
                 del found
         for name, piece in named.items():
             filled = columns.get(name)
@@ -285,8 +220,7 @@ class _Passes:
 
     def _put_inputs(self, piece: Piece | None, gradient: Tensor, first: bool) -> None:
         if first and self._wanted.jacobian:
-            product = gradient.to(self._dtype) * self._traced.inputs.detach()
-            self._input_times_gradient += sums_of_squares(product)
+            self._sums.receive_inputs(gradient)
         if piece is not None:
             self._put_columns(piece, gradient)
 
@@ -296,21 +230,6 @@ class _Passes:
             columns = Columns(piece, gradient, self._outputs, self._dtype)
             self._columns[piece.name] = columns
         columns.put(self._output, gradient)
-
-    def _sum_of_squares(self, node: Node, cotangent: Tensor) -> Tensor:
-        """(n,) float64."""
-        where = self._traced.placements[node]
-        d = where.samples_first(cotangent, self._n).to(self._dtype)
-        return sums_of_squares(d)
-
-    def _norms(self, layer: Layer) -> tuple[Tensor, Tensor]:
-        """(n,) float64 each: the norm of a layer's input, and the squared one of its cotangents."""
-        seen = layer.where.samples_first(layer.named.input, self._n).flatten(1)
-        form = self._summing.get(layer.node)
-        return (
-            torch.linalg.vector_norm(seen, dim=1, dtype=torch.float64),
-            form.results["cotangents"] if form else self._sq_norms[layer.node],
-        )
 
     def _of_spectrum(
         self, layer: Layer, values: dict[str | None, Tensor]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
@@ -46,6 +47,11 @@ class Layer:
     @property
     def node(self) -> Node:
         return self.named.map.node
+
+    def input_norms(self, samples: int) -> Tensor:
+        """(samples,) float64: ||x^l||_2."""
+        seen = self.where.samples_first(self.named.input, samples).flatten(1)
+        return torch.linalg.vector_norm(seen, dim=1, dtype=torch.float64)
 
 
 class TracedChunk:

@@ -1,6 +1,6 @@
 """What is to be computed, so that nothing else is."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,6 +18,7 @@ class Wanted:
         layers: norms at each layer's input and output.
         spectra: singular values of the Jacobians with respect to layers' inputs.
         operator_norms: of the layers.
+        largest: the largest singular value of the input Jacobian alone, by iterations.
     """
 
     jacobian: bool = True
@@ -26,6 +27,7 @@ class Wanted:
     layers: bool = True
     spectra: bool = True
     operator_norms: bool = True
+    largest: bool = False
 
     @classmethod
     def of(cls, only: Collection[str] | None) -> Self:
@@ -39,6 +41,31 @@ class Wanted:
         """
         if only is None:
             return cls()
+        return cls._made_of(only, _PARTS)
+
+    @classmethod
+    def estimated(cls, only: Collection[str] | None) -> Self:
+        """The same of estimates from random probes, where `jacobian` is its norms alone.
+
+        Args:
+            only: names of quantities; None for all that have an estimate.
+
+        Raises:
+            MeasurementError: there is no quantity of a name, or it has no estimate.
+        """
+        if only is None:
+            return cls(spectra=False, largest=True)
+        for name in () if isinstance(only, str) else only:
+            if name in _PARTS and name not in _ESTIMATED_PARTS:
+                raise MeasurementError(
+                    f"only: {name!r} has no estimate: it needs all singular values. Allowed with "
+                    f"probes: {', '.join(_ESTIMATED_PARTS)}. Choose among these, or leave out "
+                    "`probes` for the exact way."
+                )
+        return cls._made_of(only, _ESTIMATED_PARTS)
+
+    @classmethod
+    def _made_of(cls, only: Collection[str], known: Mapping[str, frozenset[str]]) -> Self:
         if isinstance(only, str):
             raise MeasurementError(
                 f"only = {only!r}. Allowed: a tuple or list of names. Write only=({only!r},)."
@@ -50,13 +77,13 @@ class Wanted:
             )
         parts: set[str] = set()
         for name in only:
-            if name not in _PARTS:
+            if name not in known:
                 raise MeasurementError(
                     f"only: {name!r} is no quantity that is measured here. Allowed: "
-                    f"{', '.join(_PARTS)}. Choose among these; what concerns the Hessian is "
+                    f"{', '.join(known)}. Choose among these; what concerns the Hessian is "
                     "measured by flatness.curvature."
                 )
-            parts |= _PARTS[name]
+            parts |= known[name]
         return cls(**{part: part in parts for part in cls.__dataclass_fields__})
 
 
@@ -88,4 +115,16 @@ _PARTS = {
     "layer_mean_log_volume": _SPECTRA,
     "nvr": _SPECTRA,
     "relative_flatness": frozenset({"layers"}),
+}
+# The same of estimates. What is left out needs all singular values.
+_ESTIMATED_PARTS = {
+    name: parts
+    for name, parts in _PARTS.items()
+    if not parts & {"jacobian", "spectra"} or name == "input_gradient_norm"
+} | {
+    "mls": frozenset({"largest"}),
+    "mls_residual": frozenset({"largest"}),
+    "sharpness_standard_error": _PARAMETERS,
+    "adaptive_sharpness_standard_error": _PARAMETERS | {"adaptive"},
+    "input_gradient_norm_standard_error": _JACOBIAN,
 }

@@ -112,6 +112,10 @@ class WeightForm:
         self._columns = None
         self.results = self._way.results()
 
+    def restart(self) -> None:
+        """Begin anew with sums of zero, after `finish`; earlier results stay as they are."""
+        self._way.restart()
+
     def _by_position(self, cotangent: Tensor, where: Placement) -> Tensor:
         """(n, groups, T, C)."""
         n, groups = self._samples, self._groups
@@ -147,8 +151,11 @@ class _Gradients:
                 square = relative.square().reshape(self._groups, 1, -1)
                 self._factors["bias"] = square, scale**2
         self._tiled: dict[tuple[str, int], Tensor] = {}
-        self._sums = a.new_zeros(len(_ROLES), self._samples, dtype=torch.float64)
         self._block = a.new_empty(0)
+        self.restart()
+
+    def restart(self) -> None:
+        self._sums = self._a.new_zeros(len(_ROLES), self._samples, dtype=torch.float64)
 
     def add(self, d: Tensor, outputs: int) -> None:
         """Take in (n, groups, T, outputs times C)."""
@@ -201,8 +208,11 @@ class _OnePosition:
 
     def __init__(self, a: Tensor, weight: Tensor, bias: Tensor | None, adaptive: bool):
         self._a, self._weight, self._bias, self._adaptive = a[:, :, 0], weight, bias, adaptive
-        n, groups, C = len(a), *weight.shape[:2]
-        self._squares = a.new_zeros(n, groups, C)  # the m_c
+        self.restart()
+
+    def restart(self) -> None:
+        n, groups, C = len(self._a), *self._weight.shape[:2]
+        self._squares = self._a.new_zeros(n, groups, C)  # the m_c
 
     def add(self, d: Tensor, _outputs: int) -> None:
         """Take in (n, groups, 1, C)."""
@@ -233,9 +243,12 @@ class _Pairs:
     """From products of pairs of positions, whose terms may cancel."""
 
     def __init__(self, a: Tensor, weight: Tensor, bias: Tensor | None, adaptive: bool):
-        n, groups, T, _ = a.shape
         self._a, self._weight, self._bias, self._adaptive = a.double(), weight, bias, adaptive
-        pairs, C = T * (T + 1) // 2, weight.shape[1]
+        self.restart()
+
+    def restart(self) -> None:
+        n, groups, T, _ = self._a.shape
+        pairs, C = T * (T + 1) // 2, self._weight.shape[1]
         self._of_cotangents = self._a.new_zeros(n, groups, pairs, C)  # the M_tuc
 
     def add(self, d: Tensor, _outputs: int) -> None:
