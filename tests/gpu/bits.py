@@ -23,7 +23,7 @@ from rows import Row
 from short_run import DIGITS
 from sizes import Sizes
 from started import end, started
-from step import Step
+from step import NotInTimeError, Step
 from time_left import Clock
 
 HERE = Path(__file__).parent
@@ -58,9 +58,7 @@ def _tested(tests: str, clock: Clock) -> Iterator[Row]:
         report = Path(scratch, "report.xml")
         words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}", tests)
         with started(*words) as process:
-            if not _until(lambda: process.poll() is not None, clock.left):
-                yield Row(tests, None, "not ended in time")
-                return
+            _wait(lambda: process.poll() is not None, clock)
         if not report.exists():
             yield Row(tests, None, "could not be run")
             return
@@ -92,7 +90,7 @@ class _Runs:
             prepare(DIGITS, self._folder, False, self._dataset, {})
         alone, other = (self._words(network, graph, each) for each in (_ALONE, way))
         if not _there(alone) and not self._run(alone, clock):
-            yield Row(way, None, "the run itself did not end in time or failed")
+            yield Row(way, None, "the run itself failed, see its log")
             return
         ways: dict[str, Callable[[dict, Clock], bool]] = {
             _AGAIN: self._run,
@@ -102,7 +100,7 @@ class _Runs:
         if ways[way](other, clock):
             yield Row(way, None, "equal" if _bytes(alone) == _bytes(other) else "DIFFERENT")
         else:
-            yield Row(way, None, "did not end in time or failed")
+            yield Row(way, None, "failed, see its log")
 
     def _words(self, network: str, graph: int, name: str, iterations: int | None = None) -> dict:
         place = self._folder / f"{network}_{graph}_{name.replace(' ', '_')}"
@@ -132,16 +130,14 @@ class _Runs:
     def _run(self, words: dict, clock: Clock) -> bool:
         log = Path(words["trained"]).with_suffix(".log")
         with started(str(HERE / "one_run.py"), json.dumps(words), log=log) as process:
-            ended = _until(lambda: process.poll() is not None, clock.left)
-            return ended and process.returncode == 0
+            _wait(lambda: process.poll() is not None, clock)
+            return process.returncode == 0
 
     def _killed(self, words: dict, clock: Clock) -> bool:
         """Once after three checkpoints, if it is not through by then, and started again."""
         state = Path(words["state"])
         with started(str(HERE / "one_run.py"), json.dumps(words)) as process:
-            _until(
-                lambda: process.poll() is not None or len(list(state.glob("0*"))) >= 3, clock.left
-            )
+            _wait(lambda: process.poll() is not None or len(list(state.glob("0*"))) >= 3, clock)
             end(process, signal.SIGKILL)
         return self._run(words, clock)
 
@@ -153,8 +149,8 @@ class _Runs:
                 other = self._words(network, graph, f"other {k}", 100_000_000)
                 states.append(Path(other["state"]))
                 others.enter_context(started(str(HERE / "one_run.py"), json.dumps(other)))
-            began = _until(lambda: all(list(state.glob("0*")) for state in states), clock.left)
-            return began and self._run(words, clock)
+            _wait(lambda: all(list(state.glob("0*")) for state in states), clock)
+            return self._run(words, clock)
 
 
 def _there(words: dict) -> bool:
@@ -165,11 +161,9 @@ def _bytes(words: dict) -> list[bytes]:
     return [Path(words[name]).read_bytes() for name in ("trained", "measured")]
 
 
-def _until(ask: Callable[[], object], seconds: float) -> bool:
-    """Wait until something is so; False if it takes too long."""
-    until = time.monotonic() + seconds
+def _wait(ask: Callable[[], object], clock: Clock) -> None:
+    """Until something is so."""
     while not ask():
-        if time.monotonic() > until:
-            return False
+        if not clock.allows(0):
+            raise NotInTimeError
         time.sleep(0.05)
-    return True

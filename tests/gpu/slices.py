@@ -7,6 +7,7 @@ import rates
 from findings import Findings
 from needs import ORDER
 from sizes import Sizes
+from step import NotInTimeError
 from time_left import Clock
 
 _SLICES = dict(zip(ORDER, (bits, rates, measured, paper), strict=True))
@@ -31,6 +32,9 @@ def run(name: str, found: Findings, device: str, sizes: Sizes, seconds: float) -
                 f"{name}: {step.table}, {step.row}: no time left, call the slice again", flush=True
             )
             continue
-        for row in step.take(clock):
-            found.put(name, step.table, row)
-            print(f"{name}: {step.table}, {row.name}: {row.value} {row.unit}", flush=True)
+        try:
+            for row in step.take(clock):
+                found.put(name, step.table, row)
+                print(f"{name}: {step.table}, {row.name}: {row.value} {row.unit}", flush=True)
+        except NotInTimeError:
+            print(f"{name}: {step.table}, {step.row}: cut off, call the slice again", flush=True)

@@ -7,6 +7,10 @@ from rows import Row
 from time_left import Clock
 
 
+class NotInTimeError(Exception):
+    """A step was cut off; it is taken anew when the slice is called again."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What gives some rows of a table.

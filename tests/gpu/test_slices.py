@@ -124,6 +124,11 @@ def test_what_is_known_is_not_taken_again(rehearsed, monkeypatch):
     assert len(asked) == 2 * before
 
 
+def test_what_is_cut_off_is_taken_anew(rehearsed, capsys):
+    assert rehearsed("bits", replace(REHEARSAL, tests=()), seconds=0.5) == {}
+    assert "again: cut off, call the slice again" in capsys.readouterr().out
+
+
 def test_findings_are_kept_and_replaced(tmp_path):
     found = Findings(tmp_path, "a card")
     found.put("rates", "a table", Row("eager", 1.0, "iterations/s"))
