@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 def rehearsed(tmp_path):
     """A function: rehearse a slice; its rows by table and name."""
 
-    def go(name, sizes=REHEARSAL, seconds=300.0, machine="here"):
+    def go(name, sizes=REHEARSAL, seconds=3600.0, machine="here"):
         found = Findings(tmp_path / "state", machine)
         run(name, found, "cpu", sizes, seconds)
         return {(each.table, each.row.name): each.row for each in found.of(name)}
