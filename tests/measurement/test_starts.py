@@ -180,6 +180,23 @@ def test_as_the_modules_behind_a_middle_layer():
     flatness.bounds(found)
 
 
+@pytest.mark.parametrize("kind", ["tokens", "numbers"])
+def test_one_number_for_each_sample(kind):
+    torch.manual_seed(3)
+    if kind == "tokens":
+        first, inputs = nn.Embedding(7, 3), torch.tensor([1, 0, 6, 6])
+    else:
+        first = nn.Sequential(nn.Unflatten(0, (-1, 1)), nn.Linear(1, 3))
+        inputs = torch.tensor([1.0, 0.5, -2.0, 3.0], dtype=torch.float64)
+    network = nn.Sequential(first, nn.Linear(3, 2)).double().eval()
+    found = flatness.measure(network, inputs, start="0")
+    expected = torch.linalg.svdvals(network[1].weight.detach()).expand(4, 2)
+    np.testing.assert_allclose(found["singular_value"], expected, rtol=1e-12)
+    squares = 2 * network[0](inputs).detach().square().sum(1)
+    of_weight = found["parameter_gradient_sq_norm"].sel(parameter="1.weight")
+    np.testing.assert_allclose(of_weight, squares, rtol=1e-12)
+
+
 def test_squares_that_float32_does_not_hold(tokens):
     """Samples that are taken once more are given with their own tokens."""
     network, *_ = _made("mask")

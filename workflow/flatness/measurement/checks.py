@@ -164,7 +164,7 @@ def check_network_and_inputs(
             "both with .float() or .double()."
         )
     if inputs.is_floating_point():
-        finite = inputs.detach().flatten(1).isfinite().all(1)
+        finite = inputs.detach().reshape(len(inputs), -1).isfinite().all(1)
         if not finite.all():
             raise MeasurementError(
                 f"inputs: sample {int((~finite).nonzero()[0])} holds values that are not finite. "
