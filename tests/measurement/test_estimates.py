@@ -190,6 +190,7 @@ def test_the_same_seed_gives_the_same_and_another_one_others():
     model, inputs = network("mlp-tanh", torch.float64)
     one, again, other = (flatness.measure(model, inputs, probes=3, seed=s) for s in (0, 0, 1))
     assert one.identical(again)
+    assert one.identical(flatness.measure(model, inputs, probes=np.int64(3), seed=np.int64(0)))
     assert (one.attrs["probes"], one.attrs["seed"], other.attrs["seed"]) == (3, 0, 1)
     total = "total_gradient_sq_norm_standard_error"
     assert not np.isclose(one[total], other[total]).any()

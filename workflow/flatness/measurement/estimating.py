@@ -106,7 +106,7 @@ def estimate(
     for name in _MEANS:
         if name in dataset:
             dataset[name].attrs["estimate"] = how
-    return dataset.assign_attrs(probes=probes.count, seed=probes.seed)
+    return dataset.assign_attrs(probes=int(probes.count), seed=int(probes.seed))
 
 
 def _estimated(traced: TracedChunk, first: int, probes: Probes, wanted: Wanted) -> _Estimated:

@@ -169,8 +169,9 @@ def measure(
 
     Cost with probes: k backward passes in the place of N, each of which costs as much or somewhat
     more, and for the largest singular value at most 30 pairs of a backward pass and one through
-    it. Standard errors are about sqrt(2 / (k d)) of the value or less, d the effective number of
-    outputs whose gradients differ (the participation ratio of their Gram matrix).
+    it, for which the graphs of both are held in memory. Standard errors are at most about
+    sqrt(2 / (k d)) of the value, d the effective number of outputs whose gradients differ (the
+    participation ratio of the eigenvalues of their Gram matrix).
     """
     drawn = None if probes is None else Probes(probes, seed)
     wanted = Wanted.of(only) if drawn is None else Wanted.estimated(only)

@@ -11,6 +11,7 @@ for each sample and each probe, and serves all parameters, layers and inputs at 
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -69,4 +70,4 @@ class Probes:
 
 
 def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, Integral) and not isinstance(value, bool)
