@@ -18,6 +18,10 @@ _START_SECONDS = 60
 # Where SLURM looks by itself: inside of a job, Snakemake clears the variable that names another.
 _SYSTEM = Path("/etc/slurm")
 _FILES = ("slurm.conf", "gres.conf")
+_GIVEN = (
+    *("SLURM_GPUS_ON_NODE", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS"),
+    *("GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES"),
+)
 
 
 def missing() -> str:
@@ -56,6 +60,10 @@ class Cluster:
         (self.folder / "gres.conf").write_text(
             "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\nName=shard Count=8\n"
         )
+        # A job that was given a GPU refuses to compute on the CPU, and these have none behind them.
+        prolog = self.folder / "task_prolog.sh"
+        prolog.write_text("".join(["#!/bin/sh\n", *(f"echo unset {name}\n" for name in _GIVEN)]))
+        prolog.chmod(0o755)
         _SYSTEM.mkdir(exist_ok=True)
         for name in _FILES:
             (_SYSTEM / name).unlink(missing_ok=True)  # a link of a test that was killed
@@ -148,6 +156,7 @@ class Cluster:
                 *(f"{name}LogFile={folder / name.lower()}.log" for name in ("Slurmctld", "Slurmd")),
                 "ProctrackType=proctrack/pgid",
                 "TaskPlugin=task/none",
+                f"TaskProlog={folder / 'task_prolog.sh'}",
                 "SelectType=select/cons_tres",
                 "SelectTypeParameters=CR_Core_Memory",
                 "AccountingStorageType=accounting_storage/none",
