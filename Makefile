@@ -54,7 +54,8 @@ demo: $(INSTALLED)
 	@echo "Measurements:     results/demo/measurements/ (`ls results/demo/measurements | wc -l` runs, one netCDF file each)"
 
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile --ignore tests/workflow/test_slurm.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile tests/device
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile --ignore tests/device --ignore tests/workflow/test_slurm.py
 
 slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -s tests/workflow/test_slurm.py

@@ -7,7 +7,7 @@ from torch import nn
 
 import flatness
 from architectures import network
-from flatness.command.factory import build
+from flatness.command.factory import Factory, build
 from flatness.experiment.checkpoints import read_run
 from flatness.experiment.prepared import prepare
 from flatness.experiment.training import train
@@ -93,5 +93,5 @@ def test_a_run_from_its_dataset_to_its_measurements(name, tmp_path, without_valu
 
 
 def test_the_network_of_a_factory(without_values):
-    model = without_values(lambda: build(lambda: nn.Linear(2, 3), {}, "here", 0))
+    model = without_values(lambda: build(Factory("here", lambda: nn.Linear(2, 3), None), {}, 0))
     assert model.weight.device.type == "cpu"

@@ -15,7 +15,8 @@ from flatness.experiment.checkpoints import read_run
 from flatness.experiment.prepared import load_prepared, prepare
 from flatness.experiment.training import TrainingPlan, train
 from flatness.glossary.primitives import PRIMITIVES
-from flatness.measurement.run import _united, measure_run
+from flatness.measurement.run import measure_run
+from flatness.measurement.together import united
 from flatness.storage import read_dataset
 from short_run import DIGITS
 from short_run import PLAN as SHORT
@@ -245,4 +246,4 @@ def test_damaged_checkpoint_is_named_and_not_used(folder, tmp_path):
 def test_attributes_that_differ_are_united(values, expected):
     """What checkpoints say of themselves stays what it was: a list stays a list."""
     attributes = [{"said": value} for value in values]
-    assert _united(attributes) == {"said": expected}
+    assert united(attributes) == {"said": expected}
