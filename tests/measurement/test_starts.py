@@ -141,6 +141,21 @@ def test_the_rest_of_the_network_by_hand(tokens, case, chunk_size):
     assert found.attrs["start"] == "embedding"
 
 
+@pytest.mark.parametrize("chunk_size", [4, 100])
+def test_estimates_from_a_start(tokens, chunk_size):
+    """Of one output, each combination is that output or its negative; some has no closed form."""
+    network, _, _ = _made("own")
+    options = {"start": "embedding", "chunk_size": chunk_size}
+    exact = flatness.measure(network, tokens, **options)
+    found = flatness.measure(network, tokens, probes=2, **options)
+    for name in ("parameter_gradient_sq_norm", "parameter_adaptive_sq_norm"):
+        np.testing.assert_allclose(found[name], exact[name], rtol=1e-10, err_msg=name)
+    assert (exact["parameter_gradient_sq_norm"].sel(parameter="w") > 0).all()
+    np.testing.assert_allclose(
+        found["input_jacobian_norm"], exact["singular_value"].isel(mode=0), rtol=1e-6
+    )
+
+
 @pytest.mark.parametrize("case", ["mask", "tied", "own"])
 def test_the_curvature_in_the_parameters_behind(tokens, case):
     network, choice, select = _made(case)

@@ -59,8 +59,9 @@ def per_sample_sq_norms_of(
     n, k = combinations.shape[:2]
     found = torch.zeros(2, len(names), k, n, dtype=torch.float64, device=inputs.device)
     for sample, vectors in enumerate(combinations):
-        one = inputs[sample : sample + 1]
-        for row, squares in enumerate(_squares(network, one, names, vectors, adaptive)):
+        alone = slice(sample, sample + 1)
+        every = _squares(network.of(alone), inputs[alone], names, vectors, adaptive)
+        for row, squares in enumerate(every):
             found[:, :, row, sample] = squares
     plain, weighted = (dict(zip(names, each, strict=True)) for each in found)
     return plain, weighted if adaptive else {}
@@ -75,7 +76,6 @@ def _squares(
 ) -> Iterator[Tensor]:
     """(2, names) float64 for each combination of outputs; for each output where there are none."""
     leaves = [network.leaves[name] for name in names]
-    values = [leaf.detach().double() for leaf in leaves] if adaptive else []
     # The network may differentiate with respect to its inputs itself.
     output = network(sample.detach().clone().requires_grad_())[0]
     if combinations is None:
@@ -91,5 +91,5 @@ def _squares(
             gradient = gradient.double()
             squares[0, row] = gradient.square().sum()
             if adaptive:
-                squares[1, row] = gradient.mul_(values[row]).square().sum()
+                squares[1, row] = gradient.mul_(leaves[row].detach()).square().sum()
         yield squares
