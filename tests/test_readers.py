@@ -31,10 +31,6 @@ REASONS = {
         "exec_module": "the same",
     },
     "flatness/command/images.py": {"read_bytes": "hashed and decoded"},
-    "flatness/command/weight_files.py": {
-        "read_bytes": "hashed, and read by the others",
-        "load": "safetensors, or torch with weights_only=True",
-    },
     "flatness/documentation.py": {"read_text": "the repository's documents", "read_csv": "CSV"},
     "flatness/experiment/checkpoints.py": {"safe_open": "safetensors"},
     "flatness/experiment/datasets/__init__.py": {
@@ -73,6 +69,10 @@ REASONS = {
         "load": "of what is opened",
         "load_dataset": "netCDF-4",
         "open_datatree": "netCDF-4",
+    },
+    "flatness/weights/files.py": {
+        "read_bytes": "hashed, and read by the others",
+        "load": "safetensors, or torch with weights_only=True",
     },
     "flatness/figures/pictures.py": {"open": "Pillow"},
     "scripts/describe_results.py": {"read_csv": "CSV"},

@@ -78,6 +78,7 @@ def test_weights_are_tried_before_anything_is_measured(trained, monkeypatch):
 def test_progress_goes_to_the_standard_error(trained, capsys):
     states, inputs, _ = trained
     measure_checkpoints(loop.network(), states, inputs, progress=True)
-    assert "4/4" in capsys.readouterr().err
+    assert "4.0 of 4 in" in capsys.readouterr().err
     measure_checkpoints(loop.network(), states, inputs)
+    measure_checkpoints(loop.network(), states, inputs, progress=False)
     assert capsys.readouterr() == ("", "")

@@ -55,6 +55,8 @@ def test_it_gives_what_stored_checkpoints_give(samples, tmp_path):
         loop.network(), {k * loop.EVERY: state for k, state in enumerate(states)}, *samples
     )
     recorded = recorder.dataset.drop_vars("weights_sha256")
+    for name in ("inputs_sha256", "targets_sha256", "measured_with"):
+        del recorded.attrs[name]
     assert recorded.identical(stored)
     assert read_dataset(tmp_path / "run.nc").identical(recorder.dataset)
     alone = measure(_loaded(states[3]), samples[0])
@@ -168,3 +170,18 @@ def test_a_network_of_another_size_is_refused(samples):
     with pytest.raises(MeasurementError, match="other parameters, layers, outputs or samples"):
         recorder(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), 1)
     assert recorder.dataset.sizes["checkpoint"] == 1
+
+
+def test_another_subject_is_refused(samples, tmp_path):
+    """A file goes on with the very samples and options that it was begun with."""
+    path = tmp_path / "run.nc"
+    inputs, targets = samples
+    Recorder(inputs, path=path, only=("mls", "sharpness"), progress=False)(loop.network(), 0)
+    Recorder(inputs, path=path, only=("sharpness", "mls"))
+    for given, options, said in (
+        ((inputs + 1,), {"only": ("mls", "sharpness")}, r"with other inputs \("),
+        ((inputs, targets), {"only": ("mls", "sharpness")}, r"with other targets \("),
+        ((inputs,), {"only": ("mls",)}, r"with other options"),
+    ):
+        with pytest.raises(MeasurementError, match=said):
+            Recorder(*given, path=path, **options)

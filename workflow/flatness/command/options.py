@@ -23,7 +23,8 @@ FACTORY is called to build the network, which is put in eval mode and left with 
 they are; it must map (images, channels, height, width) to (images, N), each image on its own, or
 to something that holds such a tensor (--output-entry).
 Written are FILE.nc, with everything flatness.measure returns and the path of each image, and
-FILE.md, a page with quantities and inequalities, which is printed, too.
+FILE.md, a page with quantities and inequalities, which is printed, too. Of several checkpoints
+FILE.png shows the quantities over the training.
 
 The code of FACTORY is run, so name only code that you trust. Weights are read without running
 code in them."""
@@ -53,6 +54,8 @@ _EXAMPLE = """\
 example:
   python -m flatness measure my_network.py:build --arguments '{"classes": 10}' \\
       --weights trained.safetensors --images photos --size 64 64 --output measured.nc
+  python -m flatness measure my_network.py:build --weights 'run/epoch_*.pt' --images photos \\
+      --output curves.nc
 
 A mistake ends with one line and exit code 1 (2: a word of the command line is wrong)."""
 
@@ -167,16 +170,24 @@ def _network(group) -> None:
     source.add_argument(
         "--weights",
         metavar="FILE",
+        nargs="+",
         type=_PATH,
         help="safetensors, the *.index.json of shards, or a state dict of torch.save, alone or in "
         "a checkpoint; it must fit the network entirely, but for the prefixes of DataParallel, "
-        "torch.compile and Lightning",
+        "torch.compile and Lightning. Several files, or a pattern such as 'run/epoch_*.pt', are "
+        "the checkpoints of one training: each is measured, and FILE.png shows the curves",
     )
     source.add_argument(
         "--random-weights",
         metavar="SEED",
         type=int,
         help="instead: keep the weights that FACTORY gives, torch's generator seeded with SEED",
+    )
+    group.add_argument(
+        "--iteration-after",
+        metavar="TEXT",
+        help="of several checkpoints: the text before the iteration in their names, such as step=; "
+        "without it the iteration is the one number in which the names differ",
     )
     group.add_argument(
         "--weights-entry",
@@ -295,10 +306,14 @@ def _measuring(group) -> None:
         metavar="FILE.nc",
         type=_PATH,
         required=True,
-        help="netCDF file; the page has its name with the ending .md",
+        help="netCDF file; the page has its name with the ending .md, a picture with .png",
     )
+    group.add_argument("--overwrite", action="store_true", help="replace files that exist")
     group.add_argument(
-        "--overwrite", action="store_true", help="replace both files where they exist"
+        "--progress",
+        action=argparse.BooleanOptionalAction,
+        help="a line on the standard error with what is done, the time left and the rate "
+        "(default: where that is a terminal and it takes some seconds)",
     )
 
 
@@ -360,6 +375,7 @@ def _problems(options: Namespace) -> Iterator[str]:
     if seed is not None and not 0 <= seed < 2**63:
         yield f"--random-weights {seed}. Allowed: 0 or more, below 2^63. Choose another seed."
     chosen = {
+        "--iteration-after": options.iteration_after,
         "--weights-entry": options.weights_entry,
         "--weights-prefix": options.weights_prefix,
     }

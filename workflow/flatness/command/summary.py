@@ -1,7 +1,6 @@
 """What was measured, on one page: Markdown that a terminal shows well, too."""
 
 import json
-import textwrap
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,21 +9,28 @@ import xarray as xr
 from flatness.analysis.bounds import bounds, check
 from flatness.analysis.estimates import is_estimate
 from flatness.analysis.quantities import quantities
+from flatness.command.aligned import number, table, wrapped
 from flatness.errors import BoundError
 from flatness.glossary.estimates import QUANTITIES_OF_ESTIMATES
 
-# Characters in a line of prose; tables are as wide as they need to be.
-_WIDTH = 100
 _ERROR = "_standard_error"
 
 
-def summary(primitives: xr.Dataset, powers: Sequence[float]) -> tuple[str, str | None]:
+def summary(
+    primitives: xr.Dataset,
+    powers: Sequence[float],
+    *,
+    curves: Sequence[str] = (),
+    when: str = "",
+) -> tuple[str, str | None]:
     """The page of one measurement.
 
     Args:
         primitives: from `flatness.measure`, with the coordinate `image` and the attributes
             that `flatness.command.measure` gives them.
         powers: the k of Eq. 6 and 7.
+        curves: blocks of Markdown that stand before the numbers.
+        when: of a training it was measured, in words.
 
     Returns:
         The page, and the sentence of `flatness.analysis.bounds.check` where an inequality is
@@ -43,16 +49,17 @@ def summary(primitives: xr.Dataset, powers: Sequence[float]) -> tuple[str, str |
         violation = str(error)
     blocks = [
         f"# {attributes['factory']}",
-        _table(("measured", ""), measured),
+        table(("measured", ""), measured),
+        *curves,
         "## Quantities",
-        f"Means over the {primitives.sizes['sample']} samples; six significant digits.",
+        f"Means over the {primitives.sizes['sample']} samples{when}; six significant digits.",
         *_quantities(values, notes),
         *_layers(primitives, values, notes),
         "## Inequalities",
         *_inequalities(found, primitives, notes, violation),
         *(["Absent:", notes.text()] if notes.text() else []),
         "## Warnings",
-        "\n".join(_wrapped(text, "- ") for text in _warnings(primitives, values)) or "None.",
+        "\n".join(wrapped(text, "- ") for text in _warnings(primitives, values)) or "None.",
         "## Versions",
         _versions(attributes),
     ]
@@ -71,23 +78,11 @@ class _Notes:
         return f"absent ({self._reasons.index(reason) + 1})"
 
     def text(self) -> str:
-        return "\n".join(_wrapped(why, f"{k}. ") for k, why in enumerate(self._reasons, 1))
+        return "\n".join(wrapped(why, f"{k}. ") for k, why in enumerate(self._reasons, 1))
 
 
 def _network_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str]]:
-    weights = attributes["weights"]
     arguments = json.dumps(attributes["factory_arguments"], sort_keys=True)
-    if "file" in weights:
-        origin = f"{weights['file']}, SHA-256 {weights['sha256'][:12]}"
-        if "shards" in weights:
-            origin += f", {len(weights['shards'])} shards"
-        if "entry" in weights:
-            origin += f", entry {weights['entry']!r}"
-        if "prefix" in weights:
-            origin += f", names that begin with {weights['prefix']!r}"
-        origin += "".join(f"; {note}" for note in weights.get("notes", ()))
-    else:
-        origin = f"as the factory gives them, seed {weights['random_seed']}"
     sizes = primitives.sizes
     rows = [("network", f"{attributes['factory']}, arguments {arguments}, eval mode")]
     if "layer" in attributes:
@@ -101,11 +96,34 @@ def _network_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, s
         rows.append(("estimate", f"from {how}, in the place of all outputs"))
     return [
         *rows,
-        ("weights", origin),
+        ("weights", _weights(attributes["weights"])),
         ("outputs N", f"{sizes['output']}"),
         ("parameters", f"{sizes['parameter']} tensors, all of them differentiated"),
         ("dtype, device", f"{attributes['dtype']}, {attributes['device']}"),
     ]
+
+
+def _weights(weights: dict) -> str:
+    """Where they are from."""
+    if "files" in weights:
+        first, *_, last = weights["files"]
+        notes = [note for each in weights["files"] for note in each.get("notes", ())]
+        return "; ".join(
+            [
+                f"{len(weights['files'])} files, {first['file']} to {last['file']}",
+                *dict.fromkeys(notes),
+            ]
+        )
+    if "file" not in weights:
+        return f"as the factory gives them, seed {weights['random_seed']}"
+    origin = f"{weights['file']}, SHA-256 {weights['sha256'][:12]}"
+    if "shards" in weights:
+        origin += f", {len(weights['shards'])} shards"
+    if "entry" in weights:
+        origin += f", entry {weights['entry']!r}"
+    if "prefix" in weights:
+        origin += f", names that begin with {weights['prefix']!r}"
+    return "; ".join([origin, *weights.get("notes", ())])
 
 
 def _image_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str]]:
@@ -134,9 +152,9 @@ def _image_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str
 def _quantities(values: xr.Dataset, notes: _Notes) -> list[str]:
     rows = _quantity_rows(values, notes)
     if "probes" not in values.attrs:
-        return [_table(("name", "in words", "value", "paper"), rows)]
+        return [table(("name", "in words", "value", "paper"), rows)]
     errors = [name for name in values if name in QUANTITIES_OF_ESTIMATES and name.endswith(_ERROR)]
-    of = {name.removesuffix(_ERROR): _number(values[name]) for name in errors}
+    of = {name.removesuffix(_ERROR): number(values[name]) for name in errors}
     rows = [(*row[:3], of.get(row[0], ""), row[3]) for row in rows if row[0] not in errors]
     sentence = (
         "Estimates: standard errors are those of the mean over these very samples, from "
@@ -145,7 +163,7 @@ def _quantities(values: xr.Dataset, notes: _Notes) -> list[str]:
         "estimates are biased downwards."
     )
     headings = ("name", "in words", "value", "standard error", "paper")
-    return [_wrapped(sentence), _table(headings, rows)]
+    return [wrapped(sentence), table(headings, rows)]
 
 
 def _inequalities(
@@ -154,16 +172,16 @@ def _inequalities(
     if found is None:
         return ["Not looked at: the noise of estimates would violate them."]
     return [
-        _wrapped(
+        wrapped(
             "Left at most right; slack = log10(right / left). Of an inequality that holds for "
             "every sample, the sample with the least slack is given. What each of them says stands "
             "at the head of `flatness/analysis/bounds.py`."
         ),
-        _table(
+        table(
             ("name", "log10 left", "log10 right", "slack", "sample"),
             _inequality_rows(found, primitives, notes),
         ),
-        _wrapped(violation or _outcome(found)),
+        wrapped(violation or _outcome(found)),
     ]
 
 
@@ -179,7 +197,7 @@ def _quantity_rows(values: xr.Dataset, notes: _Notes) -> list[tuple[str, ...]]:
 def _cell(value: xr.DataArray, notes: _Notes, **where: str) -> str:
     """A number, or a reference to why there is none."""
     absent = value.attrs.get("absent")
-    return notes.reference(absent) if absent else _number(value.sel(where))
+    return notes.reference(absent) if absent else number(value.sel(where))
 
 
 def _layers(primitives: xr.Dataset, values: xr.Dataset, notes: _Notes) -> list[str]:
@@ -192,7 +210,7 @@ def _layers(primitives: xr.Dataset, values: xr.Dataset, notes: _Notes) -> list[s
         (
             str(layer),
             *(_cell(value, notes, layer=layer) for value in of_layers),
-            _number(norms.sel(layer=layer)),
+            number(norms.sel(layer=layer)),
             "yes" if holds.sel(layer=layer) else "no",
         )
         for layer in primitives["layer"].values
@@ -209,7 +227,7 @@ def _layers(primitives: xr.Dataset, values: xr.Dataset, notes: _Notes) -> list[s
         sentence = f"The images are read by {name}, their only way to the output."
     else:
         sentence = f"No layer reads the images: {norms.attrs['absent']}."
-    return ["## Layers", _wrapped(sentence), _table(headings, rows)]
+    return ["## Layers", wrapped(sentence), table(headings, rows)]
 
 
 def _inequality_rows(
@@ -225,7 +243,7 @@ def _inequality_rows(
         position = int(one["tightest_sample"])
         tightest = position >= 0 and np.isfinite(one["slack"])
         sample = str(primitives["image"].values[position]) if tightest else ""
-        sides = (_number(one[side]) for side in ("log10_left", "log10_right", "slack"))
+        sides = (number(one[side]) for side in ("log10_left", "log10_right", "slack"))
         rows.append((name, *sides, sample))
     return rows
 
@@ -236,7 +254,7 @@ def _outcome(found: xr.Dataset) -> str:
     smallest = slack.isel(inequality=int(np.argmin(slack.values)))
     return (
         f"All {slack.size} inequalities that apply hold, to rounding. The smallest slack is "
-        f"{_number(smallest)} (`{smallest['inequality'].item()}`)."
+        f"{number(smallest)} (`{smallest['inequality'].item()}`)."
     )
 
 
@@ -276,39 +294,11 @@ def _about_singular_values(primitives: xr.Dataset, values: xr.Dataset) -> Iterab
 
 def _versions(attributes: dict) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in attributes["versions"].items())
-    return _wrapped(
+    return wrapped(
         f"{attributes['source']}, commit {attributes['commit']}; {versions}, "
         f"{attributes['images']['decoder']}; {attributes['machine']}, threads: "
         f"{attributes['threads']}."
     )
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table whose columns are aligned, so that it can be read as it is."""
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in [headings, *rows]]
-    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
-    cells.insert(1, ["-" * width for width in widths])
-    lines = (
-        " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in cells
-    )
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def _wrapped(text: str, bullet: str = "") -> str:
-    """Prose in lines that a terminal holds, as an entry of a list where there is a bullet."""
-    return textwrap.fill(
-        text,
-        _WIDTH,
-        initial_indent=bullet,
-        subsequent_indent=" " * len(bullet),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _number(value: xr.DataArray) -> str:
-    return f"{float(value):.6g}"
 
 
 def _decoded(value):

@@ -13,6 +13,10 @@ PRIMITIVES: dict[str, Term] = {
     "image": Term(
         "", "image", "path of the sample's image file below the folder that was measured"
     ),
+    "weights_file": Term("", "file of the weights", "as it was given"),
+    "weights_sha256": Term(
+        "", "checksum of the weights", "SHA-256 of parameters and buffers, with names and shapes"
+    ),
     "window_end": Term(
         "", "last iteration of a window of mini-batches", "iteration", "", "iterations"
     ),

@@ -21,6 +21,7 @@ from flatness.measurement.largest_singular_value import (
 from flatness.measurement.memory import estimate_bytes_per_sample
 from flatness.measurement.probes import Probes
 from flatness.measurement.probing import Probed, probe
+from flatness.measurement.progress import part
 from flatness.measurement.proof import Proof
 from flatness.measurement.sweep import LayerTerms, Sweep
 from flatness.measurement.traced import TracedChunk
@@ -87,14 +88,17 @@ def estimate(
         if fitting < n:
             chunk_size = ceil(n / ceil(n / fitting))
             continue
-        one = _estimated(traced, start, probes, wanted)
+        share = n / len(inputs) / (2 if wanted.largest else 1)
+        with part(share):
+            one = _estimated(traced, start, probes, wanted)
         del traced  # what it keeps of the graph is not needed while iterating
         if wanted.largest:
             starts = probes.starts(start, n, one.chunk.sweep.output.shape[1])
             here = slice(start, start + n)
-            largest = largest_singular_values(
-                network.of(here), inputs[here], starts.to(inputs.device)
-            )
+            with part(share):
+                largest = largest_singular_values(
+                    network.of(here), inputs[here], starts.to(inputs.device)
+                )
             one = replace(one, largest=largest)
         found.append(one)
         start += n

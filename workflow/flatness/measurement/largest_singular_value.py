@@ -35,6 +35,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from flatness.errors import MeasurementError
 from flatness.measurement.checks import RAISED
 from flatness.measurement.frozen import FrozenNetwork
+from flatness.measurement.progress import done
 
 # Iterations end where the residual is this much of the value, or after so many of them.
 TOLERANCE = 1e-4
@@ -192,6 +193,7 @@ def _iterate(products: _Products, starts: Tensor) -> LargestSingularValues:
         values[going] = s[going, 0]
         residual = torch.maximum(beta.cpu() * Q[:, 0, i].abs(), products.rounding * s[:, 0])
         residuals[going] = residual[going]
+        done(1 / most)
         going &= residuals > TOLERANCE * values
         if not going.any():
             break

@@ -17,6 +17,8 @@ from flatness.measurement.estimating import estimate
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.memory import bytes_per_sample
 from flatness.measurement.probes import Probes
+from flatness.measurement.progress import part
+from flatness.measurement.progress import progress as progress_line
 from flatness.measurement.proof import Proof
 from flatness.measurement.selection import Choice, choice_in_words
 from flatness.measurement.sweep import sweep
@@ -39,6 +41,7 @@ def measure(
     dtype: torch.dtype | None = None,
     probes: int | None = None,
     seed: int = 0,
+    progress: bool | None = None,
 ) -> xr.Dataset:
     """Primitives of a network on each of a set of samples, exact unless `probes` are given.
 
@@ -85,6 +88,8 @@ def measure(
         probes: k random combinations of the outputs of each sample in the place of the N
             outputs, at least 2; None for the exact way. See "With probes" below.
         seed: an integer, of the probes; torch's generators are left as they are.
+        progress: whether a line on the standard error tells how far it is, at what rate, and how
+            long it will take; None for yes if that is a terminal and it takes some seconds.
 
     Returns:
         A Dataset with dimensions sample, mode (N), parameter, output (N) and layer:
@@ -188,6 +193,7 @@ def measure(
         gradients_required(model),
         torch.compiler.set_stance("force_eager"),
         refusing_failures("differentiated"),
+        progress_line(progress, "measured", "sample", len(inputs), units=len(inputs)) as line,
     ):
         network = FrozenNetwork(model, layer, output, start, dtype)
         inputs = network.begin(inputs, chunk_size)
@@ -196,6 +202,7 @@ def measure(
             dataset = describe(inputs, chunks, wanted)
         else:
             dataset = estimate(network, inputs, drawn, chunk_size, wanted, budget)
+        line.finish()
     if start is not None:
         dataset.attrs["start"] = start
     if layer is not None:
@@ -222,7 +229,8 @@ def _sweep_chunks(
             chunk_size = ceil(len(traced.inputs) / ceil(len(traced.inputs) / fitting))
             continue
         first += len(traced.inputs)
-        found.append(Chunk.of(traced, sweep(traced, wanted, budget)))
+        with part(len(traced.inputs) / len(inputs)):
+            found.append(Chunk.of(traced, sweep(traced, wanted, budget)))
     return found
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from flatness.measurement.frozen import FrozenNetwork
+from flatness.measurement.progress import done
 
 
 def per_sample_sq_norms(
@@ -30,6 +31,7 @@ def per_sample_sq_norms(
         alone = slice(sample, sample + 1)
         for squares in _squares(network.of(alone), inputs[alone], names, None, adaptive):
             totals[:, :, sample] += squares
+        done(1 / len(inputs))
     plain, weighted = (dict(zip(names, each, strict=True)) for each in totals)
     return plain, weighted if adaptive else {}
 
@@ -63,6 +65,7 @@ def per_sample_sq_norms_of(
         every = _squares(network.of(alone), inputs[alone], names, vectors, adaptive)
         for row, squares in enumerate(every):
             found[:, :, row, sample] = squares
+        done(1 / n)
     plain, weighted = (dict(zip(names, each, strict=True)) for each in found)
     return plain, weighted if adaptive else {}
 

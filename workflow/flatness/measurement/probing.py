@@ -10,6 +10,7 @@ from torch.autograd.graph import Node
 
 from flatness.measurement.backward import Backward
 from flatness.measurement.persample import per_sample_sq_norms_of
+from flatness.measurement.progress import done, part
 from flatness.measurement.squares import SAFE_IN_FLOAT32
 from flatness.measurement.sums import Sums, refuse_infinite
 from flatness.measurement.traced import TracedChunk
@@ -63,7 +64,8 @@ def probe(traced: TracedChunk, signs: Tensor, wanted: Wanted) -> Probed:
     rest = traced.rest if wanted.parameters else []
     # Parameters that do not reach the output have no derivative.
     names = traced.parameters if wanted.parameters else []
-    found = _pass_by_pass(traced, signs, wanted, traced.output.dtype)
+    with part(1 / 2 if rest else 1):
+        found = _pass_by_pass(traced, signs, wanted, traced.output.dtype)
     if traced.output.dtype == torch.float32:
         again = lacking(
             network,
@@ -74,13 +76,15 @@ def probe(traced: TracedChunk, signs: Tensor, wanted: Wanted) -> Probed:
         )
         if len(again):
             rows = again.to(inputs.device)
-            part = TracedChunk(network.of(rows), inputs[rows], {})
-            _overwrite(found, again, _pass_by_pass(part, signs[again], wanted, torch.float64))
+            chunk = TracedChunk(network.of(rows), inputs[rows], {})
+            with part(0):  # few samples, counted above
+                _overwrite(found, again, _pass_by_pass(chunk, signs[again], wanted, torch.float64))
     plain, adaptive = {}, {}
     if rest:
-        plain, adaptive = per_sample_sq_norms_of(
-            network, inputs, rest, signs.to(inputs), wanted.adaptive
-        )
+        with part(1 / 2):
+            plain, adaptive = per_sample_sq_norms_of(
+                network, inputs, rest, signs.to(inputs), wanted.adaptive
+            )
     zero = torch.zeros(signs.shape[1], len(inputs), dtype=torch.float64, device="cpu")
 
     def of_all(closed: Mapping[str, Tensor], single: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -123,6 +127,7 @@ def _pass_by_pass(traced: TracedChunk, signs: Tensor, wanted: Wanted, dtype: tor
             passes.append(
                 (one.parameters, one.adaptive, one.layers, of_inputs if wanted.jacobian else {})
             )
+            done(1 / signs.shape[1])
     return Probed(*map(_stacked, zip(*passes, strict=True)))
 
 

@@ -12,6 +12,7 @@ from flatness.measurement.decompositions import SingularValues, singular_values
 from flatness.measurement.fetching import fetched
 from flatness.measurement.jacobians import Columns, Piece, rounds
 from flatness.measurement.persample import per_sample_sq_norms
+from flatness.measurement.progress import done, part
 from flatness.measurement.sums import Sums, refuse_infinite
 from flatness.measurement.traced import Layer, TracedChunk
 from flatness.measurement.underflow import lacking
@@ -73,17 +74,21 @@ def sweep(traced: TracedChunk, wanted: Wanted, budget: int) -> Sweep:
     network, inputs = traced.network, traced.inputs.detach()
     rest = traced.rest if wanted.parameters else []
     parameters = traced.parameters if wanted.parameters else []
-    found = _Passes(traced, wanted, budget, traced.output.dtype).result()
+    # Where parameters have no closed form, the passes are repeated sample by sample.
+    with part(1 / 2 if rest else 1):
+        found = _Passes(traced, wanted, budget, traced.output.dtype).result()
     if traced.output.dtype == torch.float32:
         of_layers = {name: terms.output_gradient_sq_norm for name, terms in found.layers.items()}
         again = lacking(network, inputs, found.sq_norms, of_layers, found.input_times_gradient)
         if len(again):
             rows = again.to(inputs.device)
-            part = TracedChunk(network.of(rows), inputs[rows], {})
+            chunk = TracedChunk(network.of(rows), inputs[rows], {})
             sums = replace(wanted, spectra=False)
-            _overwrite(found, again, _Passes(part, sums, budget, torch.float64).result())
+            with part(0):  # few samples, counted above
+                _overwrite(found, again, _Passes(chunk, sums, budget, torch.float64).result())
     if rest:
-        plain, adaptive = per_sample_sq_norms(network, inputs, rest, wanted.adaptive)
+        with part(1 / 2):
+            plain, adaptive = per_sample_sq_norms(network, inputs, rest, wanted.adaptive)
         there = fetched([*plain.values(), *adaptive.values()])
         found.sq_norms.update(zip(plain, there, strict=False))
         found.adaptive.update(zip(adaptive, there[len(plain) :], strict=True))
@@ -116,7 +121,8 @@ class _Passes:
         self._spectra = {name: SingularValues(width) for name, width in widths}
         todo = rounds(widths, self._n * self._outputs * self._dtype.itemsize, self._budget)
         for k, pieces in enumerate(todo):
-            self._round(pieces, first=k == 0, last=k + 1 == len(todo))
+            with part(1 / len(todo)):
+                self._round(pieces, first=k == 0, last=k + 1 == len(todo))
         self._sums.finish()
         values = singular_values(self._spectra)
         found = self._sums.results(
@@ -197,6 +203,7 @@ class _Passes:
                 if first:
                     self._sums.end_pass()
                 del found
+                done(1 / self._outputs)
         for name, piece in named.items():
             filled = columns.get(name)
             if filled is None:

@@ -1,8 +1,9 @@
 """Measuring in the middle of a training loop."""
 
 import hashlib
+import json
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ import xarray as xr
 from torch import Tensor, nn
 
 from flatness.errors import MeasurementError
+from flatness.measurement.selection import choice_in_words
 from flatness.series.growing import grown, of_checkpoint
 from flatness.series.one_checkpoint import check_targets, measure_one
 from flatness.storage import read_dataset, write_dataset
 
 log = logging.getLogger(__name__)
+
+# Attributes that say what was measured and how, in words.
+_SUBJECT = {"inputs_sha256": "inputs", "targets_sha256": "targets", "measured_with": "options"}
 
 
 class Recorder:
@@ -44,7 +49,8 @@ class Recorder:
         options: of `measure`, such as `only` or `chunk_size`.
 
     Raises:
-        MeasurementError: targets do not fit the inputs, or `every` is no number of iterations.
+        MeasurementError: targets do not fit the inputs, or `every` is no number of iterations;
+            the file was measured on other inputs or with other options.
         StorageError: the file is damaged.
 
     Cost: that of `measure` and `curvature` for each checkpoint, and one writing of the file.
@@ -61,6 +67,7 @@ class Recorder:
         **options: Any,
     ):
         check_targets(inputs, targets)
+        self._subject = _subject(inputs, targets, options)
         if isinstance(every, int):
             if every < 1:
                 raise MeasurementError(
@@ -74,6 +81,7 @@ class Recorder:
         self._dataset: xr.Dataset | None = None
         if self._path is not None and self._path.exists():
             self._dataset = read_dataset(self._path)
+            self._refuse_another_subject()
 
     @property
     def dataset(self) -> xr.Dataset:
@@ -112,11 +120,22 @@ class Recorder:
         found = measure_one(model, self._inputs, self._targets, self._options)
         found = found.assign(weights_sha256=((), weights))
         new = of_checkpoint(found, iteration, {k: float(v) for k, v in values.items()})
+        new.attrs |= self._subject
         self._dataset = new if self._dataset is None else grown([self._dataset, new])
         if self._path is not None:
             write_dataset(self._dataset, self._path)
         log.info("measured iteration %d", iteration)
         return True
+
+    def _refuse_another_subject(self) -> None:
+        for name, value in self._subject.items():
+            held = self._dataset.attrs.get(name, value)  # older files do not say
+            if held != value:
+                raise MeasurementError(
+                    f"{self._path}: was measured with other {_SUBJECT[name]} "
+                    f"({held[:60] or 'none'}, here {value[:60] or 'none'}). Allowed: "
+                    "those that it was begun with. Choose another path."
+                )
 
     def _is_due(self, iteration: int) -> bool:
         if isinstance(self._every, int):
@@ -147,10 +166,32 @@ class Recorder:
 
 def _checksum(model: nn.Module) -> str:
     """SHA-256 of all parameters and buffers."""
+    return _digest(model.state_dict())
+
+
+def _digest(tensors: Mapping[str, Any]) -> str:
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         if isinstance(tensor, Tensor):
             plain = tensor.detach().cpu().contiguous()
             digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}".encode())
             digest.update(plain.flatten().view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _subject(inputs: Tensor, targets: Tensor | None, options: Mapping[str, Any]) -> dict[str, str]:
+    """What is measured and how, as attributes of the file."""
+    how = {name: _in_words(value) for name, value in options.items() if name != "progress"}
+    return {
+        "inputs_sha256": _digest({"": inputs}),
+        "targets_sha256": "" if targets is None else _digest({"": targets}),
+        "measured_with": json.dumps(how, sort_keys=True),
+    }
+
+
+def _in_words(value: Any) -> Any:
+    if isinstance(value, Collection) and not isinstance(value, str):
+        return sorted(map(str, value))
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return choice_in_words(value) if callable(value) else str(value)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from flatness.command.weight_entries import is_averaged, is_plain, state_dicts
-from flatness.command.weight_files import FORMATS, WeightsFile, read_weights_file
-from flatness.command.weight_names import (
+from flatness.errors import StorageError
+from flatness.weights.entries import is_averaged, is_plain, state_dicts
+from flatness.weights.files import FORMATS, WeightsFile, read_weights_file
+from flatness.weights.names import (
     Fit,
     below,
     contradictions,
@@ -20,7 +21,7 @@ from flatness.command.weight_names import (
     other_kinds,
     same_values,
 )
-from flatness.errors import StorageError
+from flatness.weights.place import Place
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,23 @@ class Weights:
         file: what it holds.
         entries: by the name of the entry, "" for the whole file, reduced to the names asked for.
         prefix: what those names begin with in the file, None where all were asked for.
+        place: where the file was named, for messages.
     """
 
     file: WeightsFile
     entries: Mapping[str, Mapping[str, Tensor]]
     prefix: str | None
+    place: Place
 
 
-def read_weights(path: str, entry: str | None = None, prefix: str | None = None) -> Weights:
+def read_weights(
+    path: str, place: Place, entry: str | None = None, prefix: str | None = None
+) -> Weights:
     """Read a file and find the state dicts in it.
 
     Args:
         path: of the file.
+        place: where it was named, for messages.
         entry: the only one to take; None for all.
         prefix: take names that begin with it only, without it.
 
@@ -50,16 +56,16 @@ def read_weights(path: str, entry: str | None = None, prefix: str | None = None)
         StorageError: the file is absent or damaged, holds code or no state dict, or not the
             entry or prefix asked for.
     """
-    file = read_weights_file(path)
+    file = read_weights_file(path, place)
     entries = state_dicts(file.content)
     if not entries:
         raise StorageError(
-            f"--weights {path}: holds {_what(file.content)}. {FORMATS}. Save that alone."
+            f"{place.file} {path}: holds {_what(file.content)}. {FORMATS}. Save that alone."
         )
     if entry is not None:
         if entry not in entries:
             raise StorageError(
-                f"--weights-entry {entry}: {path} has no such entry of tensors. Allowed: "
+                f"{place.with_entry(entry)}: {path} has no such entry of tensors. Allowed: "
                 f"{listed(filter(None, entries)) or 'none, it is a state dict itself'}. Choose "
                 "one of these, or leave it out."
             )
@@ -69,19 +75,18 @@ def read_weights(path: str, entry: str | None = None, prefix: str | None = None)
         entries = {name: state for name, state in entries.items() if state}
         if not entries:
             raise StorageError(
-                f"--weights-prefix {prefix}: no name in {path} begins so. Allowed: what some of "
+                f"{place.with_prefix(prefix)}: no name in {path} begins so. Allowed: what some of "
                 "its names begin with. Correct it, or leave it out."
             )
-    return Weights(file, entries, prefix)
+    return Weights(file, entries, prefix, place)
 
 
-def load_weights(network: nn.Module, weights: Weights, place: str) -> dict[str, object]:
+def load_weights(network: nn.Module, weights: Weights) -> dict[str, object]:
     """Give a network its weights; every name and shape must agree.
 
     Args:
         network: already of the dtype in which it is measured, so that nothing is rounded twice.
         weights: from `read_weights`.
-        place: the factory of the network, for messages.
 
     Returns:
         Where they are from, for provenance: `file`, `sha256`, and where there is any the
@@ -92,13 +97,13 @@ def load_weights(network: nn.Module, weights: Weights, place: str) -> dict[str, 
     """
     entry, found = _chosen(network, weights)
     state = weights.entries[entry] if found is None else found.state
-    path = weights.file.path
-    _refuse_complex(path, state)
+    path, place = weights.file.path, weights.place
+    _refuse_complex(weights, state)
     torn = contradictions(network, state)
     if torn:
         raise StorageError(
-            f"--weights {path}: has different values for {' and '.join(torn[:2])}, which are one "
-            f"parameter in the network of FACTORY {place}. Allowed: equal values under all names "
+            f"{place.file} {path}: has different values for {' and '.join(torn[:2])}, which are "
+            f"one parameter in {place.network}. Allowed: equal values under all names "
             "of a tied parameter. Build the network without the tie, or choose other weights."
         )
     try:
@@ -107,7 +112,7 @@ def load_weights(network: nn.Module, weights: Weights, place: str) -> dict[str, 
             raise ValueError("the numbers are of another kind")
         network.load_state_dict(state)
     except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise _refusal(network, weights, entry, place, error) from None
+        raise _refusal(network, weights, entry, error) from None
     about: dict[str, object] = {"file": path, "sha256": weights.file.sha256}
     if weights.file.shards:
         about["shards"] = dict(weights.file.shards)
@@ -119,7 +124,7 @@ def load_weights(network: nn.Module, weights: Weights, place: str) -> dict[str, 
     others = [name for name in weights.entries if name != entry and is_plain(name)]
     others += [name for name in weights.entries if name != entry and is_averaged(name)]
     if others:
-        notes.append(f"not {listed(others)}, which --weights-entry chooses")
+        notes.append(f"not {listed(others)}, which {place.choice} chooses")
     if notes:
         about["notes"] = notes
     return about
@@ -139,9 +144,10 @@ def _chosen(network: nn.Module, weights: Weights) -> tuple[str, Fit | None]:
             break
     if fitting:
         raise StorageError(
-            f"--weights {weights.file.path}: {listed(fitting)} would fit"
+            f"{weights.place.file} {weights.file.path}: {listed(fitting)} would fit"
             f"{'' if len(fitting) > 1 else ', but may be something else'}. Allowed: one of them. "
-            f"Choose with --weights-entry, such as --weights-entry {next(iter(fitting))}."
+            f"Choose with {weights.place.choice}, such as "
+            f"{weights.place.with_entry(next(iter(fitting)))}."
         )
     plain = [name for name in weights.entries if is_plain(name)]
     return [*plain, *weights.entries][0], None
@@ -151,19 +157,18 @@ def _equal(one: Fit, other: Fit) -> bool:
     return all(same_values(tensor, other.state[name]) for name, tensor in one.state.items())
 
 
-def _refuse_complex(path: str, state: Mapping[str, Tensor]) -> None:
+def _refuse_complex(weights: Weights, state: Mapping[str, Tensor]) -> None:
     names = [name for name, tensor in state.items() if tensor.is_complex()]
     if names:  # loaded into real parameters they would lose their imaginary part
         raise StorageError(
-            f"--weights {path}: holds complex numbers in {listed(names)}. Allowed: real "
-            "ones. Save torch.view_as_real(...) of them, for a network that holds real parameters."
+            f"{weights.place.file} {weights.file.path}: holds complex numbers in "
+            f"{listed(names)}. Allowed: real ones. Save torch.view_as_real(...) of them, for a "
+            "network that holds real parameters."
         )
 
 
-def _refusal(
-    network: nn.Module, weights: Weights, entry: str, place: str, error: Exception
-) -> StorageError:
-    state = weights.entries[entry]
+def _refusal(network: nn.Module, weights: Weights, entry: str, error: Exception) -> StorageError:
+    state, place = weights.entries[entry], weights.place
     # A network may also refuse weights for a reason of its own.
     found = list(differences(network.state_dict(), nearest(network, state))) or [
         " ".join(str(error).split())
@@ -171,17 +176,17 @@ def _refusal(
     prefix = fitting_prefix(network, state)
     where = f"entry {entry!r} of {weights.file.path}" if entry else weights.file.path
     advice = (
-        f"Those whose names begin with {prefix!r} fit: add --weights-prefix {prefix}"
+        f"Those whose names begin with {prefix!r} fit: add {place.with_prefix(prefix)}"
         if prefix
-        else "Choose a file, or --arguments, that belong together"
+        else place.remedy
     )
     others = [name for name in weights.entries if name != entry]
     if re.search(r"-\d+-of-\d+\.\w+$", weights.file.path):
         advice = "It is one of several shards: give their *.index.json"
     elif others and not prefix:
-        advice += f", or one of {listed(others)} with --weights-entry"
+        advice += f", or one of {listed(others)} with {place.choice}"
     return StorageError(
-        f"--weights {where}: does not fit the network of FACTORY {place}: {'; '.join(found)}. "
+        f"{place.file} {where}: does not fit {place.network}: {'; '.join(found)}. "
         f"Allowed: the names and shapes of its state_dict(). {advice}."
     )
 

@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.serialization import safe_globals
 
 from flatness.errors import StorageError
+from flatness.weights.place import Place
 
 FORMATS = (
     "Allowed: safetensors, the *.index.json of shards, or a state dict of tensors as "
@@ -71,21 +72,25 @@ class WeightsFile:
     shards: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_weights_file(path: str) -> WeightsFile:
+def read_weights_file(path: str, place: Place) -> WeightsFile:
     """Read a file, or the shards that an index names.
+
+    Args:
+        path: of the file.
+        place: where it was named, for messages.
 
     Raises:
         StorageError: it is absent or damaged, holds code, or is of no known kind.
     """
-    content = _bytes(path, path)
+    content = _bytes(path, path, place)
     digest = hashlib.sha256(content).hexdigest()
     if content[:64].lstrip()[:1] == b"{" and not _is_safetensors(content):
-        tensors, shards = _from_shards(path, content)
+        tensors, shards = _from_shards(path, content, place)
         return WeightsFile(path, digest, tensors, shards)
-    return WeightsFile(path, digest, _parsed(path, content))
+    return WeightsFile(path, digest, _parsed(path, content, place))
 
 
-def _bytes(path: str, given: str) -> bytes:
+def _bytes(path: str, given: str, place: Place) -> bytes:
     """What a file holds: the one that was given, or a shard of it."""
     try:
         return Path(path).read_bytes()
@@ -93,36 +98,36 @@ def _bytes(path: str, given: str) -> bytes:
         reason = getattr(error, "strerror", None) or str(error)
         if path != given:
             raise StorageError(
-                f"--weights {given}: its shard {path} cannot be read ({reason}). Allowed: an index "
-                "with all its shards beside it. Put it there."
+                f"{place.file} {given}: its shard {path} cannot be read ({reason}). Allowed: an "
+                "index with all its shards beside it. Put it there."
             ) from None
         raise StorageError(
-            f"--weights {given}: cannot be read ({reason}). {FORMATS}. "
-            f"{_advice_for_folder(path) or 'Correct the name'}."
+            f"{place.file} {given}: cannot be read ({reason}). {FORMATS}. "
+            f"{_advice_for_folder(path, place) or 'Correct the name'}."
         ) from None
 
 
-def _advice_for_folder(path: str) -> str | None:
+def _advice_for_folder(path: str, place: Place) -> str | None:
     """Which file of a folder to give."""
     if not os.path.isdir(path):
         return None
     for pattern in _IN_FOLDERS:
         found = sorted(Path(path).glob(pattern))
         if len(found) == 1 or (found and "*" not in pattern):
-            return f"It is a folder: give --weights {found[0]}"
+            return f"It is a folder: give {place.file} {found[0]}"
     return "It is a folder: give the file in it"
 
 
-def _parsed(path: str, content: bytes) -> Any:
+def _parsed(path: str, content: bytes, place: Place) -> Any:
     if _is_safetensors(content):
-        return _safetensors(path, content)
+        return _safetensors(path, content, place)
     other = next((advice for start, advice in _OTHERS if content.startswith(start)), None)
     if other is not None:
         what, _, advice = other.partition(". ")
-        raise StorageError(f"--weights {path}: is {what}. {FORMATS}. {advice}.")
+        raise StorageError(f"{place.file} {path}: is {what}. {FORMATS}. {advice}.")
     if path.endswith(".safetensors") and not content.startswith(_BY_TORCH):
-        return _safetensors(path, content)
-    return _by_torch(path, content)
+        return _safetensors(path, content, place)
+    return _by_torch(path, content, place)
 
 
 def _is_safetensors(content: bytes) -> bool:
@@ -139,17 +144,17 @@ def _is_exported(content: bytes) -> bool:
     return any(name.endswith("/archive_format") for name in names)
 
 
-def _safetensors(path: str, content: bytes) -> dict[str, Tensor]:
+def _safetensors(path: str, content: bytes, place: Place) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(content)
     except (SafetensorError, ValueError, RuntimeError, KeyError) as error:
         raise StorageError(
-            f"--weights {path}: is no readable safetensors file ({_reason(error)}). "
+            f"{place.file} {path}: is no readable safetensors file ({_reason(error)}). "
             f"{FORMATS}. Replace it with a sound copy."
         ) from None
 
 
-def _by_torch(path: str, content: bytes) -> Any:
+def _by_torch(path: str, content: bytes, place: Place) -> Any:
     try:
         # Its warnings are about formats that are refused with a line of their own.
         with warnings.catch_warnings(action="ignore"), safe_globals([Namespace]):
@@ -157,41 +162,43 @@ def _by_torch(path: str, content: bytes) -> Any:
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         raise StorageError(
-            f"--weights {path}: holds more than tensors{f' ({named[1]})' if named else ''}. It is "
-            f"not read, because that could run code in it. {FORMATS}. Save the state dict alone "
-            "where the network was trained, or if you trust the file: "
+            f"{place.file} {path}: holds more than tensors{f' ({named[1]})' if named else ''}. "
+            f"It is not read, because that could run code in it. {FORMATS}. Save the state dict "
+            "alone where the network was trained, or if you trust the file: "
             f'torch.save(torch.load("{path}", weights_only=False)["state_dict"], "state.pt"), '
             "with the entry that it is in (of a whole module: .state_dict())."
         ) from None
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError) as error:
         if "TorchScript" in str(error):
             raise StorageError(
-                f"--weights {path}: is a TorchScript archive, which holds code. {FORMATS}. If you "
-                f'trust it, save torch.jit.load("{path}").state_dict() with torch.save.'
+                f"{place.file} {path}: is a TorchScript archive, which holds code. {FORMATS}. If "
+                f'you trust it, save torch.jit.load("{path}").state_dict() with torch.save.'
             ) from None
         if _is_exported(content):
             raise StorageError(
-                f"--weights {path}: is an exported program, which holds code. {FORMATS}. If you "
-                f'trust it, save torch.export.load("{path}").state_dict with torch.save.'
+                f"{place.file} {path}: is an exported program, which holds code. {FORMATS}. If "
+                f'you trust it, save torch.export.load("{path}").state_dict with torch.save.'
             ) from None
         raise StorageError(
-            f"--weights {path}: is no readable file of weights ({_reason(error)}). {FORMATS}. "
+            f"{place.file} {path}: is no readable file of weights ({_reason(error)}). {FORMATS}. "
             "Replace it with a sound copy."
         ) from None
 
 
-def _from_shards(path: str, content: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _from_shards(
+    path: str, content: bytes, place: Place
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors that an index lists, and the SHA-256 of the files that hold them."""
     try:
         listed = json.loads(content).get("weight_map")
     except (ValueError, RecursionError) as error:
         raise StorageError(
-            f"--weights {path}: is no readable JSON ({_reason(error)}). {FORMATS}. Replace it "
+            f"{place.file} {path}: is no readable JSON ({_reason(error)}). {FORMATS}. Replace it "
             "with a sound copy."
         ) from None
     if not isinstance(listed, dict) or not listed:
         raise StorageError(
-            f"--weights {path}: is JSON without the `weight_map` of an index. {FORMATS}. "
+            f"{place.file} {path}: is JSON without the `weight_map` of an index. {FORMATS}. "
             "Give the file that holds the weights."
         )
     digests: dict[str, str] = {}
@@ -199,19 +206,19 @@ def _from_shards(path: str, content: bytes) -> tuple[dict[str, Tensor], dict[str
     for name in dict.fromkeys(listed.values()):
         if not isinstance(name, str) or not name or Path(name).name != name:
             raise StorageError(
-                f"--weights {path}: names the shard {name!r}. Allowed: names of files that lie "
+                f"{place.file} {path}: names the shard {name!r}. Allowed: names of files that lie "
                 "beside the index. Correct the index."
             )
         file = str(Path(path).parent / name)
-        shard = _bytes(file, path)
+        shard = _bytes(file, path, place)
         digests[name] = hashlib.sha256(shard).hexdigest()
-        found = _parsed(file, shard)
+        found = _parsed(file, shard, place)
         shards[name] = found if isinstance(found, Mapping) else {}
     absent = [key for key, name in listed.items() if key not in shards[name]]
     if absent:
         raise StorageError(
-            f"--weights {path}: {absent[0]} is not in {listed[absent[0]]}, where the index says it "
-            "is. Allowed: an index and shards that were saved together. Replace them."
+            f"{place.file} {path}: {absent[0]} is not in {listed[absent[0]]}, where the index says "
+            "it is. Allowed: an index and shards that were saved together. Replace them."
         )
     return {key: shards[name][key] for key, name in listed.items()}, digests
 

@@ -1,0 +1,1 @@
+"""Weights of networks from files as people have them."""
