@@ -1,12 +1,16 @@
 """Figures of one's own checkpoints."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+import xarray as xr
 
 import flatness
 import loop
 from flatness import measure, measure_checkpoints
 from flatness.errors import MeasurementError
+from flatness.figures.series import series_figure
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +65,18 @@ def test_mistakes_are_named(measured):
     alone = measure(loop.network().eval(), loop.data()[0][:3])
     with pytest.raises(MeasurementError, match="has no checkpoints"):
         flatness.plot.trends(alone)
+
+
+def test_titles_lie_within_the_figure():
+    """The longest names, too."""
+    names = ["nmls", "sqrt_sharpness", "local_dimension", "nvr", "input_gradient_norm"]
+    dataset = xr.Dataset(
+        {name: ("checkpoint", [1.0, 2.0]) for name in names},
+        coords={"iteration": ("checkpoint", [0, 1])},
+    )
+    figure = series_figure({"": dataset}, names)
+    figure.canvas.draw()
+    boxes = [axes.title.get_window_extent() for axes in figure.axes]
+    assert len(boxes) == 5
+    assert all(0 <= box.x0 < box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flatness.figures import STYLE, curves, scales
-from flatness.figures.labels import label
+from flatness.figures.labels import label, symbol, words
 
 _PANEL = (3.4, 2.7)  # inches
+_LONGEST = 32  # characters of words that a panel holds beside a symbol
 
 
 def series_figure(
@@ -82,7 +83,9 @@ def _logarithmic(panel: Axes) -> None:
 
 
 def _title(name: str) -> str:
+    """A quantity's words and symbol, in two lines where a panel cannot hold them in one."""
     try:
-        return label(name)
+        long_name = words(name)
     except KeyError:  # a number of one's own
         return name
+    return f"{long_name}\n{symbol(name)}" if len(long_name) > _LONGEST else label(name)
