@@ -64,22 +64,22 @@ faults: $(INSTALLED)
 	$(BIN)/python tests/faults docs/faults $(ONLY)
 
 verify: $(INSTALLED)
-	$(BIN)/python -m flatness verify $(RESULTS)
+	$(BIN)/flatness verify $(RESULTS)
 
 # PART: what `snakemake part` makes of the configuration.
 publish: PART = $(shell $(BIN)/python -c 'from flatness.settings import read_settings; s = read_settings("$(CONFIG)"); print(s.folders.results, s.name, "part.nc", sep="/")')
 publish: $(INSTALLED)
 	$(if $(PARTS),,$(BIN)/snakemake --cores $(CORES) part --configfile $(CONFIG))
-	$(BIN)/python -m flatness publish $(or $(PARTS),$(PART)) --output $(PUBLISHED)
+	$(BIN)/flatness publish $(or $(PARTS),$(PART)) --output $(PUBLISHED)
 	$(BIN)/python -m flatness.documentation
 
 republish: $(INSTALLED)
 	set -e; for results in `find docs -name results.nc`; do \
-	  $(BIN)/python -m flatness publish $$results --output `dirname $$results`; done
+	  $(BIN)/flatness publish $$results --output `dirname $$results`; done
 	$(BIN)/python -m flatness.documentation
 
 reproduce: $(INSTALLED)
-	$(BIN)/python -m flatness reproduce $(PUBLISHED) --output results/reproduced/$(notdir $(PUBLISHED:/=))
+	$(BIN)/flatness reproduce $(PUBLISHED) --output results/reproduced/$(notdir $(PUBLISHED:/=))
 
 same-bits: $(INSTALLED)
 	$(BIN)/python tests/workflow/same_bits.py
@@ -101,7 +101,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m flatness.documentation
 
 lock: $(INSTALLED)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra bench --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock" --output-file envs/requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra workflow --extra dev --extra bench --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock" --output-file envs/requirements.txt
 	$(BIN)/python -m flatness.documentation
 
 clean:

@@ -76,7 +76,8 @@ def test_locked_versions_lie_in_the_declared_ranges(root):
     lock = dict(
         re.findall(r"^([a-z0-9-]+)==([^ ]+)", (root / "envs/requirements.txt").read_text(), re.M)
     )
-    for entry in project["dependencies"] + project["optional-dependencies"]["dev"]:
+    extras = project["optional-dependencies"]
+    for entry in sum(extras.values(), project["dependencies"]):
         requirement = Requirement(entry)
         assert Version(lock[requirement.name.lower()]) in requirement.specifier, entry
 

@@ -23,6 +23,9 @@ MODULES = ("my_network", "cnn")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 PICTURE = re.compile(r"!\[[^]]+\]\(([^)]+)\)")
 
+# What the installed command does, of the package as it is here.
+COMMAND = (sys.executable, "-m", "flatness")
+
 # Bytes of a picture in the repository, at most.
 LARGEST = 100_000
 
@@ -93,9 +96,9 @@ def _run(page: str) -> tuple[int, str]:
 
 
 def _run_command(text: str) -> None:
-    prompt, python, *arguments = shlex.split(text.replace("\\\n", ""))
-    assert (prompt, python) == ("$", "python")
-    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, timeout=100)
+    prompt, command, *arguments = shlex.split(text.replace("\\\n", ""))
+    assert (prompt, command) == ("$", "flatness")
+    subprocess.run([*COMMAND, *arguments], check=True, capture_output=True, timeout=100)
 
 
 def test_what_it_shows_is_printed(ran, name):

@@ -153,7 +153,7 @@ def _check(code: int, error: str, output: str, before: set[Path], after: set[Pat
     lines = error.strip().splitlines()
     assert lines, "it says nothing"
     if code == 2:
-        assert lines[0].startswith("usage: python -m flatness")
+        assert lines[0].startswith("usage: flatness")
     elif "violated" not in lines[-1]:
         assert code == 1
         assert len(lines) == 1, error

@@ -1,4 +1,4 @@
-"""`python -m flatness measure --probes`: the numbers of the library, and a page that says so."""
+"""`flatness measure --probes`: the numbers of the library, and a page that says so."""
 
 import re
 

@@ -60,7 +60,7 @@ def test_words_that_the_command_line_does_not_have(command, capsys):
         with pytest.raises(SystemExit) as caught:
             main(words)
         assert caught.value.code == 2, words
-        assert "usage: python -m flatness" in capsys.readouterr().err
+        assert "usage: flatness" in capsys.readouterr().err
 
 
 def test_weights_or_a_seed_must_be_chosen(command, capsys):
@@ -86,7 +86,7 @@ def test_help_is_quick_and_names_every_option(command):
         "put in eval mode",
         "The code of FACTORY is run, so name only code that you trust.",
         "names that begin with a dot are passed over",
-        "python -m flatness measure my_network.py:build",
+        "flatness measure my_network.py:build",
     ):
         assert sentence in words
     for option in (

@@ -57,10 +57,10 @@ def test_the_command(root, tmp_path):
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, timeout=100)
     (shown,) = [text for language, text in _blocks(root) if not language]
     words, _, output = shown.replace("\\\n", "").partition("\n")
-    prompt, python, *arguments = shlex.split(words)
-    assert (prompt, python) == ("$", "python")
+    prompt, command, *arguments = shlex.split(words)
+    assert (prompt, command) == ("$", "flatness")
     result = subprocess.run(
-        [sys.executable, *arguments, "--threads", "1"],
+        [sys.executable, "-m", "flatness", *arguments, "--threads", "1"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""`python -m flatness measure` and `verify` on a device."""
+"""`flatness measure` and `verify` on a device."""
 
 import numpy as np
 import pytest

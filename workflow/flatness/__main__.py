@@ -1,4 +1,4 @@
-"""The command line: `python -m flatness --help`."""
+"""The command line, `flatness --help`; `python -m flatness` is the same."""
 
 import sys
 from argparse import Namespace
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from flatness.command.options import parser
 from flatness.errors import FlatnessError
+from flatness.extras import naming_what_is_missing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        print(_run(options), end="")
+        with naming_what_is_missing(f"flatness {options.command}"):
+            printed = _run(options)
+        print(printed, end="")
     except FlatnessError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1

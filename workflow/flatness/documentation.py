@@ -78,7 +78,8 @@ def conda_environment() -> str:
         )
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    ranges = project["dependencies"] + project["optional-dependencies"]["dev"]
+    extras = project["optional-dependencies"]
+    ranges = project["dependencies"] + extras["workflow"] + extras["dev"]
     names = sorted(re.match(r"[A-Za-z0-9-]+", entry)[0].lower() for entry in ranges)
     return "\n".join(
         [

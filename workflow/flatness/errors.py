@@ -33,5 +33,9 @@ class BoundError(FlatnessError):
     """Measured numbers contradict an inequality that is proved."""
 
 
+class InstallationError(FlatnessError):
+    """A package that only a part of this one needs is not installed."""
+
+
 class VerificationError(FlatnessError):
     """What was computed again is not what was recorded."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from flatness.errors import FlatnessError
+from flatness.extras import naming_what_is_missing
 from flatness.preemption import requeue_if_preempted
 
 _INTERRUPTED = "The job was interrupted. Start again; what is finished is kept."
@@ -33,7 +34,8 @@ def job_log(path: str) -> Iterator[None]:
     warnings.simplefilter("default")
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        yield
+        with naming_what_is_missing("this job"):
+            yield
     except FlatnessError as error:
         root.error("%s", error)
         sys.exit(str(error))

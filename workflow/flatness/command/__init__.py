@@ -1,1 +1,1 @@
-"""The commands of `python -m flatness`: networks of one's own, measured without a script."""
+"""The commands of `flatness`: networks of one's own, measured without a script."""

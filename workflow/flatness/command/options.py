@@ -52,7 +52,7 @@ anything, and compare the tables with the published ones, byte for byte."""
 
 _EXAMPLE = """\
 example:
-  python -m flatness measure my_network.py:build --arguments '{"classes": 10}' \\
+  flatness measure my_network.py:build --arguments '{"classes": 10}' \\
       --weights trained.safetensors --images photos --size 64 64 --output measured.nc
   python -m flatness measure my_network.py:build --weights 'run/epoch_*.pt' --images photos \\
       --output curves.nc
@@ -62,7 +62,7 @@ A mistake ends with one line and exit code 1 (2: a word of the command line is w
 
 def parser() -> ArgumentParser:
     """The parser of the whole command line."""
-    whole = ArgumentParser("python -m flatness", description=__doc__.partition(".")[0] + ".")
+    whole = ArgumentParser("flatness", description=__doc__.partition(".")[0] + ".")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser(
         "measure",

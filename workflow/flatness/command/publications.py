@@ -6,13 +6,13 @@ from pathlib import Path
 
 import xarray as xr
 
-from flatness.errors import SettingsError, VerificationError
+from flatness.errors import InstallationError, SettingsError, VerificationError
 from flatness.publication.earlier import check_place, check_reproduction
 from flatness.publication.facts import number_of
 from flatness.publication.gathering import gather
 from flatness.publication.merging import merge
 from flatness.publication.opening import open_results
-from flatness.publication.publish import publish
+from flatness.publication.publish import PAPER, TEMPLATE, publish
 from flatness.settings import read_settings
 from flatness.storage import write_tree
 from flatness.writable import obstacle
@@ -57,6 +57,7 @@ def publish_parts(options: Namespace) -> str:
     Raises:
         FlatnessError: a mistake that the user can mend; nothing is written.
     """
+    _check_repository()
     _check_folder(options.output)
     check_place(options.output)
     results = _merged(options.parts)
@@ -77,6 +78,7 @@ def reproduce(options: Namespace) -> str:
         FlatnessError: a mistake that the user can mend, before anything is written, or a table
             that is not the published one.
     """
+    _check_repository()
     published, output = Path(options.publication), Path(options.output)
     if output.resolve() == published.resolve():
         raise SettingsError(
@@ -126,6 +128,17 @@ def _count(results: xr.DataTree) -> str:
         f"{number_of(node.sizes['run'], 'run')} of {name}"
         for name, node in results.children.items()
     )
+
+
+def _check_repository() -> None:
+    """Refuse to make a page where the package is installed without what a clone has beside it."""
+    absent = [file.name for file in (TEMPLATE, PAPER) if not file.exists()]
+    if absent:
+        raise InstallationError(
+            f"publications: {' and '.join(absent)} of the repository are not beside the package. "
+            "Allowed: the package as it lies in a clone. Clone the repository, call `make "
+            "environment` in it, and start again there."
+        )
 
 
 def _check_output(path: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m flatness verify`: measure finished runs again and compare."""
+"""`flatness verify`: measure finished runs again and compare."""
 
 import json
 import os
