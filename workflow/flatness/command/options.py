@@ -16,6 +16,10 @@ _PATH = os.path.expanduser
 # How many images are measured where --samples is left out.
 DEFAULT_SAMPLES = 100
 
+_ALL = """\
+Sharpness and compression of trained networks: measure those of your own, measure finished runs
+again, and publish or reproduce studies."""
+
 _MEASURE = """\
 Measure a PyTorch network of your own on a folder of images.
 
@@ -62,7 +66,7 @@ A mistake ends with one line and exit code 1 (2: a word of the command line is w
 
 def parser() -> ArgumentParser:
     """The parser of the whole command line."""
-    whole = ArgumentParser("flatness", description=__doc__.partition(".")[0] + ".")
+    whole = ArgumentParser("flatness", description=_ALL)
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     one = commands.add_parser(
         "measure",

@@ -57,7 +57,7 @@ def publish_parts(options: Namespace) -> str:
     Raises:
         FlatnessError: a mistake that the user can mend; nothing is written.
     """
-    _check_repository()
+    _check_repository(options.command)
     _check_folder(options.output)
     check_place(options.output)
     results = _merged(options.parts)
@@ -78,7 +78,7 @@ def reproduce(options: Namespace) -> str:
         FlatnessError: a mistake that the user can mend, before anything is written, or a table
             that is not the published one.
     """
-    _check_repository()
+    _check_repository(options.command)
     published, output = Path(options.publication), Path(options.output)
     if output.resolve() == published.resolve():
         raise SettingsError(
@@ -130,14 +130,14 @@ def _count(results: xr.DataTree) -> str:
     )
 
 
-def _check_repository() -> None:
+def _check_repository(command: str) -> None:
     """Refuse to make a page where the package is installed without what a clone has beside it."""
     absent = [file.name for file in (TEMPLATE, PAPER) if not file.exists()]
     if absent:
         raise InstallationError(
-            f"publications: {' and '.join(absent)} of the repository are not beside the package. "
-            "Allowed: the package as it lies in a clone. Clone the repository, call `make "
-            "environment` in it, and start again there."
+            f"flatness {command}: {' and '.join(absent)} of the repository are not beside the "
+            "package. Allowed: the package as it lies in a clone. Clone the repository, call "
+            "`make environment` in it, and start again there."
         )
 
 
