@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from flatness.command.options import parser
+from flatness.command.waiting import wait_asleep
 from flatness.errors import FlatnessError
 from flatness.extras import naming_what_is_missing
 
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         standard error.
     """
     options = parser().parse_args(arguments)
+    wait_asleep()
     try:
         with naming_what_is_missing(f"flatness {options.command}"):
             printed = _run(options)

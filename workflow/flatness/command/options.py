@@ -277,7 +277,8 @@ def _measuring(group) -> None:
         "--threads",
         metavar="N",
         type=int,
-        help="CPU threads of one operation; changes the last digits (default: torch's choice)",
+        help="CPU threads of one operation; more take less time where cores are free, and change "
+        "the last digits (default: OMP_NUM_THREADS where it is set, else 1)",
     )
     group.add_argument(
         "--chunk-size",

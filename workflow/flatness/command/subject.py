@@ -1,5 +1,6 @@
 """What the command measures: a network on images, looked at before anything is measured."""
 
+import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -170,4 +171,6 @@ def chosen_device(options: Namespace) -> torch.device:
             f"--device cuda: torch finds no usable GPU: {why_unusable()}. Allowed here: cpu. Leave "
             "it out, or run where a GPU, its driver and a CUDA build of torch are present."
         )
-    return configure(options.device, options.threads or torch.get_num_threads())
+    # One thread gives the same digits however many cores there are, and costs least CPU time.
+    usual = torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else 1
+    return configure(options.device, options.threads or usual)
