@@ -43,7 +43,7 @@ def test_what_is_published_can_be_plotted_in_three_lines(run_readme_section, roo
 
     matplotlib.use("agg")
     monkeypatch.chdir(root)
-    assert run_readme_section("What is published") == 4
+    assert run_readme_section("What is published") == 10
 
 
 @pytest.mark.parametrize(("file", "at_least"), [("requirements.txt", 50), ("installer.txt", 1)])

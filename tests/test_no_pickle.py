@@ -13,7 +13,7 @@ from flatness.errors import FlatnessError
 from flatness.experiment import datasets, thinning
 from flatness.experiment.checkpoints import StateFolder, read_run
 from flatness.experiment.prepared import load_prepared
-from flatness.publication.opening import open_results
+from flatness.publication.opening import read_results
 from flatness.storage import read_dataset
 from published_archive import publish_cifar10, write_archive
 
@@ -49,7 +49,7 @@ READERS = {
     "run to be thinned": ("run/checkpoints.safetensors", lambda p: thinning.thin(p.parent, "last")),
     "prepared dataset": ("digits.nc", load_prepared),
     "measurements": ("run.nc", read_dataset),
-    "results": ("results.nc", open_results),
+    "results": ("results.nc", read_results),
 }
 
 

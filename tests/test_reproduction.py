@@ -8,12 +8,10 @@ import pytest
 import scipy.stats
 import yaml
 
+import flatness
 from flatness.__main__ import main
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import VERDICTS
-from flatness.analysis.seeds import settings_of, split_excluded
-from flatness.publication.opening import open_results
-from flatness.publication.results import separate
 
 FIGURES = ("fig1", "fig2", "fig3", "figD4", "figD5", "figD6", "figE7", "figE8")
 NETWORKS = ("vgg10", "mlp")
@@ -28,9 +26,9 @@ def folder(root):
 def runs(folder):
     """The runs that count, by network."""
     of_network = {name: [] for name in NETWORKS}
-    for study in separate(open_results(folder / "results.nc")).values():
-        for run in split_excluded(study)[0]:
-            of_network[settings_of(run)["network"]["name"]].append(run)
+    for run in flatness.open_results(folder).runs:
+        if run.counts:
+            of_network[run.network["name"]].append(run)
     return of_network
 
 
@@ -69,8 +67,8 @@ def test_what_is_published_names_no_place_of_one_machine(root):
 
 def _at_the_end(run, name) -> float:
     """The mean over the checkpoints in the last fifth of the iterations."""
-    late = run["iteration"] > 0.8 * run["iteration"].max()
-    return float(run[name].sel(sample_set="train").where(late).mean())
+    late = run.data["iteration"] > 0.8 * run.data["iteration"].max()
+    return float(run.data[name].sel(sample_set="train").where(late).mean())
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -93,9 +91,7 @@ def test_correlations_are_those_of_scipy(folder, runs, network):
 def test_five_settings_have_four_seeds_at_least(runs, network):
     seeds = {}
     for run in runs[network]:
-        settings = settings_of(run)
-        setting = settings["learning_rate"], settings["batch_size"]
-        seeds.setdefault(setting, set()).add(settings["seed"])
+        seeds.setdefault(run.setting, set()).add(run.seed)
     assert len(seeds) >= 5
     assert min(len(of_setting) for of_setting in seeds.values()) >= 4
 

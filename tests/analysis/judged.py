@@ -1,12 +1,15 @@
 """Made-up studies for the claims, and how to judge single parts of them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from flatness.analysis import claims
 from flatness.analysis.claims.part import Part
 from flatness.analysis.claims.the_claims import PARTS
-from made_up import analysed_run
+from made_up import analysed, analysed_run
 
 LOOK = {"interpolation_accuracy": 0.999, "confidence": 0.9, "resamples": 60}
 SETTINGS = ((0.05, 20), (0.1, 20), (0.2, 20), (0.1, 8), (0.1, 32))
@@ -14,6 +17,18 @@ SETTINGS = ((0.05, 20), (0.1, 20), (0.2, 20), (0.1, 8), (0.1, 32))
 LEVELLING = np.array([9.0, 7, 5, 3, 1.05, 0.95, 1.02, 1])[:, None]
 # Falls, fast until then and slowly after; the noise on it is smaller.
 FALLING = np.array([40.0, 36, 32, 28, 24, 23, 22, 21])[:, None]
+
+
+def judge(vgg10: Sequence[xr.Dataset], mlp: Sequence[xr.Dataset], **options) -> pd.DataFrame:
+    """The verdicts on made-up files of both networks."""
+    return claims.judge(analysed(vgg10), analysed(mlp), **options)
+
+
+def sensitivity(
+    vgg10: Sequence[xr.Dataset], mlp: Sequence[xr.Dataset], judged: pd.DataFrame, **options
+) -> pd.DataFrame:
+    """The verdicts on these under other choices."""
+    return claims.sensitivity(analysed(vgg10), analysed(mlp), judged, **options)
 
 
 def study(network: str, seeds: int = 4) -> list[xr.Dataset]:

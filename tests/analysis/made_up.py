@@ -1,9 +1,12 @@
 """Made-up analysed runs: what `analyse` gives, with numbers of the test's choice."""
 
 import json
+from collections.abc import Iterable
 
 import numpy as np
 import xarray as xr
+
+from flatness.analysis.analysed_run import AnalysedRun
 
 ITERATIONS = (0, 100, 1000, 2000, 3000, 4000, 5000, 6000)
 SAMPLE_SETS = ("train", "test", "misclassified")
@@ -13,6 +16,16 @@ CURVES = {
     "test_loss": np.geomspace(1, 1e-2, 8),
     "test_accuracy": np.linspace(0.1, 0.95, 8),
 }
+
+
+def analysed(runs: Iterable[xr.Dataset]) -> list[AnalysedRun]:
+    """What figures, tables and claims are given of made-up files."""
+    return [AnalysedRun(run) for run in runs]
+
+
+def settings_of(run: xr.Dataset) -> dict:
+    """The settings in a made-up file."""
+    return json.loads(run.attrs["settings"])
 
 
 def analysed_run(
@@ -26,7 +39,7 @@ def analysed_run(
     slack: dict[str, np.ndarray] | None = None,
     **values,
 ) -> xr.Dataset:
-    """One analysed run with 8 checkpoints.
+    """The file of one analysed run with 8 checkpoints.
 
     Args:
         slack: by name of an inequality, what broadcasts to (checkpoint, sample_set).
@@ -80,6 +93,7 @@ def analysed_run(
         attrs={
             "dtype": "float32",
             "run": name,
+            "study": study,
             "dataset": "numbers",
             "dataset_checksum": "0123456789abcdef",
             "source": "flatness test",

@@ -354,7 +354,7 @@ def test_an_analysed_run_can_be_stored(tmp_path):
     run["misclassified_total"] = ("checkpoint", np.array([3, 2, 1]))
     run["sample_count"] = (("checkpoint", "sample_set"), np.full((3, 2), 5))
     run.attrs["run"] = "the-run"
-    analysed = analyse(run, powers=(1, 2))
+    analysed = analyse(run, study="made_up", powers=(1, 2))
     assert np.allclose(analysed["generalisation_gap"], [0, 0.1, 0.3])
     assert {"sharpness", "slack", "misclassified_total", "sample_count"} <= set(analysed)
     for name in analysed.variables:
@@ -365,4 +365,4 @@ def test_an_analysed_run_can_be_stored(tmp_path):
     values = run["input_weight_spectral_norm"] * 1e-3
     run["input_weight_spectral_norm"] = values.assign_attrs(run["input_weight_spectral_norm"].attrs)
     with pytest.raises(BoundError, match="the-run"):
-        analyse(run, powers=(1, 2))
+        analyse(run, study="made_up", powers=(1, 2))

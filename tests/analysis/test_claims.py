@@ -7,16 +7,14 @@ import scipy.stats
 import xarray as xr
 
 from flatness.analysis.bootstrap import draws
-from flatness.analysis.claims import judge
 from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import (
     NOT_TESTABLE,
     REPRODUCED,
 )
-from flatness.analysis.seeds import settings_of
-from judged import LOOK, only, row_of, study
-from made_up import ITERATIONS, analysed_run
+from judged import LOOK, judge, only, row_of, study
+from made_up import ITERATIONS, analysed_run, settings_of
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
-from flatness.analysis.claims import COLUMNS, judge
+from flatness.analysis.claims import COLUMNS
 from flatness.analysis.claims.curves import EARLIEST_LEVEL, FEWEST_CHECKPOINTS, LEVEL
 from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.verdicts import (
@@ -22,7 +22,7 @@ from flatness.analysis.claims.verdicts import (
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import QUANTITIES
 from flatness.tables.claim_table import definitions
-from judged import LOOK, study
+from judged import LOOK, judge, study
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,9 @@ from flatness.analysis.correlations import (
     final_quantities,
     together,
 )
-from flatness.analysis.seeds import settings_of
 from flatness.glossary.correlations import CORRELATIONS
 from flatness.storage import read_dataset, write_dataset
-from made_up import analysed_run
+from made_up import analysed, analysed_run, settings_of
 
 GIVEN = {"sample_set": "train", "confidence": 0.95, "resamples": 200}
 SCIPY = {
@@ -83,7 +82,7 @@ def pair(dataset, method, quantity, other, group="pooled"):
 @pytest.mark.parametrize("sample_set", ["train", "test"])
 @pytest.mark.parametrize("method", SCIPY)
 def test_coefficients_are_scipys_in_every_group(sweep, method, sample_set):
-    dataset = correlations(sweep, **GIVEN | {"sample_set": sample_set})
+    dataset = correlations(analysed(sweep), **GIVEN | {"sample_set": sample_set})
     groups = {
         "pooled": sweep,
         "learning_rate 0.05": sweep[0:4],
@@ -109,7 +108,7 @@ def test_coefficients_are_scipys_in_every_group(sweep, method, sample_set):
 
 def test_a_case_worked_by_hand():
     # Pearson and Spearman: 1 - 6 (0 + 1 + 1 + 0) / (4 (16 - 1)); Kendall: (5 - 1) / 6.
-    dataset = correlations(runs_with(sharpness=[1, 2, 3, 4], mls=[1, 3, 2, 4]), **GIVEN)
+    dataset = correlations(analysed(runs_with(sharpness=[1, 2, 3, 4], mls=[1, 3, 2, 4])), **GIVEN)
     for method, expected in (("pearson", 0.8), ("spearman", 0.8), ("kendall", 2 / 3)):
         assert np.isclose(pair(dataset, method, "sharpness", "mls")[0], expected, rtol=1e-14)
         assert pair(dataset, method, "sharpness", "sharpness")[:3] == (1, 1, 1)
@@ -137,7 +136,7 @@ def plain_bootstrap(runs, method, one, other, key, confidence=0.95):
 @pytest.mark.parametrize("group", ["pooled", "batch_size 20"])
 @pytest.mark.parametrize("method", SCIPY)
 def test_intervals_draw_whole_seeds(sweep, method, group):
-    dataset = correlations(sweep, **GIVEN | {"confidence": 0.9})
+    dataset = correlations(analysed(sweep), **GIVEN | {"confidence": 0.9})
     runs = sweep if group == "pooled" else sweep[:12]
     for one, other in (("sharpness", "mls"), ("local_dimension", "test_accuracy")):
         expected = plain_bootstrap(runs, method, one, other, lambda s: s["seed"], 0.9)
@@ -148,7 +147,7 @@ def test_intervals_draw_whole_seeds(sweep, method, group):
 
 @pytest.mark.parametrize("method", SCIPY)
 def test_the_second_interval_draws_whole_settings(sweep, method):
-    dataset = correlations(sweep, **GIVEN)
+    dataset = correlations(analysed(sweep), **GIVEN)
     expected = plain_bootstrap(
         sweep, method, "sharpness", "mls", lambda s: (s["learning_rate"], s["batch_size"])
     )
@@ -162,9 +161,9 @@ def test_the_second_interval_draws_whole_settings(sweep, method):
 
 
 def test_seeds_of_several_settings_are_counted_once(sweep):
-    dataset = correlations(sweep, **GIVEN)
+    dataset = correlations(analysed(sweep), **GIVEN)
     assert (dataset["seeds"] == 4).all()
-    three = correlations([run for run in sweep if settings_of(run)["seed"] < 3], **GIVEN)
+    three = correlations(analysed([run for run in sweep if settings_of(run)["seed"] < 3]), **GIVEN)
     assert three["low"].isnull().all()
     assert three["settings_low"].sel(group="pooled").notnull().all()
 
@@ -177,7 +176,7 @@ def test_interval_over_all_draws_of_four_seeds(method, monkeypatch):
     statistics = [SCIPY[method](x[row], y[row]).statistic for row in defined]
     monkeypatch.setattr(bootstrap, "draws", lambda groups, resamples: every)
     _, low, high, n = pair(
-        correlations(runs_with(sharpness=x, mls=y), **GIVEN), method, "sharpness", "mls"
+        correlations(analysed(runs_with(sharpness=x, mls=y)), **GIVEN), method, "sharpness", "mls"
     )
     assert 0 < len(defined) < 256
     assert np.allclose([low, high], np.quantile(statistics, [0.025, 0.975]), atol=1e-12)
@@ -187,34 +186,34 @@ def test_interval_over_all_draws_of_four_seeds(method, monkeypatch):
 @pytest.mark.parametrize("scale", [1e-200, 1e150])
 def test_coefficients_do_not_depend_on_scale(scale):
     x, y = np.array([1.0, 2, 4, 9, 3]), np.array([2.0, 1, 2, 3, 5])
-    plain = correlations(runs_with(sharpness=x, mls=y), **GIVEN)
-    scaled = correlations(runs_with(sharpness=x * scale, mls=y), **GIVEN)
+    plain = correlations(analysed(runs_with(sharpness=x, mls=y)), **GIVEN)
+    scaled = correlations(analysed(runs_with(sharpness=x * scale, mls=y)), **GIVEN)
     for method in SCIPY:
         one, other = (pair(each, method, "sharpness", "mls") for each in (plain, scaled))
         assert np.allclose(one, other, rtol=1e-12)
 
 
 def test_a_group_of_all_runs_is_left_out(sweep):
-    one_size = correlations(sweep[:12], **GIVEN)
+    one_size = correlations(analysed(sweep[:12]), **GIVEN)
     assert one_size["group"].to_numpy().tolist() == [
         *("pooled", "learning_rate 0.05", "learning_rate 0.1", "learning_rate 0.2")
     ]
-    assert correlations(sweep[:4], **GIVEN)["group"].to_numpy().tolist() == ["pooled"]
+    assert correlations(analysed(sweep[:4]), **GIVEN)["group"].to_numpy().tolist() == ["pooled"]
 
 
 def test_diverged_runs_are_named_and_not_counted(sweep):
     diverged = analysed_run(learning_rate=0.2, seed=9, diverged=True, mls=1e9)
-    dataset = correlations([*sweep, diverged], **GIVEN)
-    assert dataset.equals(correlations(sweep, **GIVEN))
+    dataset = correlations(analysed([*sweep, diverged]), **GIVEN)
+    assert dataset.equals(correlations(analysed(sweep), **GIVEN))
     assert json.loads(dataset.attrs["excluded"]) == {
         "mlp_numbers_lr0.2_bs20_seed9": "the loss is not finite at iteration 7"
     }
     assert json.loads(dataset.attrs["counted"]) == [run.attrs["run"] for run in sweep]
-    assert json.loads(correlations(sweep, **GIVEN).attrs["excluded"]) == {}
+    assert json.loads(correlations(analysed(sweep), **GIVEN).attrs["excluded"]) == {}
 
 
 def test_nothing_but_diverged_runs_gives_nothing():
-    dataset = correlations([analysed_run(diverged=True)], **GIVEN)
+    dataset = correlations(analysed([analysed_run(diverged=True)]), **GIVEN)
     assert dataset["group"].to_numpy().tolist() == ["pooled"]
     assert dataset["coefficient"].isnull().all()
     assert not dataset["n"].any()
@@ -223,7 +222,7 @@ def test_nothing_but_diverged_runs_gives_nothing():
 
 def test_three_seeds_have_coefficients_and_no_interval():
     x, y = [1.0, 2, 4], [1.0, 5, 3]
-    dataset = correlations(runs_with(sharpness=x, mls=y), **GIVEN)
+    dataset = correlations(analysed(runs_with(sharpness=x, mls=y)), **GIVEN)
     for method, reference in SCIPY.items():
         coefficient, low, high, n = pair(dataset, method, "sharpness", "mls")
         assert np.isclose(coefficient, reference(x, y).statistic, rtol=1e-12)
@@ -233,7 +232,7 @@ def test_three_seeds_have_coefficients_and_no_interval():
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_fewer_than_three_runs_have_nothing(count):
-    dataset = correlations(runs_with(sharpness=np.arange(count)), **GIVEN)
+    dataset = correlations(analysed(runs_with(sharpness=np.arange(count))), **GIVEN)
     for name in ("coefficient", "low", "high"):
         assert dataset[name].isnull().all()
     assert (dataset["n"] == count).all()
@@ -244,7 +243,7 @@ def test_a_constant_quantity_has_no_coefficient(value):
     runs = runs_with(sharpness=np.full(7, value), mls=np.arange(7))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        dataset = correlations(runs, **GIVEN)
+        dataset = correlations(analysed(runs), **GIVEN)
     of_constant = dataset.sel(quantity="sharpness")
     for name in ("coefficient", "low", "high"):
         assert of_constant[name].isnull().all()
@@ -258,7 +257,7 @@ def test_values_that_are_not_finite_do_not_count_for_their_pairs_only():
     columns["log_volume"][2] = -np.inf
     columns["mls"][5] = np.nan
     runs = runs_with(**columns)
-    dataset = correlations(runs, **GIVEN)
+    dataset = correlations(analysed(runs), **GIVEN)
     for method, reference in SCIPY.items():
         for one, other, dropped in (
             ("sharpness", "log_volume", [2]),
@@ -269,7 +268,7 @@ def test_values_that_are_not_finite_do_not_count_for_their_pairs_only():
         ):
             kept = np.delete(np.arange(8), dropped)
             found = pair(dataset, method, one, other)
-            alone = correlations([runs[position] for position in kept], **GIVEN)
+            alone = correlations(analysed([runs[position] for position in kept]), **GIVEN)
             x, y = column(runs, one)[kept], column(runs, other)[kept]
             assert np.isclose(found[0], reference(x, y).statistic, rtol=1e-12)
             assert np.allclose(found, pair(alone, method, one, other), rtol=1e-12)
@@ -286,14 +285,17 @@ def test_absent_quantities_are_named_with_the_reason_and_not_run_by_run():
     runs = runs_with(sharpness=np.arange(5), **{name: np.full(5, np.nan) for name in absent})
     for run, name in itertools.product(runs, absent):
         run[name].attrs["absent"] = "the first layer is a convolution"
-    dataset = correlations(runs, **GIVEN)
+    dataset = correlations(analysed(runs), **GIVEN)
     reasons = dict.fromkeys(absent, "the first layer is a convolution")
     assert json.loads(dataset.attrs["absent"]) == reasons
     assert json.loads(dataset.attrs["not_finite"]) == {}
     assert dataset.sel(quantity=list(absent))["coefficient"].isnull().all()
     assert not dataset.sel(quantity=list(absent))["n"].any()
     assert pair(dataset, "pearson", "sharpness", "nmls")[3] == 5
-    assert final_quantities(runs, "train")["mls_bound_c"].attrs["absent"] == reasons[absent[0]]
+    assert (
+        final_quantities(analysed(runs), "train")["mls_bound_c"].attrs["absent"]
+        == reasons[absent[0]]
+    )
 
 
 LATER = ("adaptive_sharpness", "sqrt_adaptive_sharpness", "relative_flatness", "nvr")
@@ -301,12 +303,12 @@ LATER = ("adaptive_sharpness", "sqrt_adaptive_sharpness", "relative_flatness", "
 
 def test_runs_of_an_earlier_version_have_the_other_quantities(sweep):
     older = [run.drop_vars(LATER) for run in sweep]
-    dataset = correlations(older, **GIVEN)
+    dataset = correlations(analysed(older), **GIVEN)
     others = [name for name in FINAL_QUANTITIES if name not in LATER]
     assert dataset["quantity"].to_numpy().tolist() == others
-    whole = correlations(sweep, **GIVEN).sel(quantity=others, other_quantity=others)
+    whole = correlations(analysed(sweep), **GIVEN).sel(quantity=others, other_quantity=others)
     assert dataset.identical(whole)
-    final = final_quantities(older, "train")
+    final = final_quantities(analysed(older), "train")
     assert list(final) == list(FINAL_QUANTITIES)
     for name in LATER:
         assert final[name].isnull().all()
@@ -315,7 +317,7 @@ def test_runs_of_an_earlier_version_have_the_other_quantities(sweep):
 
 def test_runs_of_earlier_and_of_this_version_count_where_they_have_a_value(sweep):
     mixed = [run.drop_vars(LATER) if settings_of(run)["seed"] == 3 else run for run in sweep]
-    dataset = correlations(mixed, **GIVEN)
+    dataset = correlations(analysed(mixed), **GIVEN)
     assert pair(dataset, "pearson", "nvr", "mls")[3] == 15
     assert pair(dataset, "pearson", "nmls", "mls")[3] == 20
     assert json.loads(dataset.attrs["absent"]) == {}
@@ -326,8 +328,8 @@ def test_runs_of_earlier_and_of_this_version_count_where_they_have_a_value(sweep
 
 def test_a_study_of_an_earlier_version_goes_together_with_one_of_this(sweep):
     several = {
-        "old": correlations([run.drop_vars(LATER) for run in sweep], **GIVEN),
-        "new": correlations(sweep, **GIVEN),
+        "old": correlations(analysed([run.drop_vars(LATER) for run in sweep]), **GIVEN),
+        "new": correlations(analysed(sweep), **GIVEN),
     }
     dataset = together(several)
     assert dataset["quantity"].to_numpy().tolist() == list(FINAL_QUANTITIES)
@@ -341,7 +343,7 @@ def test_a_study_of_an_earlier_version_goes_together_with_one_of_this(sweep):
 
 def test_final_quantities_are_means_over_the_last_fifth(sweep):
     diverged = analysed_run(learning_rate=0.2, seed=9, diverged=True)
-    final = final_quantities([*sweep, diverged], "test")
+    final = final_quantities(analysed([*sweep, diverged]), "test")
     assert list(final) == list(FINAL_QUANTITIES)
     for name in FINAL_QUANTITIES:
         assert np.array_equal(final[name], column(sweep, name, "test"))
@@ -354,7 +356,7 @@ def test_final_quantities_are_means_over_the_last_fifth(sweep):
 
 
 def test_every_variable_has_its_glossary_entry(sweep):
-    dataset = together({"one": correlations(sweep, **GIVEN)})
+    dataset = together({"one": correlations(analysed(sweep), **GIVEN)})
     for name in dataset.variables:
         assert dataset[name].attrs["long_name"] == CORRELATIONS[name].long_name
     assert dataset.attrs["sample_set"] == "train"
@@ -365,13 +367,16 @@ def test_every_variable_has_its_glossary_entry(sweep):
 
 
 def test_studies_go_together_into_one_file(sweep, tmp_path):
-    several = {"wide": correlations(sweep, **GIVEN), "narrow": correlations(sweep[:12], **GIVEN)}
+    several = {
+        "wide": correlations(analysed(sweep), **GIVEN),
+        "narrow": correlations(analysed(sweep[:12]), **GIVEN),
+    }
     several["other"] = correlations(
-        [
+        analysed(
             analysed_run(study="other", learning_rate=rate, seed=s)
             for rate in (0.01, 2)
             for s in (0, 1)
-        ],
+        ),
         **GIVEN,
     )
     dataset = together(several)
@@ -403,8 +408,8 @@ def test_studies_go_together_into_one_file(sweep, tmp_path):
 
 
 def test_studies_with_different_arguments_do_not_go_together(sweep):
-    one = correlations(sweep, **GIVEN)
-    other = correlations(sweep, **GIVEN | {"sample_set": "test"})
+    one = correlations(analysed(sweep), **GIVEN)
+    other = correlations(analysed(sweep), **GIVEN | {"sample_set": "test"})
     with pytest.raises(ValueError, match="equal arguments"):
         together({"one": one, "other": other})
 

@@ -4,13 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flatness.analysis.claims import judge
 from flatness.analysis.claims.lemma_a1 import VANISHES
 from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
-from flatness.analysis.seeds import settings_of
-from judged import LOOK, only, row_of, study
-from made_up import analysed_run
+from judged import LOOK, judge, only, row_of, study
+from made_up import analysed_run, settings_of
 
 NEVER = np.full(8, 0.99)
 RISING = np.arange(1.0, 9)[:, None]

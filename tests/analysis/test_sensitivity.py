@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from flatness.analysis.claims import judge, sensitivity, with_sensitivity
+from flatness.analysis.claims import with_sensitivity
 from flatness.analysis.claims.alternatives import (
     ALTERNATIVES,
     DOES_NOT_APPLY,
@@ -15,9 +15,8 @@ from flatness.analysis.claims.alternatives import (
 from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
-from flatness.analysis.seeds import settings_of
-from judged import LOOK, only, row_of, study
-from made_up import analysed_run
+from judged import LOOK, judge, only, row_of, sensitivity, study
+from made_up import analysed_run, settings_of
 
 NAMES = [each.name for each in ALTERNATIVES]
 LOG_VOLUME = {"1a", "1c", "2b", "3b", "3c", "5c", "5e", "7b", "7c", "7e", "7g", "7i", "9b", "9d"}

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flatness.analysis.claims import judge
 from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import (
@@ -19,7 +18,7 @@ from flatness.analysis.claims.verdicts import (
     joint,
     verdict,
 )
-from judged import only
+from judged import judge, only
 from made_up import analysed_run
 
 NAN = float("nan")

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from flatness.figures.annotation import headline, lay_out, training, wrap
-from made_up import analysed_run
+from made_up import analysed, analysed_run
 
 
 def trained_with(loss, **settings):
@@ -26,11 +26,11 @@ def test_lines_break_at_spaces_but_not_within_mathematics():
 
 def test_loss_and_rates_are_those_of_the_runs():
     runs = [trained_with("half_squared_error", batch_size=size) for size in (32, 8, 32)]
-    assert training(runs) == (
+    assert training(analysed(runs)) == (
         "Training: plain SGD on half_squared_error at learning rate 0.1 (0.5 in mse) and batch "
         "sizes 8, 32."
     )
-    assert headline("Figure 0", runs) == (
+    assert headline("Figure 0", analysed(runs)) == (
         "Figure 0: MLP (tanh) on numbers, trained with half_squared_error"
     )
 

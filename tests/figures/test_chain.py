@@ -5,7 +5,7 @@ import pytest
 from drawn import assert_bands, assert_readable, same_files, strong, texts
 
 from flatness.figures.chain import CHAIN, chain_figure
-from made_up import ITERATIONS, analysed_run
+from made_up import ITERATIONS, analysed, analysed_run
 
 LOOK = {"title": "Figure D.4", "sample_set": "train"}
 VALUES = {"mls": 1, "mls_bound_b": 2, "mls_bound_c": 2.5, "mls_bound_d": 25}
@@ -29,7 +29,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def figure(runs):
-    return chain_figure(runs, **LOOK)
+    return chain_figure(analysed(runs), **LOOK)
 
 
 def entries(figure):
@@ -59,7 +59,7 @@ def test_the_caption_gives_the_letters_meaning(figure):
 
 
 def test_the_sample_set_is_a_choice(runs):
-    figure = chain_figure(runs, **LOOK | {"sample_set": "test"})
+    figure = chain_figure(analysed(runs), **LOOK | {"sample_set": "test"})
     expected = np.mean([run["mls"].sel(sample_set="test") for run in runs], axis=0)
     assert np.allclose(strong(figure.axes[0])[0], expected)
     assert "Sample set `test`" in texts(figure)
@@ -67,7 +67,7 @@ def test_the_sample_set_is_a_choice(runs):
 
 def test_absent_bounds_leave_a_alone_and_the_caption_says_why():
     runs = [without_bounds(seed) for seed in range(3)]
-    figure = chain_figure(runs, **LOOK)
+    figure = chain_figure(analysed(runs), **LOOK)
     assert "B, C and D are absent: the first layer is a convolution." in texts(figure)
     assert entries(figure) == ["A (MLS)"]
     for panel in figure.axes:
@@ -80,7 +80,7 @@ def test_absent_bounds_leave_a_alone_and_the_caption_says_why():
 def test_a_network_without_sensitivity_is_counted():
     mls = np.ones((8, 1))
     mls[6:] = 0
-    figure = chain_figure([constant_run(mls=mls)], **LOOK)
+    figure = chain_figure(analysed([constant_run(mls=mls)]), **LOOK)
     assert "2 values are zero and not drawn on the logarithmic axis." in texts(figure)
     linear, logarithmic = figure.axes
     assert list(strong(linear)[0][5:]) == [1, 0, 0]
@@ -98,7 +98,7 @@ def test_caption_and_provenance(figure):
 
 def test_excluded_runs_are_named_and_not_averaged(runs, figure):
     diverged = analysed_run(seed=9, diverged=True).isel(checkpoint=slice(3))
-    with_diverged = chain_figure([diverged, *runs], **LOOK)
+    with_diverged = chain_figure(analysed([diverged, *runs]), **LOOK)
     text = "Excluded: mlp_numbers_lr0.1_bs20_seed9: the loss is not finite at iteration 7."
     assert text in texts(with_diverged)
     assert "Excluded" not in texts(figure)
@@ -107,7 +107,7 @@ def test_excluded_runs_are_named_and_not_averaged(runs, figure):
 
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
-    figure = chain_figure([analysed_run(diverged=True)], **LOOK)
+    figure = chain_figure(analysed([analysed_run(diverged=True)]), **LOOK)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
     assert_readable(figure)
 
@@ -117,4 +117,4 @@ def test_all_text_can_be_read(figure):
 
 
 def test_equal_figures_are_equal_files(runs, tmp_path):
-    assert same_files([chain_figure(runs, **LOOK) for _ in range(2)], tmp_path)
+    assert same_files([chain_figure(analysed(runs), **LOOK) for _ in range(2)], tmp_path)

@@ -6,7 +6,7 @@ from drawn import legend
 from matplotlib.figure import Figure
 
 from flatness.figures.interpolation import count_interpolating, mark_interpolation, meaning
-from made_up import ITERATIONS, analysed_run
+from made_up import ITERATIONS, analysed, analysed_run
 
 
 def run_that_interpolates(at: int | None):
@@ -15,7 +15,7 @@ def run_that_interpolates(at: int | None):
 
 
 def runs_that_interpolate(*at: int | None):
-    return [run_that_interpolates(each) for each in at]
+    return analysed(run_that_interpolates(each) for each in at)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from drawn import assert_readable, same_files, texts
 
 from flatness.figures.lemma import BINS, COLORS, lemma_figure
-from made_up import ITERATIONS, analysed_run
+from made_up import ITERATIONS, analysed, analysed_run
 
 LOOK = {"title": "Lemma A.1", "sample_set": "train"}
 PIECEWISE = "the network is piecewise linear in the parameters of each layer"
@@ -58,7 +58,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def figure(runs):
-    return lemma_figure(runs, **LOOK)
+    return lemma_figure(analysed(runs), **LOOK)
 
 
 def test_every_checkpoint_of_every_run_is_a_point(runs, figure):
@@ -93,7 +93,9 @@ def test_colours_grow_lighter_but_stay_visible_on_white():
 
 
 def test_the_guide_has_slope_one_and_the_factor_of_the_points():
-    panel = lemma_figure([smooth_run(0, factor=2), smooth_run(1, factor=8)], **LOOK).axes[0]
+    panel = lemma_figure(analysed([smooth_run(0, factor=2), smooth_run(1, factor=8)]), **LOOK).axes[
+        0
+    ]
     x, y = guide(panel)
     assert np.allclose(x, [0.01, 1])
     assert np.allclose(y, 4 * x)
@@ -103,7 +105,7 @@ def test_shading_ends_at_two_standard_errors_where_the_trace_is_estimated():
     """Distances go from 1 down to 0.01: the last three lie in the bins from the left."""
     error = np.zeros((8, 1))
     error[5:] = [[0.01], [0.001], [0.002]]
-    panel = lemma_figure([smooth_run(error=error)], **LOOK).axes[0]
+    panel = lemma_figure(analysed([smooth_run(error=error)]), **LOOK).axes[0]
     edges, heights = shaded(panel)
     bottom = panel.get_ylim()[0]
     assert len(heights) == BINS
@@ -117,12 +119,12 @@ def test_shading_ends_at_two_standard_errors_where_the_trace_is_estimated():
 
 def test_the_shading_is_the_median_of_neighbouring_points():
     runs = [smooth_run(seed, error=error) for seed, error in enumerate((0.1, 0.2, 0.9))]
-    _, heights = shaded(lemma_figure(runs, **LOOK).axes[0])
+    _, heights = shaded(lemma_figure(analysed(runs), **LOOK).axes[0])
     assert np.allclose(heights[[0, -1]], 0.4)
 
 
 def test_an_exact_trace_is_not_shaded():
-    panel = lemma_figure([smooth_run()], **LOOK).axes[0]
+    panel = lemma_figure(analysed([smooth_run()]), **LOOK).axes[0]
     assert np.allclose(shaded(panel)[1], panel.get_ylim()[0])
 
 
@@ -136,7 +138,9 @@ def test_a_study_without_any_gap_has_no_panel_and_the_caption_says_why(figure):
 def test_zero_gaps_among_others_are_counted():
     gap = np.ones((8, 1))
     gap[[2, 4]] = 0
-    figure = lemma_figure([piecewise_linear_run(0, gap), piecewise_linear_run(1, 1)], **LOOK)
+    figure = lemma_figure(
+        analysed([piecewise_linear_run(0, gap), piecewise_linear_run(1, 1)]), **LOOK
+    )
     assert len(points(figure.axes[0])) == 14
     assert "vgg10_numbers: zero at 2 of 16 checkpoints, not drawn." in texts(figure)
     assert PIECEWISE not in texts(figure)
@@ -146,26 +150,26 @@ def test_unknown_gaps_are_counted_with_the_reason():
     gap = np.ones((8, 1))
     gap[3:], gap[6] = np.nan, np.inf
     run = piecewise_linear_run(0, gap)
-    figure = lemma_figure([run], **LOOK)
+    figure = lemma_figure(analysed([run]), **LOOK)
     assert len(points(figure.axes[0])) == 3
     assert "vgg10_numbers: unknown at 5 of 8 checkpoints (not finite)." in texts(figure)
     none = piecewise_linear_run(0, np.nan)
     none["hessian_gap"].attrs["absent"] = "not asked for"
     text = "vgg10_numbers has no panel: unknown at 8 of 8 checkpoints (not asked for)."
-    assert text in texts(lemma_figure([none], **LOOK))
+    assert text in texts(lemma_figure(analysed([none]), **LOOK))
 
 
 def test_zero_or_unknown_everywhere_names_both():
     gap = np.zeros((8, 1))
     gap[7] = np.nan
-    figure = lemma_figure([piecewise_linear_run(0, gap)], **LOOK)
+    figure = lemma_figure(analysed([piecewise_linear_run(0, gap)]), **LOOK)
     assert (
         f"zero at 7 of 8 checkpoints: {PIECEWISE}; unknown at 1 of 8 checkpoints (not finite)."
     ) in texts(figure)
 
 
 def test_a_figure_without_points_is_text_alone():
-    figure = lemma_figure([piecewise_linear_run()], **LOOK)
+    figure = lemma_figure(analysed([piecewise_linear_run()]), **LOOK)
     assert not figure.axes
     assert "Dashed" not in texts(figure)
     assert_readable(figure)
@@ -173,7 +177,9 @@ def test_a_figure_without_points_is_text_alone():
 
 def test_studies_have_panels_of_their_own():
     names = ["mlp_one", "mlp_two", "mlp_three", "mlp_lr", "mlp_five"]
-    figure = lemma_figure([smooth_run(seed, name) for name in names for seed in (0, 1)], **LOOK)
+    figure = lemma_figure(
+        analysed([smooth_run(seed, name) for name in names for seed in (0, 1)]), **LOOK
+    )
     titles = [panel.get_title() for panel in figure.axes[:5]]
     assert titles == [f"MLP (tanh) on numbers\n({name})" for name in names]
     assert [len(points(panel)) for panel in figure.axes[:5]] == [16] * 5
@@ -181,7 +187,7 @@ def test_studies_have_panels_of_their_own():
 
 
 def test_the_sample_set_is_a_choice(runs):
-    figure = lemma_figure(runs, **LOOK | {"sample_set": "test"})
+    figure = lemma_figure(analysed(runs), **LOOK | {"sample_set": "test"})
     expected = np.concatenate([run["hessian_gap"].sel(sample_set="test") for run in runs[:2]])
     assert np.array_equal(points(figure.axes[0])[:, 1], expected)
     assert "sample set `test`" in texts(figure)
@@ -199,7 +205,7 @@ def test_caption_and_provenance(figure):
 
 def test_excluded_runs_are_named_and_not_drawn(runs, figure):
     diverged = analysed_run(seed=9, diverged=True).isel(checkpoint=slice(3))
-    with_diverged = lemma_figure([*runs, diverged], **LOOK)
+    with_diverged = lemma_figure(analysed([*runs, diverged]), **LOOK)
     text = "Excluded: mlp_numbers_lr0.1_bs20_seed9: the loss is not finite at iteration 7."
     assert text in texts(with_diverged)
     assert "Excluded" not in texts(figure)
@@ -207,7 +213,7 @@ def test_excluded_runs_are_named_and_not_drawn(runs, figure):
 
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
-    figure = lemma_figure([analysed_run(diverged=True)], **LOOK)
+    figure = lemma_figure(analysed([analysed_run(diverged=True)]), **LOOK)
     assert "mlp_numbers has no panel: no run is left." in texts(figure)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
     assert_readable(figure)
@@ -215,8 +221,8 @@ def test_a_figure_of_nothing_but_excluded_runs_says_so():
 
 def test_all_text_can_be_read(figure):
     assert_readable(figure)
-    assert_readable(lemma_figure([smooth_run()], **LOOK))
+    assert_readable(lemma_figure(analysed([smooth_run()]), **LOOK))
 
 
 def test_equal_figures_are_equal_files(runs, tmp_path):
-    assert same_files([lemma_figure(runs, **LOOK) for _ in range(2)], tmp_path)
+    assert same_files([lemma_figure(analysed(runs), **LOOK) for _ in range(2)], tmp_path)

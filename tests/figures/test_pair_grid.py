@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex, to_rgb
 from flatness.analysis.correlations import FINAL_QUANTITIES, correlations
 from flatness.figures.pair_grid import pair_grid_figure
 from flatness.settings.figures import FINAL, PAIRED
-from made_up import ITERATIONS, analysed_run
+from made_up import ITERATIONS, analysed, analysed_run
 
 MORE = (*PAIRED, "mls_bound_c", "mls_bound_d")
 SETTINGS = ((0.05, 20), (0.1, 8), (0.1, 20), (0.1, 32), (0.2, 20))
@@ -85,7 +85,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def figure(runs):
-    return pair_grid_figure(runs, **LOOK)
+    return pair_grid_figure(analysed(runs), **LOOK)
 
 
 def test_what_may_be_drawn_has_correlations():
@@ -115,8 +115,8 @@ def test_coefficients_are_those_of_scipy(runs, figure):
 
 def test_intervals_are_those_of_the_tables():
     runs = made_up_runs(seeds=4)
-    figure = pair_grid_figure(runs, **LOOK)
-    table = correlations(runs, sample_set="train", **INTERVALS)
+    figure = pair_grid_figure(analysed(runs), **LOOK)
+    table = correlations(analysed(runs), sample_set="train", **INTERVALS)
     pearson = table.sel({"group": "pooled", "statistic": "pearson"})
     pair = pearson.sel(quantity="mls", other_quantity="test_loss")
     found = cell(figure, PAIRED.index("mls"), PAIRED.index("test_loss"))
@@ -131,7 +131,7 @@ def test_no_minus_stands_before_a_zero():
     runs = made_up_runs()[:3]
     for run, mls, volume in zip(runs, (1.001, 2, 1), (1, 2, 3), strict=True):
         run["mls"][:], run["log_volume"][:] = mls, volume
-    found = inside(panel_at(pair_grid_figure(runs, **LOOK), 2, 4))
+    found = inside(panel_at(pair_grid_figure(analysed(runs), **LOOK), 2, 4))
     assert found == r"$\rho$ = 0.00"
 
 
@@ -159,7 +159,7 @@ def test_the_tint_grows_with_the_coefficient(figure):
 
 def test_coefficients_over_all_seeds_stand_below_those_of_the_drawn(runs):
     every = made_up_runs(seeds=3)
-    figure = pair_grid_figure(every, **LOOK | {"seeds": [0, 1]})
+    figure = pair_grid_figure(analysed(every), **LOOK | {"seeds": [0, 1]})
     drawn = [run for run in every if "seed2" not in run.attrs["run"]]
     for row, column in ((1, 0), (5, 4)):
         one, other = PAIRED[row], PAIRED[column]
@@ -177,12 +177,12 @@ def test_coefficients_over_all_seeds_stand_below_those_of_the_drawn(runs):
 
 
 def test_the_sample_set_is_a_choice_that_losses_do_not_have(runs):
-    figure = pair_grid_figure(runs, **LOOK | {"sample_set": "test"})
+    figure = pair_grid_figure(analysed(runs), **LOOK | {"sample_set": "test"})
     drawn = points(panel_at(figure, 5, 1))
     expected = final(runs, "sqrt_sharpness", 1)
     assert np.allclose(drawn, np.transpose([expected, final(runs, "test_loss")]))
     assert "sample set `test` (test loss: on all images)" in texts(figure)
-    without = pair_grid_figure(runs, **LOOK | {"quantities": PAIRED[:2]})
+    without = pair_grid_figure(analysed(runs), **LOOK | {"quantities": PAIRED[:2]})
     assert "on all images" not in texts(without)
 
 
@@ -205,7 +205,7 @@ def test_runs_that_do_not_interpolate_are_hollow_and_counted(runs):
     some = [run.copy() for run in runs]
     for run in some[:3]:
         run["train_accuracy"] = run["train_accuracy"] * 0.99
-    figure = pair_grid_figure(some, **LOOK)
+    figure = pair_grid_figure(analysed(some), **LOOK)
     hollow = [c for c in panel_at(figure, 1, 0).collections if not len(c.get_facecolor())]
     drawn = np.concatenate([collection.get_offsets() for collection in hollow])
     expected = [final(some[:3], name) for name in PAIRED[:2]]
@@ -237,7 +237,7 @@ def test_values_that_are_not_finite_are_left_out_and_counted():
     runs[0]["log_volume"][-1, 0] = -np.inf
     runs[1]["log_volume"][-2, 0] = np.nan
     runs[2]["log_volume"][-3, 0] = -np.inf  # before the last fifth of the iterations
-    figure = pair_grid_figure(runs, **LOOK)
+    figure = pair_grid_figure(analysed(runs), **LOOK)
     counted = runs[2:]
     expected = scipy.stats.linregress(final(counted, "mls"), final(counted, "log_volume")).rvalue
     rho, _, _, n, _ = cell(figure, 4, 2)
@@ -255,7 +255,9 @@ def test_an_absent_quantity_is_named_with_the_reason(runs):
     absent = [run.assign(mls_bound_d=run["mls_bound_d"] * np.nan) for run in runs]
     for run in absent:
         run["mls_bound_d"].attrs["absent"] = "the first layer is a convolution."
-    figure = pair_grid_figure(absent, **LOOK | {"quantities": ("mls", "mls_bound_d", "nmls")})
+    figure = pair_grid_figure(
+        analysed(absent), **LOOK | {"quantities": ("mls", "mls_bound_d", "nmls")}
+    )
     text = (
         "Not finite and left out: Bound D of the maximum local sensitivity $D$ of 10 runs "
         "(the first layer is a convolution)."
@@ -267,7 +269,7 @@ def test_an_absent_quantity_is_named_with_the_reason(runs):
 
 def test_a_quantity_that_the_files_lack_is_named(runs):
     older = [run.drop_vars("nvr") for run in runs]
-    figure = pair_grid_figure(older, **LOOK | {"quantities": ("mls", "nvr", "nmls")})
+    figure = pair_grid_figure(analysed(older), **LOOK | {"quantities": ("mls", "nvr", "nmls")})
     text = "NVR of 10 runs (not known to the version that analysed the run)."
     assert text in texts(figure)
     assert inside(panel_at(figure, 0, 1, 3)) == "not defined"
@@ -275,10 +277,10 @@ def test_a_quantity_that_the_files_lack_is_named(runs):
 
 
 def test_no_correlation_of_two_points_or_of_equal_values(runs):
-    two = pair_grid_figure(runs[:2], **LOOK)
+    two = pair_grid_figure(analysed(runs[:2]), **LOOK)
     assert inside(panel_at(two, 0, 1)) == "not defined"
     equal = [run.assign(mls=run["mls"] * 0 + 3) for run in runs]
-    figure = pair_grid_figure(equal, **LOOK)
+    figure = pair_grid_figure(analysed(equal), **LOOK)
     assert inside(panel_at(figure, 0, 4)) == "not defined"
     assert inside(panel_at(figure, 0, 3)) != "not defined"
     assert "none with fewer than 3 points or where a quantity does not vary" in texts(figure)
@@ -288,7 +290,7 @@ def test_few_seeds_or_settings_have_no_interval(runs, figure):
     _, over_seeds, over_settings, _, _ = cell(figure, 1, 0)
     assert over_seeds is None  # two seeds, five settings
     assert over_settings is not None
-    rho, over_seeds, over_settings, _, _ = cell(pair_grid_figure(runs[:3], **LOOK), 1, 0)
+    rho, over_seeds, over_settings, _, _ = cell(pair_grid_figure(analysed(runs[:3]), **LOOK), 1, 0)
     assert -1 <= rho <= 1
     assert over_seeds is over_settings is None
     assert "none over fewer than 4 of them" in texts(figure)
@@ -304,7 +306,7 @@ def test_caption_and_provenance(figure):
 
 def test_excluded_runs_are_named_and_not_drawn(runs, figure):
     diverged = analysed_run(learning_rate=0.4, diverged=True).isel(checkpoint=slice(3))
-    with_diverged = pair_grid_figure([diverged, *runs], **LOOK)
+    with_diverged = pair_grid_figure(analysed([diverged, *runs]), **LOOK)
     text = "Excluded: mlp_numbers_lr0.4_bs20_seed0: the loss is not finite at iteration 7."
     assert text in texts(with_diverged)
     assert "Excluded" not in texts(figure)
@@ -315,7 +317,7 @@ def test_excluded_runs_are_named_and_not_drawn(runs, figure):
 
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
-    figure = pair_grid_figure([analysed_run(diverged=True)], **LOOK)
+    figure = pair_grid_figure(analysed([analysed_run(diverged=True)]), **LOOK)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
     assert "final values of 0 runs" in texts(figure)
     assert_readable(figure)
@@ -323,8 +325,8 @@ def test_a_figure_of_nothing_but_excluded_runs_says_so():
 
 @pytest.mark.parametrize("quantities", [PAIRED[:2], PAIRED, MORE])
 def test_all_text_can_be_read(runs, quantities):
-    assert_readable(pair_grid_figure(runs, **LOOK | {"quantities": quantities}))
+    assert_readable(pair_grid_figure(analysed(runs), **LOOK | {"quantities": quantities}))
 
 
 def test_equal_figures_are_equal_files(runs, tmp_path):
-    assert same_files([pair_grid_figure(runs, **LOOK) for _ in range(2)], tmp_path)
+    assert same_files([pair_grid_figure(analysed(runs), **LOOK) for _ in range(2)], tmp_path)

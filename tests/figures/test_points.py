@@ -5,7 +5,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from flatness.figures.points import MARKERS, by_setting, title_of_settings
-from made_up import analysed_run
+from made_up import analysed, analysed_run
 
 ACCURACY = 0.999
 
@@ -13,16 +13,16 @@ ACCURACY = 0.999
 def test_runs_are_grouped_by_learning_rate_and_batch_size():
     pairs = [(0.1, 32), (0.1, 8), (0.05, 20), (0.1, 32)]
     runs = [analysed_run(learning_rate=rate, batch_size=size) for rate, size in pairs]
-    settings = by_setting(runs, ACCURACY)
+    settings = by_setting(analysed(runs), ACCURACY)
     assert [setting.label for setting in settings] == ["0.05, 20", "0.1, 8", "0.1, 32"]
     assert [setting.filled for setting in settings] == [[2], [1], [0, 3]]
-    assert title_of_settings(runs) == "learning rate of mse, batch size"
+    assert title_of_settings(analysed(runs)) == "learning rate of mse, batch size"
 
 
 def test_runs_that_do_not_interpolate_are_hollow():
     accuracies = [1.0, 0.99, 0.9991]
     runs = [analysed_run(seed=n, train_accuracy=each) for n, each in enumerate(accuracies)]
-    (setting,) = by_setting(runs, ACCURACY)
+    (setting,) = by_setting(analysed(runs), ACCURACY)
     assert (setting.filled, setting.hollow) == ([0, 2], [1])
     panel = Figure().subplots()
     x, y = np.array([1, 2, 3]), np.array([4, 5, 6])
@@ -34,12 +34,12 @@ def test_runs_that_do_not_interpolate_are_hollow():
     assert len(hollow.get_facecolor()) == 0
     assert np.array_equal(hollow.get_edgecolor(), filled.get_edgecolor())
     assert setting.handle().get_markerfacecolor() == setting.look["color"]
-    (only,) = by_setting(runs[1:2], ACCURACY)
+    (only,) = by_setting(analysed(runs[1:2]), ACCURACY)
     assert only.handle().get_markerfacecolor() == "none"
 
 
 def test_many_settings_look_different():
     runs = [analysed_run(batch_size=size) for size in range(1, 21)]
-    looks = [tuple(setting.look.items()) for setting in by_setting(runs, ACCURACY)]
+    looks = [tuple(setting.look.items()) for setting in by_setting(analysed(runs), ACCURACY)]
     assert len(set(looks)) == 20
     assert len({dict(look)["marker"] for look in looks}) == len(MARKERS)

@@ -7,7 +7,7 @@ import pytest
 from drawn import assert_bands, assert_readable, legend, same_files, strong, texts
 
 from flatness.figures.slack import FAMILIES, SAME_AS_DRAWN, slack_figure
-from made_up import ITERATIONS, analysed_run
+from made_up import ITERATIONS, analysed, analysed_run
 
 LOOK = {"title": "Slack of the inequalities", "sample_set": "train"}
 NAMES = [
@@ -41,12 +41,12 @@ def runs():
 
 @pytest.fixture(scope="module")
 def figure(runs):
-    return slack_figure(runs, **LOOK)
+    return slack_figure(analysed(runs), **LOOK)
 
 
 @pytest.fixture(scope="module")
 def convolutional():
-    return slack_figure([made_up_run(seed, ABSENT) for seed in range(2)], **LOOK)
+    return slack_figure(analysed([made_up_run(seed, ABSENT) for seed in range(2)]), **LOOK)
 
 
 def panel_of(figure, start):
@@ -84,7 +84,7 @@ def test_the_legend_has_the_look_of_the_curves(figure):
 
 
 def test_the_sample_set_is_a_choice(runs):
-    figure = slack_figure(runs, **LOOK | {"sample_set": "test"})
+    figure = slack_figure(analysed(runs), **LOOK | {"sample_set": "test"})
     expected = np.mean([slack_of(run, "eq5_frobenius", "test") for run in runs], axis=0)
     assert np.allclose(strong(figure.axes[0])[0], expected)
     assert "Sample set `test`" in texts(figure)
@@ -117,14 +117,14 @@ def test_absent_inequalities_of_a_family_leave_the_others(convolutional):
 def test_different_reasons_in_a_family_are_all_given():
     run = made_up_run(absent=FAMILIES["Network-wide sensitivity: NMLS"])
     run["slack"].attrs["absent"] = json.dumps({"nmls": "one reason.", "nmls_unshared": "another"})
-    text = texts(slack_figure([run], **LOOK))
+    text = texts(slack_figure(analysed([run]), **LOOK))
     family = "of `Network-wide sensitivity: NMLS`"
     assert f"Absent: bound by the sharpness {family} (one reason)." in text
     assert f"Absent: bound by layers' outputs {family} (another)." in text
 
 
 def test_inequalities_that_were_not_stored_are_absent(figure):
-    partial = slack_figure([analysed_run(slack={"a_b": 0.1, "b_c": 0.2})], **LOOK)
+    partial = slack_figure(analysed([analysed_run(slack={"a_b": 0.1, "b_c": 0.2})]), **LOOK)
     assert len(partial.axes) == 1
     assert "`Averaged volume: Eq. 12`" in texts(partial)
     assert "(no value is stored)." in texts(partial)
@@ -135,7 +135,7 @@ def test_inequalities_that_were_not_stored_are_absent(figure):
 
 def test_inequalities_without_a_place_are_named(figure):
     run = analysed_run(slack=dict.fromkeys([*NAMES, "eq6_k3_input", "eq6_k3_all"], 1))
-    assert "Not shown: eq6_k3_all, eq6_k3_input." in texts(slack_figure([run], **LOOK))
+    assert "Not shown: eq6_k3_all, eq6_k3_input." in texts(slack_figure(analysed([run]), **LOOK))
     assert "Not shown" not in texts(figure)
 
 
@@ -143,7 +143,7 @@ def test_infinite_slack_is_counted_and_not_drawn(figure):
     vacuous = np.ones((8, 3))
     vacuous[2:5] = np.inf
     runs = [made_up_run(0, nmls=vacuous), made_up_run(1)]
-    with_gaps = slack_figure(runs, **LOOK)
+    with_gaps = slack_figure(analysed(runs), **LOOK)
     assert "3 values are infinite, so that the inequality says nothing" in texts(with_gaps)
     drawn = strong(panel_of(with_gaps, "Network-wide"))[0]
     assert list(np.flatnonzero(np.isnan(drawn))) == [2, 3, 4]
@@ -153,7 +153,7 @@ def test_infinite_slack_is_counted_and_not_drawn(figure):
 def test_the_smallest_slack_is_named():
     low = np.ones((8, 3))
     low[3, 0], low[3, 1] = 0.0123, -1
-    figure = slack_figure([made_up_run(0), made_up_run(1, b_c=low)], **LOOK)
+    figure = slack_figure(analysed([made_up_run(0), made_up_run(1, b_c=low)]), **LOOK)
     text = "Smallest slack: 0.0123 (B ≤ C in `Maximum local sensitivity: Eq. 13, 28`)."
     assert text in texts(figure)
 
@@ -161,13 +161,13 @@ def test_the_smallest_slack_is_named():
 def test_a_right_side_of_zero_is_the_smallest_slack_and_does_not_say_nothing():
     violated = np.ones((8, 3))
     violated[3] = -np.inf
-    figure = slack_figure([made_up_run(0, nmls=violated)], **LOOK)
+    figure = slack_figure(analysed([made_up_run(0, nmls=violated)]), **LOOK)
     assert "Smallest slack: -inf (bound by the sharpness in `Network-wide" in texts(figure)
     assert "says nothing" not in texts(figure)
 
 
 def test_all_absent_is_no_failure():
-    figure = slack_figure([made_up_run(absent=NAMES)], **LOOK)
+    figure = slack_figure(analysed([made_up_run(absent=NAMES)]), **LOOK)
     assert not figure.axes
     assert "Absent: `Per sample" in texts(figure)
     assert "Smallest" not in texts(figure)
@@ -187,7 +187,7 @@ def test_caption_and_provenance(figure):
 
 def test_excluded_runs_are_named_and_not_averaged(runs, figure):
     diverged = analysed_run(seed=9, diverged=True).isel(checkpoint=slice(3))
-    with_diverged = slack_figure([diverged, *runs], **LOOK)
+    with_diverged = slack_figure(analysed([diverged, *runs]), **LOOK)
     text = "Excluded: mlp_numbers_lr0.1_bs20_seed9: the loss is not finite at iteration 7."
     assert text in texts(with_diverged)
     assert "Excluded" not in texts(figure)
@@ -196,7 +196,7 @@ def test_excluded_runs_are_named_and_not_averaged(runs, figure):
 
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
-    figure = slack_figure([analysed_run(diverged=True)], **LOOK)
+    figure = slack_figure(analysed([analysed_run(diverged=True)]), **LOOK)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
     assert_readable(figure)
 
@@ -207,4 +207,4 @@ def test_all_text_can_be_read(figure, convolutional):
 
 
 def test_equal_figures_are_equal_files(runs, tmp_path):
-    assert same_files([slack_figure(runs, **LOOK) for _ in range(2)], tmp_path)
+    assert same_files([slack_figure(analysed(runs), **LOOK) for _ in range(2)], tmp_path)

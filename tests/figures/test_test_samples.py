@@ -9,7 +9,7 @@ from drawn import assert_bands, assert_readable, bands, legend, same_files, stro
 # As a module, or pytest would take the function for a test.
 from flatness.figures import test_samples
 from flatness.figures.labels import label
-from made_up import ITERATIONS, analysed_run
+from made_up import ITERATIONS, analysed, analysed_run
 
 LOOK = {"title": "Figure 3", "interpolation_accuracy": 0.999}
 
@@ -40,7 +40,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def figure(runs):
-    return test_samples.test_sample_figure(runs, **LOOK)
+    return test_samples.test_sample_figure(analysed(runs), **LOOK)
 
 
 def panel_of(figure, name):
@@ -97,7 +97,9 @@ def test_curves_are_named(figure):
 def test_counts_of_zero_have_no_place_on_a_logarithmic_axis(runs):
     run = runs[0].copy()
     run["misclassified_total"] = ("checkpoint", [60, 50, 40, 30, 20, 10, 0, 0])
-    panel = panel_of(test_samples.test_sample_figure([run], **LOOK), "misclassified_total")
+    panel = panel_of(
+        test_samples.test_sample_figure(analysed([run]), **LOOK), "misclassified_total"
+    )
     assert list(np.flatnonzero(np.isnan(strong(panel)[0]))) == [6, 7]
 
 
@@ -110,7 +112,7 @@ def test_the_caption_says_how_many_samples_count(figure):
 
 def test_checkpoints_without_a_misclassified_sample_are_gaps(runs):
     figure = test_samples.test_sample_figure(
-        [runs[0], without_misclassified(runs[1], [5, 7]), runs[2]], **LOOK
+        analysed([runs[0], without_misclassified(runs[1], [5, 7]), runs[2]]), **LOOK
     )
     panel = panel_of(figure, "sqrt_sharpness")
     shown = [run["sqrt_sharpness"].values[5, 2] for run in (runs[0], runs[2])]
@@ -122,7 +124,7 @@ def test_checkpoints_without_a_misclassified_sample_are_gaps(runs):
 
 def test_no_misclassified_sample_at_any_checkpoint_is_no_failure(runs):
     figure = test_samples.test_sample_figure(
-        [without_misclassified(run, range(8)) for run in runs], **LOOK
+        analysed([without_misclassified(run, range(8)) for run in runs]), **LOOK
     )
     assert "At 24 of 24 checkpoints no test image is misclassified" in texts(figure)
     assert np.isnan(strong(panel_of(figure, "log_volume"))[1]).all()
@@ -133,7 +135,7 @@ def test_infinite_values_are_counted_and_left_out():
     runs = made_up_runs()
     runs[1]["log_volume"][3:5, 1] = -np.inf
     runs[1]["log_volume"][0, 0] = -np.inf  # on train samples, which the figure does not show
-    figure = test_samples.test_sample_figure(runs, **LOOK)
+    figure = test_samples.test_sample_figure(analysed(runs), **LOOK)
     assert "2 values are infinite (zero singular values) and not drawn." in texts(figure)
     gaps = np.isnan(strong(panel_of(figure, "log_volume")))
     assert [list(np.flatnonzero(line)) for line in gaps] == [[3, 4], []]
@@ -158,7 +160,7 @@ def test_caption_and_provenance(figure):
 
 def test_excluded_runs_are_named_and_not_averaged(runs, figure):
     diverged = analysed_run(network="vgg10", seed=9, diverged=True).isel(checkpoint=slice(3))
-    with_diverged = test_samples.test_sample_figure([diverged, *runs], **LOOK)
+    with_diverged = test_samples.test_sample_figure(analysed([diverged, *runs]), **LOOK)
     text = "Excluded: mlp_numbers_lr0.1_bs20_seed9: the loss is not finite at iteration 7."
     assert text in texts(with_diverged)
     assert "Excluded" not in texts(figure)
@@ -167,7 +169,7 @@ def test_excluded_runs_are_named_and_not_averaged(runs, figure):
 
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
-    figure = test_samples.test_sample_figure([analysed_run(diverged=True)], **LOOK)
+    figure = test_samples.test_sample_figure(analysed([analysed_run(diverged=True)]), **LOOK)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
     assert_readable(figure)
 
@@ -177,5 +179,5 @@ def test_all_text_can_be_read(figure):
 
 
 def test_equal_figures_are_equal_files(runs, tmp_path):
-    figures = [test_samples.test_sample_figure(runs, **LOOK) for _ in range(2)]
+    figures = [test_samples.test_sample_figure(analysed(runs), **LOOK) for _ in range(2)]
     assert same_files(figures, tmp_path)

@@ -6,7 +6,7 @@ from drawn import assert_bands, assert_readable, bands, legend, same_files, stro
 from matplotlib import colors
 
 from flatness.figures.trends import PANELS, trend_figure
-from made_up import ITERATIONS, analysed_run
+from made_up import ITERATIONS, analysed, analysed_run
 
 LOOK = {
     "title": "Figure 1",
@@ -29,7 +29,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def figure(runs):
-    return trend_figure(runs, **LOOK)
+    return trend_figure(analysed(runs), **LOOK)
 
 
 def test_lines_are_means_over_seeds_and_bands_their_range(runs, figure):
@@ -42,10 +42,10 @@ def test_lines_are_means_over_seeds_and_bands_their_range(runs, figure):
 
 
 def test_two_seeds_have_bands_too_and_one_has_none():
-    two = trend_figure(made_up_runs(range(2)), **LOOK)
+    two = trend_figure(analysed(made_up_runs(range(2))), **LOOK)
     assert [len(bands(panel)) for panel in two.axes] == [3] * 6
     assert "mean over 2 seeds" in texts(two)
-    one = trend_figure(made_up_runs(range(1)), **LOOK)
+    one = trend_figure(analysed(made_up_runs(range(1))), **LOOK)
     assert [len(bands(panel)) for panel in one.axes] == [0] * 6
     assert "Lines: one seed each." in texts(one)
 
@@ -60,10 +60,10 @@ def test_the_axis_of_the_accuracy_begins_where_the_first_iterations_end():
     """By hand: 20% of 6000 iterations are over at the checkpoint at 2000, not at that at 1000."""
     values = np.array([0.1, 0.3, 0.7, 0.8, 0.9, 0.9, 0.9, 0.9])
     runs = [analysed_run(seed=seed, test_accuracy=values + 0.01 * seed) for seed in range(2)]
-    low, high = trend_figure(runs, **LOOK).axes[1].get_ylim()
+    low, high = trend_figure(analysed(runs), **LOOK).axes[1].get_ylim()
     assert np.allclose([low, high], [0.8 - 0.0055, 0.91 + 0.0055])
     constant = [analysed_run(test_accuracy=0.5)]
-    assert np.allclose(trend_figure(constant, **LOOK).axes[1].get_ylim(), [0.49, 0.51])
+    assert np.allclose(trend_figure(analysed(constant), **LOOK).axes[1].get_ylim(), [0.49, 0.51])
 
 
 def test_curves_are_named_in_increasing_order(figure):
@@ -77,7 +77,7 @@ def test_rates_of_another_loss_stand_beside_those_of_mse(runs):
     other = [run.copy() for run in runs]
     for run in other:
         run.attrs["settings"] = run.attrs["settings"].replace('"mse"', '"half_squared_error"')
-    figure = trend_figure(other, **LOOK)
+    figure = trend_figure(analysed(other), **LOOK)
     title = figure.legends[0].get_title().get_text()
     assert title == "learning rate of half_squared_error (in mse), at batch size 20"
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -85,14 +85,14 @@ def test_rates_of_another_loss_stand_beside_those_of_mse(runs):
     assert "at learning rates 0.05, 0.1, 0.2 (0.25, 0.5, 1 in mse)" in texts(figure)
     assert "trained with half_squared_error" in texts(figure)
     assert_readable(figure)
-    sizes = trend_figure(other[:2], **LOOK | {"compare": "batch_size"})
+    sizes = trend_figure(analysed(other[:2]), **LOOK | {"compare": "batch_size"})
     assert sizes.legends[0].get_title().get_text() == (
         "batch size, at learning rate 0.05 (half_squared_error; 0.25 in mse)"
     )
 
 
 def test_the_sample_set_is_a_choice(runs, figure):
-    test = trend_figure(runs, **LOOK | {"sample_set": "test"})
+    test = trend_figure(analysed(runs), **LOOK | {"sample_set": "test"})
     expected = np.array([run["sqrt_sharpness"].sel(sample_set="test") for run in runs])
     means = expected.reshape(3, 3, -1).mean(1)
     assert np.allclose(strong(test.axes[2]), means)
@@ -101,14 +101,14 @@ def test_the_sample_set_is_a_choice(runs, figure):
 
 def test_levels_near_one_are_not_rounded_to_it():
     close = {"interpolation_accuracy": 0.9995}
-    assert "99.95% (" in texts(trend_figure(made_up_runs(range(3)), **LOOK | close))
+    assert "99.95% (" in texts(trend_figure(analysed(made_up_runs(range(3))), **LOOK | close))
 
 
 def test_every_commit_is_named():
     runs = made_up_runs(range(3))
     runs[-1].attrs["commit"] = "feedbee"
     assert "commits: training c0ffee; measuring c0ffee, feedbee; analysis c0ffee." in texts(
-        trend_figure(runs, **LOOK)
+        trend_figure(analysed(runs), **LOOK)
     )
 
 
@@ -124,7 +124,7 @@ def test_a_setting_that_never_interpolates_says_so_in_the_panel():
     runs = made_up_runs(range(2))
     for run in runs[:2]:
         run["train_accuracy"] = run["train_accuracy"] * 0.9
-    figure = trend_figure(runs, **LOOK)
+    figure = trend_figure(analysed(runs), **LOOK)
     assert legend(figure.axes[0]) == ["0.05: never", "0.1: 2 of 2 runs", "0.2: 2 of 2 runs"]
     assert "(4 of 6 runs do)" in texts(figure)
     assert_readable(figure)
@@ -143,7 +143,7 @@ def test_caption_and_provenance(figure):
 
 def test_the_other_setting_is_named_when_batch_sizes_are_compared():
     runs = [analysed_run(batch_size=size) for size in (32, 8)]
-    figure = trend_figure(runs, **LOOK | {"compare": "batch_size"})
+    figure = trend_figure(analysed(runs), **LOOK | {"compare": "batch_size"})
     assert "at learning rate 0.1 and batch sizes 8, 32." in texts(figure)
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
     assert entries == ["8", "32"]
@@ -152,7 +152,7 @@ def test_the_other_setting_is_named_when_batch_sizes_are_compared():
 
 def test_excluded_runs_are_named_and_not_averaged(runs, figure):
     diverged = analysed_run(learning_rate=0.2, seed=9, diverged=True)
-    with_diverged = trend_figure([*runs, diverged], **LOOK)
+    with_diverged = trend_figure(analysed([*runs, diverged]), **LOOK)
     text = "Excluded: mlp_numbers_lr0.2_bs20_seed9: the loss is not finite at iteration 7."
     assert text in texts(with_diverged)
     assert "Excluded" not in texts(figure)
@@ -161,7 +161,7 @@ def test_excluded_runs_are_named_and_not_averaged(runs, figure):
 
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
-    figure = trend_figure([analysed_run(diverged=True)], **LOOK)
+    figure = trend_figure(analysed([analysed_run(diverged=True)]), **LOOK)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
     assert_readable(figure)
 
@@ -169,7 +169,7 @@ def test_a_figure_of_nothing_but_excluded_runs_says_so():
 def test_infinite_values_are_counted_and_left_out():
     runs = made_up_runs(range(3))
     runs[0]["log_volume"][2, 0] = -np.inf
-    figure = trend_figure(runs, **LOOK)
+    figure = trend_figure(analysed(runs), **LOOK)
     assert "1 values are infinite (zero singular values) and not drawn" in texts(figure)
     panel = figure.axes[PANELS.index("log_volume")]
     assert np.isnan(strong(panel)[0, 2])
@@ -191,4 +191,4 @@ def test_all_text_can_be_read(figure):
 
 @pytest.mark.parametrize("ending", ["png", "pdf"])
 def test_equal_figures_are_equal_files(runs, tmp_path, ending):
-    assert same_files([trend_figure(runs, **LOOK) for _ in range(2)], tmp_path, ending)
+    assert same_files([trend_figure(analysed(runs), **LOOK) for _ in range(2)], tmp_path, ending)

@@ -6,7 +6,7 @@ import json
 from flatness.publication.costs import Cost
 from flatness.publication.results import condense
 from flatness.settings import load_settings
-from made_up import analysed_run
+from made_up import analysed, analysed_run
 
 REASON = "no linear layer reads the inputs"
 _DATASET = {"source": "digits", "outputs": 10}
@@ -91,4 +91,4 @@ def made_up_results(seeds=range(4), runs=None, **changed):
         for run in runs
     }
     settings = load_settings(configuration(**changed), "made up")
-    return condense(runs, settings, costs=costs)
+    return condense(analysed(runs), settings, costs=costs)

@@ -14,7 +14,7 @@ from flatness.analysis.absent import NOT_ANALYSED
 from flatness.errors import StorageError
 from flatness.publication.filling import LATER_QUANTITIES
 from flatness.publication.merging import merge
-from flatness.publication.opening import open_results, settings_of
+from flatness.publication.opening import read_results, settings_of
 from flatness.publication.results import numbers_of_parts, separate
 from flatness.storage import write_tree
 from made_up_results import configuration, made_up_results, made_up_runs
@@ -51,12 +51,12 @@ def test_halves_are_the_whole(write, capsys):
     assert (
         "other.nc: 12 runs of vgg, 12 runs of mlp_numbers from 2 files" in capsys.readouterr().out
     )
-    one, other = open_results("one.nc"), open_results("other.nc")
+    one, other = read_results("one.nc"), read_results("other.nc")
     assert one.identical(other)
     numbers = numbers_of_parts(one)
     assert numbers["vgg_lr0.1_bs20_seed0"] == numbers["mlp_numbers_lr0.1_bs8_seed1"] == 1
     assert numbers["vgg_lr0.1_bs20_seed2"] == numbers["mlp_numbers_lr0.1_bs8_seed3"] == 2
-    for study, node in open_results(whole).children.items():
+    for study, node in read_results(whole).children.items():
         parts = one[study].to_dataset().reset_coords("part", drop=True)
         xr.testing.assert_identical(node.to_dataset().reset_coords("part", drop=True), parts)
 
@@ -69,7 +69,7 @@ def test_what_was_merged_can_be_merged_again(write):
         (("two.nc", third), "three.nc"),
     ):
         assert main(["merge", *parts, "--output", output]) == 0
-    assert open_results("three.nc").identical(open_results("two.nc"))
+    assert read_results("three.nc").identical(read_results("two.nc"))
 
 
 def test_seeds_are_those_of_all_parts(write):
@@ -81,7 +81,7 @@ def test_seeds_are_those_of_all_parts(write):
         changed["figures"]["figD6"]["seeds"] = [seed]
         parts.append(write(f"seed{seed}", runs=made_up_runs([seed]), **changed))
     assert main(["merge", *parts, "--output", "merged.nc"]) == 0
-    settings = settings_of(open_results("merged.nc"))
+    settings = settings_of(read_results("merged.nc"))
     assert {study.seeds for study in settings.studies.values()} == {(0, 3)}
     assert settings.figures.figD6.seeds == (0, 3)
 
@@ -91,9 +91,9 @@ def test_where_a_machine_keeps_its_files_may_differ(write):
     here["training"] = {"keep_checkpoints": "none", "iterations_per_graph": 100}
     parts = [write("low", seeds=(0, 1), **here), write("high", seeds=(2, 3))]
     assert main(["merge", *parts, "--output", "merged.nc"]) == 0
-    assert settings_of(open_results("merged.nc")).device == "auto"
-    assert "elsewhere" not in open_results("merged.nc").attrs["configuration"]
-    assert "runs_per_gpu" not in open_results("merged.nc").attrs["configuration"]
+    assert settings_of(read_results("merged.nc")).device == "auto"
+    assert "elsewhere" not in read_results("merged.nc").attrs["configuration"]
+    assert "runs_per_gpu" not in read_results("merged.nc").attrs["configuration"]
 
 
 @pytest.mark.parametrize(
@@ -168,8 +168,8 @@ def test_a_part_of_an_earlier_version_is_filled(write):
     parts = [write("older", runs=older), write("newer", runs=newer)]
     for order in (parts, parts[::-1]):
         assert main(["merge", *order, "--output", "merged.nc"]) == 0
-        merged = separate(open_results("merged.nc"))
-        for run in (run for of_study in merged.values() for run in of_study):
+        merged = separate(read_results("merged.nc"))
+        for run in (run.data for of_study in merged.values() for run in of_study):
             assert run["inequality"].values.tolist() == ["a_b", "adaptive", "b_c", "c_d"]
             assert json.loads(run["slack"].attrs["rounding"])[::2] == [1, 2]
             before = next(each for each in older + newer if each.attrs["run"] == run.attrs["run"])
@@ -193,7 +193,7 @@ def test_a_part_of_an_earlier_version_is_filled(write):
 def test_parts_of_an_earlier_version_alone_stay_as_they_are(write):
     parts = [write(f"seed{k}", runs=[_before(run) for run in made_up_runs([k])]) for k in (0, 1)]
     assert main(["merge", *parts, "--output", "merged.nc"]) == 0
-    for node in open_results("merged.nc").children.values():
+    for node in read_results("merged.nc").children.values():
         assert not set(LATER_QUANTITIES) & set(node.variables)
         assert node["inequality"].values.tolist() == ["a_b", "b_c", "c_d"]
     assert main(["publish", "merged.nc", "--output", "published"]) == 0
@@ -236,7 +236,7 @@ def test_the_page_lists_parts(write):
         page = file.read()
     assert "| 1 | 6 | 0 | a processor | cpu | beef | c0ffee | c0ffee |" in page
     assert "| 2 | 6 | 1 | another processor | a GPU | beef | dead | fed |" in page
-    assert len(separate(open_results("published/results.nc"))["vgg"]) == 6
+    assert len(separate(read_results("published/results.nc"))["vgg"]) == 6
 
 
 def refused_in_any_order(change) -> set[str]:

@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from flatness.analysis.claims import judge
 from flatness.publication.overview import write_overview
 from flatness.publication.publish import PAPER, settings_of_publication
 from flatness.settings import read_settings
+from judged import judge
 from made_up_results import configuration, made_up_results, made_up_run, made_up_runs
 
 

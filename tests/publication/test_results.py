@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-import flatness
 from flatness.analysis.claims import judge
 from flatness.analysis.correlations import correlations
 from flatness.errors import StorageError
+from flatness.publication.opening import read_results
 from flatness.publication.results import condense, separate
 from flatness.settings import load_settings
 from flatness.storage import write_dataset, write_tree
+from made_up import analysed
 from made_up_results import REASON, configuration, made_up_results, made_up_run, made_up_runs
 
 
@@ -33,9 +34,9 @@ def file(runs, tmp_path_factory):
 
 
 def test_every_run_is_what_it_was(runs, file):
-    found = separate(flatness.open_results(file))
+    found = separate(read_results(file))
     assert list(found) == ["vgg", "mlp_numbers"]
-    again = {run.attrs["run"]: run for study in found.values() for run in study}
+    again = {run.id: run.data for study in found.values() for run in study}
     assert len(again) == len(runs) == 24
     for run in runs:
         xr.testing.assert_identical(again[run.attrs["run"]], run.drop_vars("tightest_sample"))
@@ -43,15 +44,15 @@ def test_every_run_is_what_it_was(runs, file):
 
 def test_order_is_that_of_the_configuration(runs, file):
     settings = load_settings(configuration(), "made up")
-    turned = condense(runs[::-1], settings)
-    for study, of_study in separate(flatness.open_results(file)).items():
-        names = [run.attrs["run"] for run in of_study]
-        assert [run.attrs["run"] for run in separate(turned)[study]] == names
+    turned = condense(analysed(runs[::-1]), settings)
+    for study, of_study in separate(read_results(file)).items():
+        names = [run.id for run in of_study]
+        assert [run.id for run in separate(turned)[study]] == names
         assert names[:4] == [f"{study}_lr0.1_bs20_seed{seed}" for seed in range(4)]
 
 
 def test_values_are_chosen_by_name(runs, file):
-    results = flatness.open_results(file)
+    results = read_results(file)
     run = next(run for run in runs if run.attrs["run"] == "mlp_numbers_lr0.2_bs20_seed2")
     study = results["mlp_numbers"].to_dataset()
     assert study["sharpness"].dims == ("run", "checkpoint", "sample_set")
@@ -65,7 +66,7 @@ def test_values_are_chosen_by_name(runs, file):
 
 
 def test_a_diverged_run_is_filled_and_marked(file):
-    study = flatness.open_results(file)["mlp_numbers"].to_dataset()
+    study = read_results(file)["mlp_numbers"].to_dataset()
     run = study.sel(run="mlp_numbers_lr0.2_bs20_seed3")
     assert run["diverged"] == 1
     assert run["checkpoint_count"] == 3
@@ -87,9 +88,11 @@ def test_rates_stand_there_in_mse_too(loss, rate):
 
 
 def test_tables_are_equal(runs, file):
-    studies = separate(flatness.open_results(file))
+    studies = separate(read_results(file))
     shared = {"confidence": 0.95, "resamples": 100}
-    of_name = {name: [run for run in runs if run.attrs["run"].startswith(name)] for name in studies}
+    of_name = {
+        name: analysed(run for run in runs if run.attrs["run"].startswith(name)) for name in studies
+    }
     for name, found in studies.items():
         xr.testing.assert_identical(
             correlations(found, sample_set="train", **shared),
@@ -103,7 +106,7 @@ def test_tables_are_equal(runs, file):
 def test_runs_of_other_checkpoints_do_not_fit_together(runs):
     one, other = runs[0], runs[2]
     moved = other.assign_coords(iteration=other["iteration"] + 1)
-    with pytest.raises(ValueError, match="equal variables and checkpoints"):
+    with pytest.raises(StorageError, match="has not the variables and checkpoints of"):
         made_up_results(runs=[one, moved])
 
 
@@ -122,7 +125,7 @@ def test_other_files_are_refused(file, tmp_path):
         ("absent.nc", "no such file"),
     ):
         with pytest.raises(StorageError, match=re.escape(message)) as caught:
-            flatness.open_results(tmp_path / name)
+            read_results(tmp_path / name)
         assert str(caught.value).startswith(str(tmp_path / name))
     for name in ("cut.nc", "changed.nc"):
         (tmp_path / name).write_bytes(file.read_bytes())
@@ -131,7 +134,7 @@ def test_other_files_are_refused(file, tmp_path):
         changed["vgg"]["sharpness"][0, 0, 0] += 1
     for name, message in (("cut.nc", "no readable netCDF"), ("changed.nc", "was changed")):
         with pytest.raises(StorageError, match=f"{name}: .*{message}") as caught:
-            flatness.open_results(tmp_path / name)
+            read_results(tmp_path / name)
         # It may be the only copy.
         assert str(caught.value).endswith(" Use a sound copy, or leave it out.")
 

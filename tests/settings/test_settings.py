@@ -9,10 +9,10 @@ import yaml
 from pydantic import ValidationError
 
 from flatness.errors import SettingsError
+from flatness.run_id import shortest
 from flatness.settings import load_settings, runs_of_figure, table_of_runs, training_plan
 from flatness.settings.datasets import HERE_ONLY
 from flatness.settings.keys import ANY_INDEX, ANY_NAME, tree
-from flatness.settings.runs import number
 
 
 @pytest.fixture(params=["config.yaml", "demo.yaml"])
@@ -88,8 +88,8 @@ def test_the_paper_has_fifty_runs_with_stable_ids(root):
     ],
 )
 def test_numbers_have_one_spelling_that_reads_back(value, text):
-    assert number(value) == str(text)
-    assert float(number(value)) == value
+    assert shortest(value) == str(text)
+    assert float(shortest(value)) == value
 
 
 def test_adding_a_seed_leaves_other_plans_alone(shipped):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flatness.analysis.claims import COLUMNS, judge
+from flatness.analysis.claims import COLUMNS
 from flatness.analysis.claims.the_claims import TITLES
 from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.tables.claim_table import (
@@ -18,6 +18,7 @@ from flatness.tables.claim_table import (
     write_markdown,
     write_text,
 )
+from judged import judge
 from made_up import analysed_run
 
 NATURE = "The paper's settings"

@@ -20,7 +20,7 @@ from flatness.tables.correlation_csv import write_csv
 from flatness.tables.correlation_latex import write_latex
 from flatness.tables.correlation_markdown import write_markdown
 from flatness.tables.correlation_page import write_page
-from made_up import analysed_run
+from made_up import analysed, analysed_run
 
 TERMS = PRIMITIVES | QUANTITIES | ANALYSIS
 METHODS = {"pearson": "Pearson", "spearman": "Spearman", "kendall": "Kendall (tau-b)"}
@@ -46,7 +46,7 @@ def made_up_runs(rates=(0.1, 0.2), seeds=4, study="two_rates", **values):
 
 
 def correlated(runs):
-    return correlations(runs, sample_set="train", confidence=0.95, resamples=150)
+    return correlations(analysed(runs), sample_set="train", confidence=0.95, resamples=150)
 
 
 def convolutional_runs():

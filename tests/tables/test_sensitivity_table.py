@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flatness.analysis.claims import judge, sensitivity
 from flatness.analysis.claims.alternatives import ALTERNATIVES
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.tables.sensitivity_table import as_markdown, write_csv, write_markdown, write_page
+from judged import judge, sensitivity
 from made_up import analysed_run
 
 OPTIONS = {"interpolation_accuracy": 0.999, "confidence": 0.95, "resamples": 50}

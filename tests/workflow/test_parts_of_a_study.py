@@ -8,7 +8,7 @@ import yaml
 from flatness.__main__ import main
 from flatness.errors import StorageError
 from flatness.publication.gathering import gather
-from flatness.publication.opening import open_results
+from flatness.publication.opening import read_results
 from flatness.publication.results import numbers_of_parts
 from flatness.settings import load_settings, read_settings
 from flatness.storage import read_dataset, write_dataset
@@ -52,7 +52,7 @@ def test_two_halves_are_published_as_the_whole(whole, halves, tmp_path):
     assert read_settings(tmp_path / "configuration.yaml") == read_settings(
         whole / "configuration.yaml"
     )
-    assert set(numbers_of_parts(open_results(tmp_path / "results.nc")).values()) == {1, 2}
+    assert set(numbers_of_parts(read_results(tmp_path / "results.nc")).values()) == {1, 2}
 
 
 def test_the_command_gathers_what_a_cut_off_study_left(finished, whole, tmp_path, capsys):
@@ -64,7 +64,7 @@ def test_the_command_gathers_what_a_cut_off_study_left(finished, whole, tmp_path
     words = ["part", str(results), "--configuration", str(tmp_path / "config.yaml")]
     assert main([*words, "--output", str(part)]) == 0
     assert capsys.readouterr().out == f"{part}: 3 runs of mlp\n"
-    assert gone.stem not in numbers_of_parts(open_results(part))
+    assert gone.stem not in numbers_of_parts(read_results(part))
 
     configuration = yaml.safe_load((tmp_path / "config.yaml").read_text())
     configuration["studies"]["mlp"]["iterations"] = 50

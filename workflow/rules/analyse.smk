@@ -24,6 +24,7 @@ rule analyse_run:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
+        study=lambda wildcards: RUNS[wildcards.run].study,
         powers=settings.analysis.bound_powers,
         code=stages.analysing_code(),
     message:
@@ -61,7 +62,7 @@ rule correlate:
         mem_mb=memory(2000),
         runtime=minutes(10),
     params:
-        runs={study: [run.id for run in runs_of_study(RUNS, study)] for study in STUDIES},
+        studies=STUDIES,
         sample_set=settings.analysis.sample_set,
         confidence=settings.analysis.confidence,
         draws=settings.analysis.bootstrap_draws,

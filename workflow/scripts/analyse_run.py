@@ -7,6 +7,10 @@ with job_log(snakemake.log[0]):
     from flatness.storage import read_dataset, write_dataset
 
     write_dataset(
-        analyse(read_dataset(snakemake.input.measurements), powers=snakemake.params.powers),
+        analyse(
+            read_dataset(snakemake.input.measurements),
+            study=snakemake.params.study,
+            powers=snakemake.params.powers,
+        ),
         snakemake.output.analysis,
     )

@@ -5,12 +5,12 @@ from flatness.joblog import job_log
 with job_log(snakemake.log[0]):
     import pandas as pd
 
-    from flatness.publication.opening import open_results
+    from flatness.publication.opening import read_results
     from flatness.publication.overview import write_overview
     from flatness.publication.publish import settings_of_publication
     from flatness.settings import read_settings
 
-    results = open_results(snakemake.input.results)
+    results = read_results(snakemake.input.results)
     write_overview(
         snakemake.output.page,
         claims=pd.read_csv(snakemake.input.claims),

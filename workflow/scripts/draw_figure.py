@@ -3,6 +3,7 @@
 from flatness.joblog import job_log
 
 with job_log(snakemake.log[0]):
+    from flatness.analysis.analysed_run import AnalysedRun
     from flatness.figures import draw
     from flatness.figures.page import write_page
     from flatness.figures.saving import save_figure
@@ -10,7 +11,7 @@ with job_log(snakemake.log[0]):
 
     figure = draw(
         snakemake.params.kind,
-        [read_dataset(path) for path in snakemake.input.analyses],
+        [AnalysedRun(read_dataset(path)) for path in snakemake.input.analyses],
         title=snakemake.params.title,
         options=snakemake.params.options,
     )

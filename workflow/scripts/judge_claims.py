@@ -5,6 +5,7 @@ from flatness.joblog import job_log
 with job_log(snakemake.log[0]):
     from pathlib import Path
 
+    from flatness.analysis.analysed_run import AnalysedRun
     from flatness.analysis.claims import judge, sensitivity, with_sensitivity
     from flatness.publication.deviations import nature
     from flatness.publication.publish import PAPER
@@ -14,7 +15,7 @@ with job_log(snakemake.log[0]):
     from flatness.tables.sensitivity_table import write_page
 
     studies = [
-        [read_dataset(path) for path in paths]
+        [AnalysedRun(read_dataset(path)) for path in paths]
         for paths in (snakemake.input.vgg10, snakemake.input.mlp)
     ]
     options = {

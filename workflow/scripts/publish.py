@@ -5,7 +5,7 @@ from flatness.joblog import job_log
 with job_log(snakemake.log[0]):
     from pathlib import Path
 
-    from flatness.publication.opening import open_results
+    from flatness.publication.opening import read_results
     from flatness.publication.publish import publish
 
-    publish(open_results(snakemake.input.results), Path(snakemake.output.page).parent)
+    publish(read_results(snakemake.input.results), Path(snakemake.output.page).parent)

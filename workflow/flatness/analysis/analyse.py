@@ -17,17 +17,18 @@ _COPIED = (
 )
 
 
-def analyse(run: xr.Dataset, *, powers: Sequence[float]) -> xr.Dataset:
+def analyse(run: xr.Dataset, *, study: str, powers: Sequence[float]) -> xr.Dataset:
     """Quantities, both sides of every inequality, and the training curves of one run.
 
     Args:
         run: the run's measurements.
+        study: that it belongs to.
         powers: the k of Eq. 6 and 7.
 
     Returns:
         Variables on (checkpoint, sample_set), see `quantities`, those of `bounds` with the
-        dimension inequality besides, and curves on (checkpoint). Attributes are the run's, and
-        `analysis_commit`, that of the code that analysed it.
+        dimension inequality besides, and curves on (checkpoint). Attributes are the run's, `study`
+        and `analysis_commit`, that of the code that analysed it.
 
     Raises:
         BoundError: an inequality is violated by more than rounding.
@@ -38,5 +39,5 @@ def analyse(run: xr.Dataset, *, powers: Sequence[float]) -> xr.Dataset:
     together = known.merge(found, join="exact", compat="override")
     together = together.merge(run[[*_COPIED]], join="exact", compat="override")
     together["generalisation_gap"] = run["test_loss"] - run["train_loss"]
-    together.attrs = run.attrs | {"analysis_commit": commit()}
+    together.attrs = run.attrs | {"study": study, "analysis_commit": commit()}
     return annotate(together, PRIMITIVES | QUANTITIES | ANALYSIS)

@@ -10,15 +10,15 @@ import numpy as np
 import xarray as xr
 
 from flatness.analysis.absent import NOT_ANALYSED
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL, SEED, interval, weights
 from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT, STATISTICS, coefficients
-from flatness.analysis.final import final_value
-from flatness.analysis.learning_rates import rate_of
-from flatness.analysis.seeds import labels, settings_of, split_excluded
+from flatness.analysis.groups import excluded, labels, that_count
 from flatness.glossary import annotate
 from flatness.glossary.correlations import CORRELATIONS
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
+from flatness.run_id import shortest
 
 FINAL_QUANTITIES = (
     "sharpness",
@@ -47,10 +47,10 @@ _PROVENANCE = ("dataset", "dataset_checksum", "source", "commit")
 _OF_ONE_STUDY = ("counted", "excluded", "not_finite", "absent", "provenance", "in_words")
 
 
-def final_quantities(runs: Sequence[xr.Dataset], sample_set: str) -> xr.Dataset:
+def final_quantities(runs: Sequence[AnalysedRun], sample_set: str) -> xr.Dataset:
     """The final quantities of each run, for the runs that did not diverge.
 
-    A final value is the mean over the last fifth of the iterations, see `analysis.final`.
+    A final value is the mean over the last fifth of the iterations, see `AnalysedRun.final`.
 
     Args:
         runs: the analysed runs of one study.
@@ -64,43 +64,43 @@ def final_quantities(runs: Sequence[xr.Dataset], sample_set: str) -> xr.Dataset:
         attributes, as JSON: `excluded`, the reason for each run that diverged, and `not_finite`,
         by run and quantity the other values that are not finite.
     """
-    counted, excluded = split_excluded(runs)
-    of_set = [run.sel(sample_set=sample_set) for run in counted]
-    settings = [settings_of(run) for run in counted]
+    counted = that_count(runs)
     variables = {}
     not_finite: dict[str, dict[str, str]] = {}
     for name in FINAL_QUANTITIES:
-        values = np.array([final_value(run[name]) if name in run else np.nan for run in of_set])
-        reasons = [reason for run in of_set if (reason := _reason(run, name))]
-        everywhere = bool(reasons) and len(reasons) == len(of_set)
+        values = np.array(
+            [run.final(name, sample_set) if name in run else np.nan for run in counted]
+        )
+        reasons = [reason for run in counted if (reason := _reason(run, name))]
+        everywhere = bool(reasons) and len(reasons) == len(counted)
         variables[name] = ("run", values, {"absent": reasons[0]} if everywhere else {})
         if not everywhere:
             for position in np.flatnonzero(~np.isfinite(values)):
-                run = of_set[position].attrs["run"]
-                not_finite.setdefault(run, {})[name] = f"{values[position]:g}"
+                of_run = not_finite.setdefault(counted[position].id, {})
+                of_run[name] = f"{values[position]:g}"
     final = xr.Dataset(
         variables,
-        coords={"run": np.array([run.attrs["run"] for run in counted], dtype=object)}
+        coords={"run": np.array([run.id for run in counted], dtype=object)}
         | {
-            key: ("run", np.array([each[key] for each in settings], dtype=kind))
+            key: ("run", np.array([getattr(run, key) for run in counted], dtype=kind))
             for key, kind in (("learning_rate", float), ("batch_size", int), ("seed", int))
         },
         attrs={
             "sample_set": sample_set,
-            "excluded": json.dumps(excluded),
+            "excluded": json.dumps(excluded(runs)),
             "not_finite": json.dumps(not_finite),
         },
     )
     return annotate(final, PRIMITIVES | QUANTITIES | ANALYSIS | CORRELATIONS)
 
 
-def _reason(run: xr.Dataset, name: str) -> str | None:
+def _reason(run: AnalysedRun, name: str) -> str | None:
     """Why a quantity of one run is absent."""
-    return run[name].attrs.get("absent") if name in run else NOT_ANALYSED
+    return run.absent(name) if name in run else NOT_ANALYSED
 
 
 def correlations(
-    runs: Sequence[xr.Dataset], *, sample_set: str, confidence: float, resamples: int
+    runs: Sequence[AnalysedRun], *, sample_set: str, confidence: float, resamples: int
 ) -> xr.Dataset:
     """Pearson's, Spearman's and Kendall's coefficient for every pair of final quantities.
 
@@ -130,7 +130,7 @@ def correlations(
     names = _in_files(runs)
     values = np.stack([final[name].to_numpy() for name in names], axis=1)
     groups = _groups(final)
-    counted = split_excluded(runs)[0]
+    counted = that_count(runs)
     drawn_together = np.stack(labels(counted))
     results = [
         _of_group(values[member], drawn_together[:, member], confidence, resamples)
@@ -174,7 +174,10 @@ def correlations(
                 {group: _in_words(group, counted, groups[group]) for group in groups}
             ),
             "provenance": json.dumps(
-                {key: ", ".join(sorted({run.attrs[key] for run in runs})) for key in _PROVENANCE}
+                {
+                    key: ", ".join(sorted({run.data.attrs[key] for run in runs}))
+                    for key in _PROVENANCE
+                }
             ),
         },
     )
@@ -213,7 +216,7 @@ def together(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
     return annotate(joined, CORRELATIONS)
 
 
-def _in_files(runs: Sequence[xr.Dataset]) -> list[str]:
+def _in_files(runs: Sequence[AnalysedRun]) -> list[str]:
     """The final quantities that any run's file has; all of them, if there is no run."""
     return [name for name in FINAL_QUANTITIES if not runs or any(name in run for run in runs)]
 
@@ -226,8 +229,7 @@ def _groups(final: xr.Dataset) -> dict[str, np.ndarray]:
         values = np.unique(of_run)
         if len(values) > 1:
             for value in values:
-                # The shortest form, as in the ids of runs.
-                groups[f"{key} {repr(float(value)).removesuffix('.0')}"] = of_run == value
+                groups[f"{key} {shortest(value)}"] = of_run == value
     return groups
 
 
@@ -237,11 +239,13 @@ def _rank_of_group(group: str) -> tuple[int, float]:
     return (POOLED, *GROUPED_BY).index(kind), float(value or 0)
 
 
-def _in_words(group: str, runs: Sequence[xr.Dataset], member: np.ndarray) -> str:
+def _in_words(group: str, runs: Sequence[AnalysedRun], member: np.ndarray) -> str:
     """A group as people read it; a learning rate stands beside its loss."""
     kind, _, value = group.partition(" ")
     if kind == "learning_rate":
-        value = rate_of(next(run for run, of_group in zip(runs, member, strict=True) if of_group))
+        value = next(
+            run.rate_in_words for run, of_group in zip(runs, member, strict=True) if of_group
+        )
     return f"{kind.replace('_', ' ')} {value}".rstrip()
 
 

@@ -4,12 +4,6 @@ The gradient of `half_squared_error` is N/2 times that of `mse`, whose mean runs
 too: a learning rate r of the one takes the steps of r N/2 of the other.
 """
 
-import json
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:  # rules import this module, and start faster without xarray
-    import xarray as xr
-
 
 def in_mse(learning_rate: float, loss: str, outputs: int) -> float | None:
     """The learning rate with which `mse` takes the same steps, or None where there is none.
@@ -28,9 +22,3 @@ def rate_in_words(learning_rate: float, loss: str, outputs: int) -> str:
     if same is None or loss == "mse":
         return f"{learning_rate:g} ({loss})"
     return f"{learning_rate:g} ({loss}; {same:g} in mse)"
-
-
-def rate_of(run: "xr.Dataset") -> str:
-    """The learning rate of an analysed run, in words."""
-    settings = json.loads(run.attrs["settings"])
-    return rate_in_words(settings["learning_rate"], settings["loss"], int(run.attrs["outputs"]))

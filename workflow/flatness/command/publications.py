@@ -11,7 +11,7 @@ from flatness.publication.earlier import check_place, check_reproduction
 from flatness.publication.facts import number_of
 from flatness.publication.gathering import gather
 from flatness.publication.merging import merge
-from flatness.publication.opening import open_results
+from flatness.publication.opening import read_results
 from flatness.publication.publish import PAPER, TEMPLATE, publish
 from flatness.settings import read_settings
 from flatness.storage import write_tree
@@ -87,7 +87,7 @@ def reproduce(options: Namespace) -> str:
         )
     _check_folder(output)
     check_reproduction(published, output)
-    publish(open_results(published / "results.nc"), output)
+    publish(read_results(published / "results.nc"), output)
     made, theirs = (
         {file.name: file for file in Path(folder, "tables").glob("[!.]*.*")}
         for folder in (output, published)
@@ -120,7 +120,7 @@ def _merged(parts: list[str]) -> xr.DataTree:
                 f"{part} is named twice{other}. Allowed: each file once. Remove one."
             )
         named[place] = part
-    return merge({part: open_results(part) for part in parts})
+    return merge({part: read_results(part) for part in parts})
 
 
 def _count(results: xr.DataTree) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the configuration names kinds of figures, and is read without these
-    import xarray as xr
     from matplotlib.figure import Figure
+
+    from flatness.analysis.analysed_run import AnalysedRun
 
 STYLE = Path(__file__).with_name("flatness.mplstyle")
 
@@ -37,7 +38,7 @@ def drawing_function(kind: str) -> Callable[..., Any]:
 
 
 def draw(
-    kind: str, runs: "Sequence[xr.Dataset]", *, title: str, options: Mapping[str, Any]
+    kind: str, runs: "Sequence[AnalysedRun]", *, title: str, options: Mapping[str, Any]
 ) -> "Figure":
     """Draw one figure.
 

@@ -5,11 +5,10 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from math import ceil
 
-import xarray as xr
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from flatness.analysis.seeds import settings_of
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.figures.training import network_in_words, sgd_in_words
 from flatness.provenance import commits
 
@@ -24,24 +23,19 @@ _LEGEND_CHARACTER, _LEGEND_HANDLE = 0.077, 0.65
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-def headline(title: str, runs: Sequence[xr.Dataset]) -> str:
+def headline(title: str, runs: Sequence[AnalysedRun]) -> str:
     """Such as "Figure 1: VGG10 (relu) on cifar10, trained with mse"."""
-    return f"{title}: {network_and_dataset(runs[0])}, trained with {settings_of(runs[0])['loss']}"
+    return f"{title}: {network_and_dataset(runs[0])}, trained with {runs[0].loss}"
 
 
-def network_and_dataset(run: xr.Dataset) -> str:
+def network_and_dataset(run: AnalysedRun) -> str:
     """Such as "VGG10 (relu) on cifar10"."""
-    return f"{network_in_words(settings_of(run))} on {run.attrs['dataset']}"
+    return f"{network_in_words(run.settings)} on {run.dataset}"
 
 
-def outputs_of(run: xr.Dataset) -> int:
-    """The number of outputs N of a run's network."""
-    return int(run.attrs["outputs"])
-
-
-def training(runs: Sequence[xr.Dataset]) -> str:
+def training(runs: Sequence[AnalysedRun]) -> str:
     """How runs of one study were trained, for a caption: loss, learning rates, batch sizes."""
-    return f"Training: {sgd_in_words([settings_of(run) for run in runs], outputs_of(runs[0]))}."
+    return f"Training: {sgd_in_words([run.settings for run in runs], runs[0].outputs)}."
 
 
 def excluded_runs(excluded: Mapping[str, str]) -> str:
@@ -51,25 +45,24 @@ def excluded_runs(excluded: Mapping[str, str]) -> str:
     return "Excluded: " + "; ".join(f"{run}: {why}" for run, why in excluded.items()) + "."
 
 
-def provenance(runs: Sequence[xr.Dataset]) -> str:
+def provenance(runs: Sequence[AnalysedRun]) -> str:
     """What runs of one study were made from."""
-    settings = settings_of(runs[0])
-    seeds = sorted({settings_of(run)["seed"] for run in runs})
-    iterations = sorted({settings_of(run)["iterations"] for run in runs})
-    options = dict(settings["network"])
+    seeds = sorted({run.seed for run in runs})
+    iterations = sorted({run.iterations for run in runs})
+    options = dict(runs[0].network)
     network = f"{options.pop('name')} (" + ", ".join(f"{k} {v}" for k, v in options.items()) + ")"
     return (
         f"{len(runs)} runs, seeds {', '.join(map(str, seeds))}; "
         f"{', '.join(f'{count:,}' for count in iterations)} iterations; network {network}; loss "
-        f"{settings['loss']}; dataset {runs[0].attrs['dataset']} "
-        f"(SHA-256 {runs[0].attrs['dataset_checksum'][:12]}); {_every(runs, 'source')}, "
+        f"{runs[0].loss}; dataset {runs[0].dataset} "
+        f"(SHA-256 {runs[0].data.attrs['dataset_checksum'][:12]}); {_every(runs, 'source')}, "
         f"{_commits(runs)}."
     )
 
 
-def _commits(runs: Sequence[xr.Dataset]) -> str:
+def _commits(runs: Sequence[AnalysedRun]) -> str:
     """The commits of training, measuring and analysis; one word if all are the same."""
-    every = [commits(run.attrs) for run in runs]
+    every = [commits(run.data.attrs) for run in runs]
     of_stages = {stage: sorted({of_run[stage] for of_run in every}) for stage in every[0]}
     first, *others = of_stages.values()
     if len(first) == 1 and all(found == first for found in others):
@@ -78,8 +71,8 @@ def _commits(runs: Sequence[xr.Dataset]) -> str:
     return f"commits: {'; '.join(listed)}"
 
 
-def _every(runs: Sequence[xr.Dataset], fact: str) -> str:
-    return ", ".join(sorted({run.attrs[fact] for run in runs}))
+def _every(runs: Sequence[AnalysedRun], fact: str) -> str:
+    return ", ".join(sorted({run.data.attrs[fact] for run in runs}))
 
 
 def wrap(text: str, width: int) -> list[str]:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.style
 import numpy as np
-import xarray as xr
 from matplotlib.figure import Figure
 
-from flatness.analysis.seeds import split_excluded
+from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.groups import excluded, that_count
 from flatness.figures import STYLE, curves, scales
 from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
 from flatness.glossary.quantities import QUANTITIES
@@ -16,7 +16,7 @@ from flatness.glossary.quantities import QUANTITIES
 CHAIN = {"A": "mls", "B": "mls_bound_b", "C": "mls_bound_c", "D": "mls_bound_d"}
 
 
-def chain_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> Figure:
+def chain_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) -> Figure:
     """Draw A, B, C and D of Eq. 28 against the iteration, on a linear and a logarithmic axis.
 
     The linear one is the paper's and shows differences, the logarithmic one ratios. Where the
@@ -27,10 +27,9 @@ def chain_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
         title: such as "Figure D.4".
         sample_set: "train" or "test", where the quantities are measured.
     """
-    counted, excluded = split_excluded(runs)
-    chosen = [run.sel(sample_set=sample_set) for run in counted]
-    absent = _absent(chosen)
-    values = _values(chosen, ["A"] if absent else list(CHAIN))
+    counted = that_count(runs)
+    absent = _absent(counted, sample_set)
+    values = _values(counted, ["A"] if absent else list(CHAIN), sample_set)
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=(10.5, 5.4))
         linear, logarithmic = figure.subplots(1, 2)
@@ -42,7 +41,7 @@ def chain_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
                 shown = values[letter]
                 if panel is logarithmic:
                     shown = np.where(shown > 0, shown, np.nan)
-                line = curves.draw_seeds(panel, chosen[0]["iteration"], shown, look)
+                line = curves.draw_seeds(panel, counted[0].iteration, shown, look)
             line.set_label("A (MLS)" if letter == "A" else letter)
             handles.append(line)
         linear.set_ylim(bottom=0)
@@ -59,24 +58,31 @@ def chain_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
         lay_out(
             figure,
             headline(title, runs),
-            (caption, excluded_runs(excluded), provenance(runs)),
+            (caption, excluded_runs(excluded(runs)), provenance(runs)),
             handles=handles,
             legend_title="Maximum local sensitivity (MLS) and its bounds, A ≤ B ≤ C ≤ D",
         )
     return figure
 
 
-def _absent(runs: Sequence[xr.Dataset]) -> str:
+def _absent(runs: Sequence[AnalysedRun], sample_set: str) -> str:
     """Why no bound is known in any run, or "" where one is."""
     names = list(CHAIN.values())[1:]
-    if not runs or any(run[name].notnull().any() for run in runs for name in names):
+    known = (run.curve(name, sample_set) for run in runs for name in names)
+    if not runs or any(not np.isnan(curve).all() for curve in known):
         return ""
-    return runs[0][names[0]].attrs.get("absent", "no reason is stored")
+    return runs[0].absent(names[0]) or "no reason is stored"
 
 
-def _values(runs: Sequence[xr.Dataset], letters: Sequence[str]) -> dict[str, np.ndarray]:
+def _values(
+    runs: Sequence[AnalysedRun], letters: Sequence[str], sample_set: str
+) -> dict[str, np.ndarray]:
     """Members of the chain by letter, (seeds, K) each; none without runs."""
-    return {letter: np.stack([run[CHAIN[letter]] for run in runs]) for letter in letters if runs}
+    return {
+        letter: np.stack([run.curve(CHAIN[letter], sample_set) for run in runs])
+        for letter in letters
+        if runs
+    }
 
 
 def _zeros(values: Mapping[str, np.ndarray]) -> str:

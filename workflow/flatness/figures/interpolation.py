@@ -3,17 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from flatness.analysis.seeds import interpolation_iteration
+from flatness.analysis.analysed_run import AnalysedRun
 
 _LOOK = {"linewidth": 0.9, "linestyle": ":"}
 
 
 def mark_interpolation(
-    panels: Iterable[Axes], runs: Sequence[xr.Dataset], accuracy: float, color: str
+    panels: Iterable[Axes], runs: Sequence[AnalysedRun], accuracy: float, color: str
 ) -> None:
     """A dotted vertical at the median over the runs that interpolate, if any does."""
     known = _reached(runs, accuracy)
@@ -23,7 +22,7 @@ def mark_interpolation(
 
 
 def count_interpolating(
-    panel: Axes, settings: Mapping[str, tuple[Sequence[xr.Dataset], str]], accuracy: float
+    panel: Axes, settings: Mapping[str, tuple[Sequence[AnalysedRun], str]], accuracy: float
 ) -> None:
     """Say within a panel whose curves fall how many runs interpolate, with the verticals' look.
 
@@ -52,7 +51,7 @@ def count_interpolating(
     )
 
 
-def meaning(runs: Sequence[xr.Dataset], accuracy: float) -> str:
+def meaning(runs: Sequence[AnalysedRun], accuracy: float) -> str:
     """What the verticals mean and how many runs interpolate, for a caption."""
     reached = len(_reached(runs, accuracy))
     level = f"{100 * accuracy:g}%"
@@ -64,7 +63,7 @@ def meaning(runs: Sequence[xr.Dataset], accuracy: float) -> str:
     )
 
 
-def _reached(runs: Sequence[xr.Dataset], accuracy: float) -> list[int]:
+def _reached(runs: Sequence[AnalysedRun], accuracy: float) -> list[int]:
     """The iterations at which those runs begin to interpolate that do."""
-    reached = [interpolation_iteration(run, accuracy) for run in runs]
+    reached = [run.interpolation(accuracy) for run in runs]
     return [iteration for iteration in reached if iteration is not None]

@@ -6,13 +6,13 @@ from math import ceil
 import matplotlib
 import matplotlib.style
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
-from flatness.analysis.seeds import settings_of, split_excluded
+from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.groups import by_study, excluded, that_count
 from flatness.figures import STYLE, scales
 from flatness.figures.annotation import (
     excluded_runs,
@@ -29,7 +29,7 @@ COLORS = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.87, 256
 BINS = 12
 
 
-def lemma_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> Figure:
+def lemma_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) -> Figure:
     """Draw |Tr Hessian - S| against the mean distance between output and target.
 
     One point for each checkpoint of each run, coloured by the progress of training, and one panel
@@ -42,18 +42,12 @@ def lemma_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
         title: of the figure.
         sample_set: "train" or "test", where both are measured.
     """
-    studies: dict[str, list[xr.Dataset]] = {}
-    for run in runs:
-        studies.setdefault(_study(run), []).append(run)
-    _, excluded = split_excluded(runs)
-    chosen = {
-        study: [run.sel(sample_set=sample_set) for run in split_excluded(members)[0]]
-        for study, members in studies.items()
-    }
+    studies = by_study(runs)
+    counted = {study: that_count(members) for study, members in studies.items()}
     shown = {
         study: members
-        for study, members in chosen.items()
-        if any(_drawable(run).any() for run in members)
+        for study, members in counted.items()
+        if any(_drawable(run, sample_set).any() for run in members)
     }
     columns = min(len(shown), COLUMNS)
     rows = ceil(len(shown) / COLUMNS)
@@ -64,7 +58,7 @@ def lemma_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
             for position, (study, members) in enumerate(shown.items()):
                 panel = figure.add_subplot(grid[position // COLUMNS, position % COLUMNS])
                 panel.set_title(f"{network_and_dataset(members[0])}\n({study})")
-                _draw(panel, members)
+                _draw(panel, members, sample_set)
             figure.colorbar(
                 ScalarMappable(Normalize(0, 1), COLORS),
                 cax=figure.add_subplot(grid[:, -1]),
@@ -86,45 +80,31 @@ def lemma_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
             caption += " There is nothing to draw."
         notes = [
             f"{study}{'' if study in shown else ' has no panel'}: {note}."
-            for study, members in chosen.items()
-            if (note := _note(members))
+            for study, members in counted.items()
+            if (note := _note(members, sample_set))
         ]
         sources = [f"{study}: {provenance(members)}" for study, members in studies.items()]
         heading = f"{title}: trace of the loss Hessian and sharpness"
-        lay_out(figure, heading, (caption, *notes, excluded_runs(excluded), *sources))
+        lay_out(figure, heading, (caption, *notes, excluded_runs(excluded(runs)), *sources))
     return figure
 
 
-def _study(run: xr.Dataset) -> str:
-    """The study's name, with which the run's begins."""
-    return run.attrs["run"].rpartition("_lr")[0]
-
-
-def _drawable(run: xr.Dataset) -> np.ndarray:
+def _drawable(run: AnalysedRun, sample_set: str) -> np.ndarray:
     """Which checkpoints have a place on logarithmic axes, (K,)."""
-    gap = run["hessian_gap"]
-    return ((gap > 0) & np.isfinite(gap) & (run["mean_residual_norm"] > 0)).to_numpy()
+    gap, residual = (run.curve(n, sample_set) for n in ("hessian_gap", "mean_residual_norm"))
+    return (gap > 0) & np.isfinite(gap) & (residual > 0)
 
 
-def _draw(panel: Axes, runs: Sequence[xr.Dataset]) -> None:
+def _draw(panel: Axes, runs: Sequence[AnalysedRun], sample_set: str) -> None:
     """The points of one study, the line of slope 1 and the error of the estimates."""
     panel.set_xlabel(symbol("mean_residual_norm"))
     panel.set_ylabel(symbol("hessian_gap"))
     parts = []
     for run in runs:
-        drawn = _drawable(run)
-        progress = run["iteration"] / settings_of(run)["iterations"]
-        parts.append(
-            np.stack(
-                [
-                    variable.to_numpy()[drawn]
-                    for variable in (
-                        *(run["mean_residual_norm"], run["hessian_gap"]),
-                        *(run["hessian_trace_standard_error"], progress),
-                    )
-                ]
-            )
-        )
+        names = ("mean_residual_norm", "hessian_gap", "hessian_trace_standard_error")
+        curves = [run.curve(name, sample_set) for name in names]
+        together = np.stack([*curves, run.iteration / run.iterations])
+        parts.append(together[:, _drawable(run, sample_set)])
     x, y, error, progress = np.concatenate(parts, axis=1)
     panel.scatter(x, y, c=progress, cmap=COLORS, vmin=0, vmax=1, s=9, lw=0, zorder=3)
     ends = np.array([x.min(), x.max()])
@@ -155,11 +135,11 @@ def _resolution(x: np.ndarray, error: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return edges, heights
 
 
-def _note(runs: Sequence[xr.Dataset]) -> str:
+def _note(runs: Sequence[AnalysedRun], sample_set: str) -> str:
     """How many checkpoints of one study are not drawn, and why."""
     if not runs:
         return "no run is left"
-    gaps = np.concatenate([run["hessian_gap"].to_numpy() for run in runs])
+    gaps = np.concatenate([run.curve("hessian_gap", sample_set) for run in runs])
     zero, unknown = int((gaps == 0).sum()), int((~np.isfinite(gaps)).sum())
     notes = []
     if zero:
@@ -169,6 +149,6 @@ def _note(runs: Sequence[xr.Dataset]) -> str:
         else:
             notes[-1] += ", not drawn"
     if unknown:
-        reason = runs[0]["hessian_gap"].attrs.get("absent", "not finite")
+        reason = runs[0].absent("hessian_gap") or "not finite"
         notes.append(f"unknown at {unknown} of {len(gaps)} checkpoints ({reason})")
     return "; ".join(notes)

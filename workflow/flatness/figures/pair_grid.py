@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
 from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
 from flatness.analysis.correlations import POOLED, correlations, final_quantities
-from flatness.analysis.seeds import settings_of, split_excluded
+from flatness.analysis.groups import excluded, that_count
 from flatness.figures import STYLE
 from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
 from flatness.figures.labels import label, symbol, words
@@ -32,7 +33,7 @@ _EDGE = 0.13
 
 
 def pair_grid_figure(
-    runs: Sequence[xr.Dataset],
+    runs: Sequence[AnalysedRun],
     *,
     title: str,
     quantities: Sequence[str],
@@ -58,12 +59,12 @@ def pair_grid_figure(
         confidence: level of the intervals.
         resamples: bootstrap draws of runs that the intervals are made from.
     """
-    shown = [run for run in runs if seeds is None or settings_of(run)["seed"] in seeds]
-    counted, excluded = split_excluded(shown)
+    shown = [run for run in runs if seeds is None or run.seed in seeds]
+    counted = that_count(shown)
     found = final_quantities(shown, sample_set)
     values = {name: found[name].to_numpy() for name in quantities}
 
-    def pearson(of: Sequence[xr.Dataset]) -> xr.Dataset:
+    def pearson(of: Sequence[AnalysedRun]) -> xr.Dataset:
         every = correlations(of, sample_set=sample_set, confidence=confidence, resamples=resamples)
         pooled = every.sel({"group": POOLED, "statistic": "pearson"})
         # Files of an earlier version may lack a quantity.
@@ -103,7 +104,7 @@ def pair_grid_figure(
                 + _numbers(drawn, everything, confidence)
                 + _count_hollow(settings, interpolation_accuracy),
                 training(runs),
-                excluded_runs(excluded),
+                excluded_runs(excluded(shown)),
                 provenance(shown) if shown else "",
             ),
             handles=[setting.handle() for setting in settings],
@@ -194,13 +195,13 @@ def _name(panel: Axes, name: str, panels: int) -> None:
 
 
 def _caption(
-    runs: Sequence[xr.Dataset], final: xr.Dataset, quantities: Sequence[str], sample_set: str
+    runs: Sequence[AnalysedRun], final: xr.Dataset, quantities: Sequence[str], sample_set: str
 ) -> str:
     """What the points are, and which values have no place."""
     on_all = [
         words(name).lower()
         for name in quantities
-        if runs and name in runs[0] and "sample_set" not in runs[0][name].dims
+        if runs and name in runs[0] and "sample_set" not in runs[0].data[name].dims
     ]
     text = (
         f"Below the diagonal: final values of {len(runs)} runs (means over the checkpoints in the "

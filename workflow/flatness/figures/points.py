@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from flatness.analysis.seeds import interpolation_iteration, settings_of
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.figures import curves
-from flatness.figures.annotation import outputs_of
 from flatness.figures.training import WORDS, name_in_words, value_in_words
 
 # Not as many as there are colours, so that pairs of both repeat late.
@@ -53,22 +51,20 @@ class Setting:
         return Line2D([], [], ls="none", label=self.label, mfc=face, mew=_EDGE, ms=5.5, **self.look)
 
 
-def by_setting(runs: Sequence[xr.Dataset], accuracy: float) -> list[Setting]:
+def by_setting(runs: Sequence[AnalysedRun], accuracy: float) -> list[Setting]:
     """One entry for each setting, in increasing order of learning rate, then batch size.
 
     Args:
         runs: analysed runs of one study.
         accuracy: training accuracy from which a run interpolates.
     """
-    plans = [settings_of(run) for run in runs]
-    keys = [(plan["learning_rate"], plan["batch_size"]) for plan in plans]
-    interpolates = [interpolation_iteration(run, accuracy) is not None for run in runs]
+    interpolates = [run.interpolates(accuracy) for run in runs]
     colors = [look["color"] for look in curves.looks()]
     settings = []
-    for number, (rate, batch) in enumerate(sorted(set(keys))):
-        positions = [position for position, key in enumerate(keys) if key == (rate, batch)]
+    for number, (rate, batch) in enumerate(sorted({run.setting for run in runs})):
+        positions = [place for place, run in enumerate(runs) if run.setting == (rate, batch)]
         look = {"color": colors[number % len(colors)], "marker": MARKERS[number % len(MARKERS)]}
-        entry = value_in_words("learning_rate", rate, plans[0]["loss"], outputs_of(runs[0]))
+        entry = value_in_words("learning_rate", rate, runs[0].loss, runs[0].outputs)
         settings.append(
             Setting(
                 f"{entry}, {batch:g}",
@@ -80,8 +76,7 @@ def by_setting(runs: Sequence[xr.Dataset], accuracy: float) -> list[Setting]:
     return settings
 
 
-def title_of_settings(runs: Sequence[xr.Dataset]) -> str:
+def title_of_settings(runs: Sequence[AnalysedRun]) -> str:
     """What the labels of `by_setting` are, for the legend."""
-    loss = settings_of(runs[0])["loss"]
-    rate = name_in_words("learning_rate", loss, outputs_of(runs[0]))
+    rate = name_in_words("learning_rate", runs[0].loss, runs[0].outputs)
     return f"{rate}, {WORDS['batch_size']}"

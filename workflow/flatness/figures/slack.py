@@ -6,11 +6,11 @@ from math import ceil
 
 import matplotlib.style
 import numpy as np
-import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from flatness.analysis.seeds import split_excluded
+from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.groups import excluded, that_count
 from flatness.figures import STYLE, curves, scales
 from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
 from flatness.figures.labels import symbol
@@ -65,7 +65,7 @@ FAMILIES: dict[str, dict[str, str]] = {
 SAME_AS_DRAWN = {"eq7_k1_all", "eq7_k2_all"}
 
 
-def slack_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> Figure:
+def slack_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) -> Figure:
     """Draw log10(right / left) of every inequality against the iteration.
 
     One panel for each family of which any inequality is known; the caption says why others are
@@ -76,7 +76,7 @@ def slack_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
         title: of the figure.
         sample_set: "train" or "test", where the inequalities are checked.
     """
-    counted, excluded = split_excluded(runs)
+    counted = that_count(runs)
     slacks = _slacks(counted, sample_set)
     reasons = {
         name: _reason(counted[0], name) for name, each in slacks.items() if np.isnan(each).all()
@@ -98,7 +98,7 @@ def slack_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
             panel.axhline(0, color="#333333", linewidth=0.8)
             looks = dict(zip(FAMILIES[family], curves.looks(), strict=False))
             for name, text in labels.items():
-                line = curves.draw_seeds(panel, counted[0]["iteration"], known[name], looks[name])
+                line = curves.draw_seeds(panel, counted[0].iteration, known[name], looks[name])
                 line.set_label(text)
             panel.set_ylabel(symbol("slack"))
             scales.count_iterations(panel)
@@ -119,7 +119,7 @@ def slack_figure(runs: Sequence[xr.Dataset], *, title: str, sample_set: str) -> 
         lay_out(
             figure,
             headline(title, runs),
-            (caption, *_absences(reasons), excluded_runs(excluded), provenance(runs)),
+            (caption, *_absences(reasons), excluded_runs(excluded(runs)), provenance(runs)),
         )
     return figure
 
@@ -148,18 +148,15 @@ def _meanings(known: Collection[str]) -> str:
     )
 
 
-def _slacks(runs: Sequence[xr.Dataset], sample_set: str) -> dict[str, np.ndarray]:
+def _slacks(runs: Sequence[AnalysedRun], sample_set: str) -> dict[str, np.ndarray]:
     """Slack of every inequality that has a place, (seeds, K), NaN where the runs lack it."""
     names = [name for labels in FAMILIES.values() for name in labels]
-    chosen = [run["slack"].sel(sample_set=sample_set).reindex(inequality=names) for run in runs]
-    return {
-        name: np.stack([slack.sel(inequality=name) for slack in chosen]) for name in names if chosen
-    }
+    return {name: np.stack([run.slack(name, sample_set) for run in runs]) for name in names if runs}
 
 
-def _reason(run: xr.Dataset, name: str) -> str:
+def _reason(run: AnalysedRun, name: str) -> str:
     """Why an inequality is absent."""
-    return json.loads(run["slack"].attrs.get("absent", "{}")).get(name, "no value is stored")
+    return json.loads(run.absent("slack") or "{}").get(name, "no value is stored")
 
 
 def _absences(reasons: Mapping[str, str]) -> list[str]:
@@ -198,8 +195,8 @@ def _vacuous(slacks: Mapping[str, np.ndarray]) -> str:
     )
 
 
-def _not_drawn(runs: Sequence[xr.Dataset]) -> str:
+def _not_drawn(runs: Sequence[AnalysedRun]) -> str:
     """Inequalities that have no place in the figure."""
     drawn = SAME_AS_DRAWN.union(*FAMILIES.values())
-    others = sorted({str(name) for run in runs for name in run["inequality"].values} - drawn)
+    others = sorted({str(name) for run in runs for name in run.data["inequality"].values} - drawn)
     return f" Not shown: {', '.join(others)}." if others else ""

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import matplotlib.style
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatness.analysis.seeds import split_excluded
+from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.groups import excluded, that_count
 from flatness.figures import STYLE, curves, interpolation, scales
 from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
 from flatness.figures.labels import label
@@ -21,7 +21,7 @@ SAMPLE_SETS = {"test": "test samples", "misclassified": "misclassified test samp
 
 
 def test_sample_figure(
-    runs: Sequence[xr.Dataset], *, title: str, interpolation_accuracy: float
+    runs: Sequence[AnalysedRun], *, title: str, interpolation_accuracy: float
 ) -> Figure:
     """Draw two losses, a count and four quantities against the iteration.
 
@@ -33,7 +33,7 @@ def test_sample_figure(
         title: such as "Figure 3".
         interpolation_accuracy: training accuracy from which a run interpolates.
     """
-    counted, excluded = split_excluded(runs)
+    counted = that_count(runs)
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=(10.5, 8))
         panels = _panels(figure)
@@ -41,21 +41,19 @@ def test_sample_figure(
         train = train | {"linestyle": "-"}
         handles = []
         if counted:
-            iteration = counted[0]["iteration"]
+            iteration = counted[0].iteration
 
-            def draw(name: str, values: Sequence[xr.DataArray], look: dict):
+            def draw(name: str, values: Sequence[np.ndarray], look: dict):
                 return curves.draw_seeds(panels[name], iteration, np.stack(values), look)
 
             for name, look in (
                 *(("train_loss", train), ("test_loss", test)),
                 ("misclassified_total", misclassified),
             ):
-                draw(name, [_positive(run[name]) for run in counted], look)
+                draw(name, [_positive(run.curve(name)) for run in counted], look)
             for sample_set, look in zip(SAMPLE_SETS, (test, misclassified), strict=True):
                 for name in QUANTITIES:
-                    line = draw(
-                        name, [run[name].sel(sample_set=sample_set) for run in counted], look
-                    )
+                    line = draw(name, [run.curve(name, sample_set) for run in counted], look)
                 line.set_label(SAMPLE_SETS[sample_set])
                 handles.append(line)
             interpolation.mark_interpolation(
@@ -74,7 +72,7 @@ def test_sample_figure(
         lay_out(
             figure,
             headline(title, runs),
-            (caption, excluded_runs(excluded), provenance(runs)),
+            (caption, excluded_runs(excluded(runs)), provenance(runs)),
             handles=handles,
         )
     return figure
@@ -96,17 +94,17 @@ def _panels(figure: Figure) -> dict[str, Axes]:
     return panels
 
 
-def _positive(counts: xr.DataArray) -> np.ndarray:
+def _positive(counts: np.ndarray) -> np.ndarray:
     """Values that have a place on a logarithmic axis; the others are gaps."""
     return np.where(counts > 0, counts, np.nan)
 
 
-def _samples(runs: Sequence[xr.Dataset]) -> str:
+def _samples(runs: Sequence[AnalysedRun]) -> str:
     """How many samples the quantities are means over."""
     if not runs:
         return ""
     every, wrong = (
-        np.stack([run["sample_count"].sel(sample_set=sample_set) for run in runs])
+        np.stack([run.curve("sample_count", sample_set) for run in runs])
         for sample_set in SAMPLE_SETS
     )
     return (
@@ -121,10 +119,10 @@ def _range(counts: np.ndarray) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _gaps(runs: Sequence[xr.Dataset]) -> str:
+def _gaps(runs: Sequence[AnalysedRun]) -> str:
     """What is not drawn, and why."""
     text = ""
-    counts = [run["sample_count"].sel(sample_set="misclassified") for run in runs]
+    counts = [run.curve("sample_count", "misclassified") for run in runs]
     empty = sum(int((count == 0).sum()) for count in counts)
     if empty:
         text += (
@@ -133,9 +131,10 @@ def _gaps(runs: Sequence[xr.Dataset]) -> str:
             "seed has."
         )
     infinite = sum(
-        int(np.isinf(run[name].sel(sample_set=list(SAMPLE_SETS))).sum())
+        int(np.isinf(run.curve(name, sample_set)).sum())
         for run in runs
         for name in QUANTITIES
+        for sample_set in SAMPLE_SETS
     )
     if infinite:
         text += f" {infinite} values are infinite (zero singular values) and not drawn."

@@ -4,18 +4,16 @@ from collections.abc import Sequence
 
 import matplotlib.style
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from flatness.analysis.learning_rates import rate_of
-from flatness.analysis.seeds import grouped, settings_of, split_excluded
+from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.groups import by_value, excluded, that_count
 from flatness.figures import STYLE, curves, interpolation, scales
 from flatness.figures.annotation import (
     excluded_runs,
     headline,
     lay_out,
-    outputs_of,
     provenance,
     training,
 )
@@ -36,7 +34,7 @@ RISE = 0.2
 
 
 def trend_figure(
-    runs: Sequence[xr.Dataset],
+    runs: Sequence[AnalysedRun],
     *,
     title: str,
     compare: str,
@@ -56,8 +54,9 @@ def trend_figure(
         sample_set: "train" or "test", where the quantities are measured.
         interpolation_accuracy: training accuracy from which a run interpolates.
     """
-    counted, excluded = split_excluded(runs)
-    loss, outputs = settings_of(runs[0])["loss"], outputs_of(runs[0])
+    counted = that_count(runs)
+    groups = by_value(counted, compare)
+    loss, outputs = runs[0].loss, runs[0].outputs
     infinite = 0
     handles, interpolating = [], {}
     with matplotlib.style.context(STYLE):
@@ -65,13 +64,12 @@ def trend_figure(
         axes = figure.subplots(2, 3, sharex=True)
         panels = dict(zip(PANELS, axes.flat, strict=True))
         looks = curves.looks()
-        for position, (value, members) in enumerate(grouped(counted, compare).items()):
+        for position, (value, members) in enumerate(groups.items()):
             look = looks[position % len(looks)]
-            chosen = [run.sel(sample_set=sample_set) for run in members]
             for name, panel in panels.items():
-                values = np.stack([run[name].to_numpy() for run in chosen])
+                values = np.stack([run.curve(name, sample_set) for run in members])
                 infinite += int(np.isinf(values).sum())
-                line = curves.draw_seeds(panel, members[0]["iteration"], values, look)
+                line = curves.draw_seeds(panel, members[0].iteration, values, look)
             interpolation.mark_interpolation(
                 axes.flat, members, interpolation_accuracy, look["color"]
             )
@@ -89,7 +87,7 @@ def trend_figure(
             interpolation.count_interpolating(
                 panels["train_loss"], interpolating, interpolation_accuracy
             )
-        seeds = {len(members) for members in grouped(counted, compare).values()}
+        seeds = {len(members) for members in groups.values()}
         caption = (
             f"{training(runs)} Loss and accuracy are those on all images, the other quantities "
             f"those on the fixed sample set `{sample_set}`. {curves.meaning(seeds)} "
@@ -101,31 +99,25 @@ def trend_figure(
         lay_out(
             figure,
             headline(title, runs),
-            (caption, excluded_runs(excluded), provenance(runs)),
+            (caption, excluded_runs(excluded(runs)), provenance(runs)),
             handles=handles,
             legend_title=f"{name_in_words(compare, loss, outputs)}, at {_fixed(runs, compare)}",
         )
     return figure
 
 
-def _fixed(runs: Sequence[xr.Dataset], compare: str) -> str:
+def _fixed(runs: Sequence[AnalysedRun], compare: str) -> str:
     """What all curves have in common, such as "batch size 20"."""
-    plan = settings_of(runs[0])
     if compare == "learning_rate":
-        return f"{WORDS['batch_size']} {plan['batch_size']}"
-    return f"{WORDS['learning_rate']} {rate_of(runs[0])}"
+        return f"{WORDS['batch_size']} {runs[0].batch_size}"
+    return f"{WORDS['learning_rate']} {runs[0].rate_in_words}"
 
 
-def _leave_out_the_rise(panel: Axes, runs: Sequence[xr.Dataset]) -> None:
+def _leave_out_the_rise(panel: Axes, runs: Sequence[AnalysedRun]) -> None:
     """Fit the vertical axis to the test accuracies after the `RISE`."""
     reached = np.concatenate(
-        [run["test_accuracy"].to_numpy()[_after_the_rise(run["iteration"])] for run in runs]
+        [run.curve("test_accuracy")[run.iteration >= RISE * run.iteration[-1]] for run in runs]
     )
     low, high = np.nanmin(reached), np.nanmax(reached)
     margin = 0.05 * (high - low) or 0.01
     panel.set_ylim(low - margin, high + margin)
-
-
-def _after_the_rise(iteration: xr.DataArray) -> np.ndarray:
-    values = iteration.to_numpy()
-    return values >= RISE * values[-1]

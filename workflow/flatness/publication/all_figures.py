@@ -9,7 +9,7 @@ import xarray as xr
 from flatness.figures import drawing_function
 from flatness.figures.pictures import write_small
 from flatness.figures.saving import save_figure
-from flatness.publication.results import separate
+from flatness.publication.results import every_run
 from flatness.settings import Settings, runs_of_figure, table_of_runs
 
 # What a picture of a publication may take.
@@ -42,7 +42,7 @@ def draw_figures(results: xr.DataTree, settings: Settings, folder: str | Path) -
     Returns:
         The files.
     """
-    runs = {run.attrs["run"]: run for study in separate(results).values() for run in study}
+    runs = {run.id: run for run in every_run(results)}
     kinds, written = settings.figures.drawn(), []
     with tempfile.TemporaryDirectory() as temporary:
         for name, shown in figures_with_runs(settings, list(runs)).items():

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-import xarray as xr
 
-from flatness.analysis.learning_rates import rate_in_words, rate_of
-from flatness.analysis.seeds import interpolation_iteration, settings_of
+from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.learning_rates import rate_in_words
 from flatness.provenance import commits
 
 STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
@@ -24,14 +23,13 @@ PART_COLUMNS = (
 )
 
 
-def studies(settings: Mapping[str, Any], runs: Sequence[xr.Dataset]) -> list[tuple[str, ...]]:
+def studies(settings: Mapping[str, Any], runs: Sequence[AnalysedRun]) -> list[tuple[str, ...]]:
     """What each study was asked for, and how many of the runs are its own."""
     rows = []
     for name, study in settings["studies"].items():
-        ids = [run.attrs["run"].rpartition("_lr")[0] for run in runs]
         words = {key: as_text(study[key]) for key in STUDY_KEYS}
         words["sweep"] = sweep(settings, study)
-        rows.append((name, *words.values(), str(ids.count(name))))
+        rows.append((name, *words.values(), str(sum(run.study == name for run in runs))))
     return rows
 
 
@@ -45,16 +43,16 @@ def sweep(settings: Mapping[str, Any], study: Mapping[str, Any]) -> str:
     )
 
 
-def excluded(runs: Sequence[xr.Dataset]) -> dict[str, str]:
+def excluded(runs: Sequence[AnalysedRun]) -> dict[str, str]:
     """Of each run that does not count, its learning rate and why."""
     return {
-        run.attrs["run"]: f"learning rate {rate_of(run)}: {run.attrs['excluded_because']}"
+        run.id: f"learning rate {run.rate_in_words}: {run.excluded_because}"
         for run in runs
-        if run.attrs["diverged"]
+        if not run.counts
     }
 
 
-def parts(runs: Sequence[xr.Dataset], numbers: Mapping[str, int]) -> list[tuple[str, ...]]:
+def parts(runs: Sequence[AnalysedRun], numbers: Mapping[str, int]) -> list[tuple[str, ...]]:
     """Where the runs of each part come from.
 
     Args:
@@ -63,32 +61,34 @@ def parts(runs: Sequence[xr.Dataset], numbers: Mapping[str, int]) -> list[tuple[
     """
     rows = []
     for number in sorted(set(numbers.values())):
-        of_part = [run for run in runs if numbers[run.attrs["run"]] == number]
+        of_part = [run for run in runs if numbers[run.id] == number]
         seeds: dict[str, set[int]] = {}
         for run in of_part:
-            study = run.attrs["run"].rpartition("_lr")[0]
-            seeds.setdefault(study, set()).add(settings_of(run)["seed"])
+            seeds.setdefault(run.study, set()).add(run.seed)
         listed = {study: as_text(sorted(each)) for study, each in seeds.items()}
         same = len(set(listed.values())) == 1
         said = next(iter(listed.values())) if same else as_text(listed)
         rows.append(
             (
                 *(str(number), str(len(of_part)), said),
-                *(_counted(run.attrs[key] for run in of_part) for key in ("processor", "device")),
+                *(
+                    _counted(run.data.attrs[key] for run in of_part)
+                    for key in ("processor", "device")
+                ),
                 *_commits(of_part).values(),
             )
         )
     return rows
 
 
-def _commits(runs: Sequence[xr.Dataset]) -> dict[str, str]:
+def _commits(runs: Sequence[AnalysedRun]) -> dict[str, str]:
     """By stage, the commits with their numbers of runs."""
-    every = [commits(run.attrs) for run in runs]
+    every = [commits(run.data.attrs) for run in runs]
     return {stage: _counted(of_run[stage] for of_run in every) for stage in every[0]}
 
 
 def outcomes(
-    studies: Mapping[str, Sequence[xr.Dataset]], interpolation_accuracy: float
+    studies: Mapping[str, Sequence[AnalysedRun]], interpolation_accuracy: float
 ) -> list[tuple[str, ...]]:
     """How far each study's training got, and what limits its log volume.
 
@@ -98,18 +98,16 @@ def outcomes(
     """
     rows = []
     for name, runs in studies.items():
-        reached = [interpolation_iteration(run, interpolation_accuracy) for run in runs]
+        reached = sum(run.interpolates(interpolation_accuracy) for run in runs)
         accuracies = (
-            _range([float(run[key][-1]) for run in runs])
+            _range([run.final(key, last_checkpoint=True) for run in runs])
             for key in ("train_accuracy", "test_accuracy")
         )
         limits = (
-            _most([int(run[key].sel(sample_set="train").max()) for run in runs])
+            _most([int(run.curve(key).max()) for run in runs])
             for key in ("zero_singular_values", "unresolved_singular_values")
         )
-        rows.append(
-            (name, str(len(runs)), str(len(reached) - reached.count(None)), *accuracies, *limits)
-        )
+        rows.append((name, str(len(runs)), str(reached), *accuracies, *limits))
     return rows
 
 
@@ -126,16 +124,16 @@ def conventions(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(key, as_text(value)) for key, value in settings["analysis"].items()]
 
 
-def made_with(runs: Sequence[xr.Dataset]) -> list[tuple[str, str]]:
+def made_with(runs: Sequence[AnalysedRun]) -> list[tuple[str, str]]:
     """What the runs were made with; where they differ, all values with their number of runs."""
     rows = []
     for fact in ("device", "processor", "machine", "threads", "dataset_checksum", "source"):
-        rows.append((fact.replace("_", " "), _counted(str(run.attrs[fact]) for run in runs)))
+        rows.append((fact.replace("_", " "), _counted(str(run.data.attrs[fact]) for run in runs)))
     rows += [(f"commit of {stage}", counted) for stage, counted in _commits(runs).items()]
-    versions = [json.loads(run.attrs["versions"]) for run in runs]
+    versions = [json.loads(run.data.attrs["versions"]) for run in runs]
     for library in versions[0] if versions else ():
         rows.append((library, _counted(version[library] for version in versions)))
-    losses = _counted(settings_of(run)["loss"] for run in runs)
+    losses = _counted(run.loss for run in runs)
     return [*rows, ("training loss", losses)]
 
 

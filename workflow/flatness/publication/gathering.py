@@ -5,6 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.errors import StorageError
 from flatness.publication.costs import Cost, read_cost
 from flatness.publication.made_with import check_datasets, check_run
@@ -31,7 +32,7 @@ def gather(
     for name, row in table_of_runs(settings).items():
         file = folder / f"analysis/{name}.nc"
         if (only is None or name in only) and file.exists():
-            runs.append(read_dataset(file))
+            runs.append(AnalysedRun(read_dataset(file)))
             check_run(file, runs[-1], settings, row)
             costs[name] = _costs(folder, row, settings.studies[row.study].middle_layers)
     if not runs:

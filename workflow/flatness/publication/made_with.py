@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import xarray as xr
-
-from flatness.analysis.seeds import settings_of
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.errors import StorageError
 from flatness.settings import Run, Settings, training_plan
 from flatness.storage import read_dataset
@@ -16,7 +14,7 @@ from flatness.storage import read_dataset
 _PLACES = ("path",)
 
 
-def check_run(file: Path, run: xr.Dataset, settings: Settings, row: Run) -> None:
+def check_run(file: Path, run: AnalysedRun, settings: Settings, row: Run) -> None:
     """Refuse a run that was trained, measured or analysed in another way.
 
     Args:
@@ -28,9 +26,9 @@ def check_run(file: Path, run: xr.Dataset, settings: Settings, row: Run) -> None
     Raises:
         StorageError: with the key and both values.
     """
-    found, how = settings_of(run), json.loads(run.attrs["measuring"])
-    _compare(file, "trained", found, training_plan(settings, row))
-    images = {"dataset": run.attrs["dataset"], "outputs": int(run.attrs["outputs"])}
+    how = json.loads(run.data.attrs["measuring"])
+    _compare(file, "trained", run.settings, training_plan(settings, row))
+    images = {"dataset": run.dataset, "outputs": run.outputs}
     outputs = settings.datasets[row.dataset].outputs
     _compare(file, "trained", images, {"dataset": row.dataset, "outputs": outputs})
     _compare(file, "measured", how, {"chunk_size": settings.measuring.chunk_size})
@@ -39,7 +37,7 @@ def check_run(file: Path, run: xr.Dataset, settings: Settings, row: Run) -> None
     _compare(file, "analysed", {"bound_powers": _powers(run)}, {"bound_powers": powers})
 
 
-def check_datasets(folder: Path, runs: Sequence[xr.Dataset], settings: Settings) -> None:
+def check_datasets(folder: Path, runs: Sequence[AnalysedRun], settings: Settings) -> None:
     """Refuse runs of other images than those of the configuration, and of each other.
 
     A prepared dataset that is not there any more proves nothing; the runs' checksums do.
@@ -53,7 +51,7 @@ def check_datasets(folder: Path, runs: Sequence[xr.Dataset], settings: Settings)
         StorageError: with both values.
     """
     checksums: dict[str, tuple[str, str]] = {}
-    for name in dict.fromkeys(run.attrs["dataset"] for run in runs):
+    for name in dict.fromkeys(run.dataset for run in runs):
         file = folder / f"datasets/{name}.nc"
         if file.exists():
             prepared = read_dataset(file)
@@ -62,8 +60,8 @@ def check_datasets(folder: Path, runs: Sequence[xr.Dataset], settings: Settings)
             wanted = {key: value for key, value in wanted.items() if key not in _PLACES}
             _compare(file, "prepared", json.loads(prepared.attrs.get("settings", "{}")), wanted)
     for run in runs:
-        name, found = run.attrs["run"], run.attrs["dataset_checksum"]
-        allowed, where = checksums.setdefault(run.attrs["dataset"], (found, name))
+        name, found = run.id, run.data.attrs["dataset_checksum"]
+        allowed, where = checksums.setdefault(run.dataset, (found, name))
         if found != allowed:
             raise StorageError(
                 f"{folder}/analysis/{name}.nc: its dataset has the checksum {found}. Allowed: "
@@ -95,8 +93,8 @@ def _curvature(options: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"hessian_trace": bool(found)} | found
 
 
-def _powers(run: xr.Dataset) -> list[float]:
+def _powers(run: AnalysedRun) -> list[float]:
     """The powers k of Eq. 6 that were checked, as the names of inequalities have them."""
-    names = map(str, run["inequality"].to_numpy())
+    names = map(str, run.data["inequality"].to_numpy())
     powers = (name.removeprefix("eq6_k").partition("_") for name in names if "eq6_k" in name)
     return sorted({float(power) for power, _, _ in powers})

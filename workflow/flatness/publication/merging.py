@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.errors import SettingsError, StorageError
 from flatness.publication.configuration import LOCAL_IN_WORDS, without_seeds
 from flatness.publication.costs import costs_of
 from flatness.publication.filling import Layout, filled, fullest, layout, without_later
 from flatness.publication.opening import settings_of
-from flatness.publication.results import condense, numbers_of_parts, separate
+from flatness.publication.results import condense, every_run, numbers_of_parts
 from flatness.settings import Settings, load_settings, table_of_runs
 
 # What all runs of a study have alike, entry by entry.
@@ -24,7 +25,7 @@ class _Part:
     file: str
     results: xr.DataTree
     settings: Settings
-    runs: Mapping[str, xr.Dataset]
+    runs: Mapping[str, AnalysedRun]
 
 
 def merge(files: Mapping[str, xr.DataTree]) -> xr.DataTree:
@@ -36,7 +37,7 @@ def merge(files: Mapping[str, xr.DataTree]) -> xr.DataTree:
     several files the costs are those of one of them, always the same one.
 
     Args:
-        files: by the file's name, as `flatness.publication.opening.open_results` gives them; at
+        files: by the file's name, as `flatness.publication.opening.read_results` gives them; at
             least one.
 
     Raises:
@@ -49,7 +50,7 @@ def merge(files: Mapping[str, xr.DataTree]) -> xr.DataTree:
             file,
             results,
             settings_of(results),
-            {run.attrs["run"]: run for study in separate(results).values() for run in study},
+            {run.id: run for run in every_run(results)},
         )
         for file, results in files.items()
     ]
@@ -61,7 +62,7 @@ def merge(files: Mapping[str, xr.DataTree]) -> xr.DataTree:
     settings = _united([part.settings for part in parts])
     position = {name: place for place, name in enumerate(table_of_runs(settings))}
     parts.sort(key=lambda part: _place(part, position))
-    runs: dict[str, tuple[_Part, xr.Dataset]] = {}
+    runs: dict[str, tuple[_Part, AnalysedRun]] = {}
     numbers: dict[tuple[str, int], int] = {}
     of_runs, costs = {}, {}
     for part in parts:
@@ -98,14 +99,14 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _check_datasets(parts: list[_Part]) -> None:
     """One checksum for each dataset, in all runs of all parts."""
-    first: dict[str, tuple[_Part, xr.Dataset]] = {}
+    first: dict[str, tuple[_Part, AnalysedRun]] = {}
     for part in parts:
         for name, run in part.runs.items():
-            dataset, found = run.attrs["dataset"], run.attrs["dataset_checksum"]
+            dataset, found = run.dataset, run.data.attrs["dataset_checksum"]
             earlier, like = first.setdefault(dataset, (part, run))
-            allowed = like.attrs["dataset_checksum"]
+            allowed = like.data.attrs["dataset_checksum"]
             if found != allowed:
-                where = like.attrs["run"] if earlier is part else earlier.file
+                where = like.id if earlier is part else earlier.file
                 raise StorageError(
                     f"{part.file}: the dataset {dataset} of {name} has the checksum {found}. "
                     f"Allowed: {allowed}, as in {where}. Compute one of the two anew with the same "
@@ -138,7 +139,7 @@ def _with_the_same_variables(parts: list[_Part]) -> list[_Part]:
         replace(
             part,
             runs={
-                name: filled(run, wanted[name.rpartition("_lr")[0]])
+                name: AnalysedRun(filled(run.data, wanted[run.study]))
                 for name, run in part.runs.items()
             },
         )
@@ -170,7 +171,8 @@ def _place(part: _Part, position: Mapping[str, int]) -> tuple:
     return [position[name] for name in names], [inner[name] for name in names], known
 
 
-def _check_run(one: _Part, run: xr.Dataset, other: _Part, again: xr.Dataset) -> None:
+def _check_run(one: _Part, first: AnalysedRun, other: _Part, second: AnalysedRun) -> None:
+    run, again = first.data, second.data
     if run.identical(again):
         return
     what = [
@@ -178,7 +180,7 @@ def _check_run(one: _Part, run: xr.Dataset, other: _Part, again: xr.Dataset) -> 
     ]
     what += [name for name in run.variables if not run[name].identical(again[name])]
     raise StorageError(
-        f"{other.file}: its run {run.attrs['run']} differs from that in {one.file} in "
+        f"{other.file}: its run {first.id} differs from that in {one.file} in "
         f"{', '.join(map(str, what))}. Allowed: the same run, or none of that name. Leave one of "
         "the two files out, or make one of them anew without it."
     )

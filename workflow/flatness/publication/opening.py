@@ -1,19 +1,114 @@
-"""Opening a file of results, wherever it comes from."""
+"""Opening results, wherever they come from."""
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
 
+from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.groups import by_study
 from flatness.errors import SettingsError, StorageError
-from flatness.publication.results import NUMBERS, TEXTS
+from flatness.publication.results import NUMBERS, TEXTS, separate, together
 from flatness.settings import Settings, load_settings, runs_of_study, table_of_runs
-from flatness.storage import read_tree
+from flatness.storage import read_dataset, read_tree
 
 _NEEDED = {*TEXTS, *NUMBERS, "iteration", "sharpness", "slack", "checkpoint_count", "part"}
 
 
-def open_results(path: str | Path) -> xr.DataTree:
+class Results:
+    """The analysed runs of some studies.
+
+    Attributes:
+        studies: by name, their runs, whether these count or not.
+    """
+
+    def __init__(
+        self,
+        studies: Mapping[str, Sequence[AnalysedRun]],
+        data: Callable[[str], xr.Dataset],
+        place: str,
+    ):
+        """Hold runs and the function that gives their numbers by study.
+
+        Args:
+            studies: runs by study.
+            data: what `data` is to return.
+            place: where they come from, for messages.
+        """
+        self.studies = {study: list(runs) for study, runs in studies.items()}
+        self._data = data
+        self._place = place
+
+    def __repr__(self) -> str:
+        studies = ", ".join(f"{len(runs)} runs of {name}" for name, runs in self.studies.items())
+        return f"<Results {self._place}: {studies}>"
+
+    @property
+    def runs(self) -> list[AnalysedRun]:
+        """The runs of all studies."""
+        return [run for runs in self.studies.values() for run in runs]
+
+    def __getitem__(self, study: str) -> list[AnalysedRun]:
+        """The runs of one study.
+
+        Raises:
+            StorageError: there is none of that name.
+        """
+        if study not in self.studies:
+            raise StorageError(
+                f"{self._place}: {study!r} is no study. Allowed: {', '.join(self.studies)}. "
+                "Name one of these."
+            )
+        return self.studies[study]
+
+    def data(self, study: str) -> xr.Dataset:
+        """The numbers of all runs of one study, in one Dataset.
+
+        Returns:
+            Quantities, such as `sharpness`, over (run, checkpoint, sample_set); learning_rate,
+            batch_size, seed and loss are coordinates of run. See `flatness.publication.results`.
+
+        Raises:
+            StorageError: there is none of that name, or its runs were analysed by versions that do
+                not fit together.
+        """
+        self[study]
+        return self._data(study)
+
+
+def open_results(path: str | Path) -> Results:
+    """Read all analysed runs of a folder of results, or those that are published.
+
+    Args:
+        path: results/NAME of a configuration, finished or not; the folder of a publication; its
+            results.nc; or one part of it.
+
+    Raises:
+        StorageError: there is no run, or a file is damaged or of something else.
+    """
+    path = Path(path)
+    if path.is_dir() and not (path / "results.nc").exists():
+        return _of_folder(path)
+    results = read_results(path / "results.nc" if path.is_dir() else path)
+    return Results(separate(results), lambda study: results[study].to_dataset(), str(path))
+
+
+def _of_folder(folder: Path) -> Results:
+    # What begins with a dot is the unfinished file of a job.
+    files = (folder / "analysis").glob("[!.]*.nc")
+    runs = [AnalysedRun(read_dataset(file)) for file in files]
+    if not runs:
+        raise StorageError(
+            f"{folder}: holds no analysis/*.nc and no results.nc. Allowed: RESULTS/NAME of a "
+            "configuration with at least one run that is analysed, such as results/demo, or a "
+            "publication. Name that."
+        )
+    studies = by_study(sorted(runs, key=lambda run: (run.study, run.setting, run.seed)))
+    return Results(studies, lambda study: together(studies[study]), str(folder))
+
+
+def read_results(path: str | Path) -> xr.DataTree:
     """Read a publication's results.nc, or one part of it, and verify its checksum.
 
     Args:

@@ -11,9 +11,10 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.publication import costs, facts
 from flatness.publication.deviations import nature
-from flatness.publication.results import counts, separate
+from flatness.publication.results import counts, every_run
 from flatness.settings import Settings
 from flatness.storage import atomic_path
 from flatness.tables.claim_table import html_table
@@ -53,7 +54,7 @@ def write_overview(
         settings: the configuration.
         paper: that of the paper, to compare with.
     """
-    runs = [run for study in separate(results).values() for run in study]
+    runs = every_run(results)
     mapping = settings.model_dump(exclude_none=True)
     what = nature(mapping, paper.model_dump(exclude_none=True), counts(results)).sentence
     parts = [
@@ -79,7 +80,7 @@ def write_overview(
         temporary.write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _excluded(runs: Sequence[xr.Dataset]) -> str:
+def _excluded(runs: Sequence[AnalysedRun]) -> str:
     excluded = facts.excluded(runs)
     if not excluded:
         return f"<p>None of the {facts.number_of(len(runs), 'run')}.</p>"

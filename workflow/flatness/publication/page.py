@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from flatness.analysis.correlations import POOLED
-from flatness.analysis.seeds import split_excluded
+from flatness.analysis.groups import that_count
 from flatness.figures.captions import caption
 from flatness.publication import costs, facts
 from flatness.publication.deviations import deviations, nature
@@ -80,7 +80,7 @@ def write_page(
         what_came_out=_turned(
             facts.OUTCOME_COLUMNS,
             facts.outcomes(
-                {name: split_excluded(of_study)[0] for name, of_study in studies.items()},
+                {name: that_count(of_study) for name, of_study in studies.items()},
                 settings.analysis.interpolation_accuracy,
             ),
         ),

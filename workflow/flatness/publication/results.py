@@ -13,8 +13,8 @@ from itertools import chain
 import numpy as np
 import xarray as xr
 
-from flatness.analysis.learning_rates import in_mse
-from flatness.analysis.seeds import settings_of
+from flatness.analysis.analysed_run import AnalysedRun
+from flatness.errors import StorageError
 from flatness.glossary import annotate
 from flatness.glossary.results import RESULTS
 from flatness.publication.configuration import portable
@@ -30,6 +30,8 @@ TEXTS = (
 )
 NUMBERS = ("diverged", "threads", "outputs")
 _SETTINGS = {"learning_rate": float, "batch_size": int, "seed": int, "loss": object}
+# Of a run's file, told by the places of things in a file of results.
+_BY_PLACE = ("run", "study")
 _COORDINATES = ("learning_rate_in_mse", "diverged", "part")
 _ADDED = (
     *(*TEXTS, *NUMBERS, *_SETTINGS, *_COORDINATES, *COSTS),
@@ -38,7 +40,7 @@ _ADDED = (
 
 
 def condense(
-    runs: Sequence[xr.Dataset],
+    runs: Sequence[AnalysedRun],
     settings: Settings,
     *,
     costs: Mapping[str, Mapping[str, Cost]] | None = None,
@@ -47,7 +49,7 @@ def condense(
     """Some or all runs of a configuration, in the order of its table of runs.
 
     Args:
-        runs: as `flatness.analysis.analyse.analyse` gives them.
+        runs: whose ids the configuration has.
         settings: the configuration.
         costs: by run and stage.
         parts: by run, the number of the part that it comes from; all from part 1, if left out.
@@ -61,28 +63,54 @@ def condense(
         `differing` of the group, as JSON by variable, attribute and run.
 
     Raises:
-        ValueError: the runs of a study have not the same variables and checkpoints.
+        StorageError: the runs of a study have not the same variables and checkpoints.
     """
     table = table_of_runs(settings)
-    named = {run.attrs["run"]: run for run in runs}
+    named = {run.id: run for run in runs}
     groups = {}
     for study in settings.studies:
-        rows = [row for row in runs_of_study(table, study) if row.id in named]
-        if rows:
-            group = _measured([named[row.id] for row in rows])
-            of_runs = _of_runs([named[row.id] for row in rows], parts or {})
-            of_runs |= as_variables([(costs or {}).get(row.id, {}) for row in rows])
-            added = annotate(xr.Dataset(of_runs), RESULTS)
-            coordinates = ("stage", *_SETTINGS, *_COORDINATES)
-            groups[study] = group.assign(added).set_coords(coordinates)
+        of_study = [named[row.id] for row in runs_of_study(table, study) if row.id in named]
+        if of_study:
+            groups[study] = together(of_study, costs=costs, parts=parts)
     configuration = json.dumps(portable(settings))
     root = xr.Dataset(attrs={"Conventions": "CF-1.11", "configuration": configuration})
     return xr.DataTree.from_dict({"/": root} | {f"/{name}": each for name, each in groups.items()})
 
 
-def separate(results: xr.DataTree) -> dict[str, list[xr.Dataset]]:
-    """The runs of `condense` by study, one Dataset each, as they were but for what is left out."""
-    return {study: list(_runs(node)) for study, node in results.children.items()}
+def together(
+    runs: Sequence[AnalysedRun],
+    *,
+    costs: Mapping[str, Mapping[str, Cost]] | None = None,
+    parts: Mapping[str, int] | None = None,
+) -> xr.Dataset:
+    """The runs of one study in one Dataset, a group of `condense`.
+
+    Args:
+        runs: at least one, in the order in which they are to stand.
+        costs: as there.
+        parts: as there.
+
+    Raises:
+        StorageError: they have not the same variables and checkpoints.
+    """
+    of_runs = _of_runs(runs, parts or {})
+    of_runs |= as_variables([(costs or {}).get(run.id, {}) for run in runs])
+    added = annotate(xr.Dataset(of_runs), RESULTS)
+    group = _measured([run.data for run in runs]).assign(added)
+    return group.set_coords(("stage", *_SETTINGS, *_COORDINATES))
+
+
+def separate(results: xr.DataTree) -> dict[str, list[AnalysedRun]]:
+    """The runs of `condense` by study, as they were but for what is left out."""
+    return {
+        study: [AnalysedRun(run) for run in _runs(study, node)]
+        for study, node in results.children.items()
+    }
+
+
+def every_run(results: xr.DataTree) -> list[AnalysedRun]:
+    """The runs of `condense`, of all studies."""
+    return list(chain.from_iterable(separate(results).values()))
 
 
 def numbers_of_parts(results: xr.DataTree) -> dict[str, int]:
@@ -113,9 +141,10 @@ def _measured(runs: Sequence[xr.Dataset]) -> xr.Dataset:
     for run in kept:
         same = np.array_equal(run["iteration"], schedule[: run.sizes["checkpoint"]])
         if set(run.variables) != set(longest.variables) or not same:
-            raise ValueError(
-                f"expected runs with equal variables and checkpoints, got {run.attrs['run']} and "
-                f"{longest.attrs['run']}"
+            raise StorageError(
+                f"{run.attrs['run']} has not the variables and checkpoints of "
+                f"{longest.attrs['run']}. Allowed: runs of a study that one version analysed. "
+                "Analyse both with the same version; nothing needs to be trained anew."
             )
     together = xr.concat(
         [_filled(run, longest.sizes["checkpoint"]) for run in kept],
@@ -167,32 +196,29 @@ def _shared(attributes: Sequence[Mapping]) -> tuple[dict, list[str]]:
     return shared, [key for key in keys if key not in shared]
 
 
-def _of_runs(runs: Sequence[xr.Dataset], parts: Mapping[str, int]) -> dict[str, tuple]:
+def _of_runs(runs: Sequence[AnalysedRun], parts: Mapping[str, int]) -> dict[str, tuple]:
     """Facts and settings, over run."""
-    settings = [settings_of(run) for run in runs]
-    facts = {name: [run.attrs[name] for run in runs] for name in TEXTS}
+    attributes = [run.data.attrs for run in runs]
+    facts = {name: [each[name] for each in attributes] for name in TEXTS}
+    known = {*TEXTS, *NUMBERS, *_BY_PLACE}
     others = [
-        {name: value for name, value in run.attrs.items() if name not in {*TEXTS, *NUMBERS, "run"}}
-        for run in runs
+        {name: value for name, value in each.items() if name not in known} for each in attributes
     ]
     facts["other_attributes"] = [json.dumps(each, default=lambda v: v.item()) for each in others]
-    rates = [
-        in_mse(each["learning_rate"], each["loss"], int(run.attrs["outputs"]))
-        for run, each in zip(runs, settings, strict=True)
-    ]
     variables = {name: np.array(values, dtype=object) for name, values in facts.items()}
-    variables |= {name: np.array([int(run.attrs[name]) for run in runs]) for name in NUMBERS}
+    variables |= {name: np.array([int(each[name]) for each in attributes]) for name in NUMBERS}
     variables |= {
-        name: np.array([each[name] for each in settings], dtype=kind)
+        name: np.array([getattr(run, name) for run in runs], dtype=kind)
         for name, kind in _SETTINGS.items()
     }
+    rates = [run.learning_rate_in_mse for run in runs]
     variables["learning_rate_in_mse"] = np.array(rates, dtype=float)
-    variables["part"] = np.array([parts.get(run.attrs["run"], 1) for run in runs])
-    variables["checkpoint_count"] = np.array([run.sizes["checkpoint"] for run in runs])
+    variables["part"] = np.array([parts.get(run.id, 1) for run in runs])
+    variables["checkpoint_count"] = np.array([len(run.iteration) for run in runs])
     return {name: ("run", values) for name, values in variables.items()}
 
 
-def _runs(node: xr.DataTree) -> Iterator[xr.Dataset]:
+def _runs(study: str, node: xr.DataTree) -> Iterator[xr.Dataset]:
     group = node.to_dataset(inherit=False)
     differing = json.loads(group.attrs["differing"])
     measured = group.drop_vars([name for name in _ADDED if name in group])
@@ -200,7 +226,7 @@ def _runs(node: xr.DataTree) -> Iterator[xr.Dataset]:
         facts = group[[*TEXTS, *NUMBERS, "other_attributes", "checkpoint_count"]].isel(run=position)
         count = int(facts["checkpoint_count"])
         run = measured.isel(run=position, checkpoint=slice(0, count)).drop_vars("run")
-        run.attrs = {"run": str(name)}
+        run.attrs = {"run": str(name), "study": study}
         run.attrs |= {fact: str(facts[fact].item()) for fact in TEXTS}
         run.attrs |= {fact: int(facts[fact]) for fact in NUMBERS}
         run.attrs |= json.loads(facts["other_attributes"].item())

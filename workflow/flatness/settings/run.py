@@ -7,8 +7,7 @@ from dataclasses import dataclass
 class Run:
     """One training run.
 
-    `id` is stable: it depends only on the study's name and the values that set
-    the run apart within it, written in their shortest form (0.10 is 0.1).
+    `id` is what `flatness.run_id.run_id` makes of the others.
     """
 
     id: str

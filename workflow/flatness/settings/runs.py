@@ -3,14 +3,10 @@
 from typing import Any
 
 from flatness.errors import SettingsError
+from flatness.run_id import run_id
 from flatness.settings.figures import Figure
 from flatness.settings.model import Settings
 from flatness.settings.run import Run
-
-
-def number(value: float) -> str:
-    """The shortest text that reads back as the same number, without a trailing .0."""
-    return repr(value).removesuffix(".0")
 
 
 def table_of_runs(settings: Settings) -> dict[str, Run]:
@@ -25,8 +21,7 @@ def table_of_runs(settings: Settings) -> dict[str, Run]:
         for seed in sorted(study.seeds)
         for run in [
             Run(
-                id=f"{study_name}_lr{number(setting.learning_rate)}"
-                f"_bs{setting.batch_size}_seed{seed}",
+                id=run_id(study_name, setting.learning_rate, setting.batch_size, seed),
                 study=study_name,
                 dataset=study.dataset,
                 learning_rate=setting.learning_rate,

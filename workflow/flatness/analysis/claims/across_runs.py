@@ -50,7 +50,7 @@ class SettingEffect(Measure):
             if value <= 0:
                 raise NotCountedError(f"{self.name} is not positive at the end")
             value = float(np.log10(value))
-        return float(np.log2(curves.settings[self.setting])), value
+        return float(np.log2(getattr(curves.run, self.setting))), value
 
     def incomplete(self, observed: Observed) -> Mapping[int, str]:
         """Seeds in which a single value of the setting counts."""

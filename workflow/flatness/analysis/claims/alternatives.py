@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-import xarray as xr
 
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
 from flatness.analysis.claims.judging import NUMBERS, SECOND, Options, row_of
 from flatness.analysis.claims.part import MLP, VGG10, Part
 from flatness.analysis.claims.reading import Reading
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import NOT_TESTABLE
-from flatness.analysis.seeds import settings_of
 
 # Of the five seeds, those that the paper's 20 networks are set against.
 SEEDS_OF_20 = (0, 1, 2, 3)
@@ -91,8 +90,8 @@ SENSITIVITY_COLUMNS = (
 
 
 def sensitivity(
-    vgg10: Sequence[xr.Dataset],
-    mlp: Sequence[xr.Dataset],
+    vgg10: Sequence[AnalysedRun],
+    mlp: Sequence[AnalysedRun],
     claims: pd.DataFrame,
     *,
     interpolation_accuracy: float,
@@ -151,13 +150,13 @@ def with_sensitivity(claims: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     return claims.assign(sensitive_to=changed.reindex(names, fill_value="").to_numpy())
 
 
-def _note(part: Part, study: Sequence[xr.Dataset], alternative: Alternative) -> str:
+def _note(part: Part, study: Sequence[AnalysedRun], alternative: Alternative) -> str:
     """Why there is no verdict, or why it is as it is."""
     if not alternative.concerns(part):
         return DOES_NOT_APPLY
     reading = alternative.reading
     if reading.without_last_layer and any(BEFORE_LAST_LAYER not in run for run in study):
         return NOT_IN_FILE
-    if study and reading.seeds and all(settings_of(run)["seed"] in reading.seeds for run in study):
+    if study and reading.seeds and all(run.seed in reading.seeds for run in study):
         return NO_OTHER_SEEDS
     return ""

@@ -41,7 +41,7 @@ class SmallestSlack(Measure):
     def observe(self, curves: Curves) -> tuple[float, ...]:
         """The least slack of one run, and its rounding."""
         smallest = min(float(curves.slack(name).min()) for name in CHAIN)
-        rounding = np.log10(1 + RELATIVE_ROUNDING * float(np.finfo(curves.dtype).eps))
+        rounding = np.log10(1 + RELATIVE_ROUNDING * float(np.finfo(curves.run.dtype).eps))
         return smallest, float(rounding)
 
     def combine(self, observed: Observed, drawn: np.ndarray) -> np.ndarray:

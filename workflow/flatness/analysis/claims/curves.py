@@ -1,14 +1,11 @@
-"""One analysed run as arrays over its checkpoints, and the phases the claims speak of."""
+"""One analysed run as a claim reads it, and the phases the claims speak of."""
 
 from enum import Enum
 
 import numpy as np
-import xarray as xr
 
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.claims.reading import AS_JUDGED, Reading
-from flatness.analysis.final import final_checkpoints, mean_of_end
-from flatness.analysis.over_training import evenly_spaced
-from flatness.analysis.seeds import interpolation_iteration, settings_of
 
 # A trend over fewer checkpoints than this says nothing; the run does not count.
 FEWEST_CHECKPOINTS = 4
@@ -38,21 +35,19 @@ class Phase(Enum):
 
 
 class Curves:
-    """One analysed run.
+    """One analysed run, of which whatever is not there or not finite ends in a reason.
 
     Args:
-        run: as `analyse` gives it.
+        run: that is read.
         interpolation_accuracy: training accuracy from which the run interpolates.
         reading: which variables and which end of the run are read.
     """
 
     def __init__(
-        self, run: xr.Dataset, interpolation_accuracy: float, reading: Reading = AS_JUDGED
+        self, run: AnalysedRun, interpolation_accuracy: float, reading: Reading = AS_JUDGED
     ):
-        self.settings = settings_of(run)
-        self.dtype = run.attrs["dtype"]
-        self.iteration = run["iteration"].to_numpy()
-        self._run = run
+        self.run = run
+        self.iteration = run.iteration
         self._interpolation_accuracy = interpolation_accuracy
         self._reading = reading
 
@@ -71,21 +66,21 @@ class Curves:
         return self.at(chosen, name, sample_set)
 
     def final(self, name: str, sample_set: str = "train") -> float:
-        """The final value of one variable, see `flatness.analysis.final`.
+        """The final value of one variable, see `AnalysedRun.final`.
 
         Raises:
             NotCountedError: it is not finite.
         """
-        value = mean_of_end(self._curve(name, sample_set), self.end())
+        value = self.run.at_the_end(
+            self._curve(name, sample_set), last_checkpoint=self._reading.last_checkpoint
+        )
         if not np.isfinite(value):
             raise self._not_finite(name, sample_set)
         return value
 
     def end(self) -> np.ndarray:
         """The checkpoints that a final value is the mean over, (checkpoints,) booleans."""
-        if self._reading.last_checkpoint:
-            return self.iteration == self.iteration[-1]
-        return final_checkpoints(self.iteration)
+        return self.run.end(last_checkpoint=self._reading.last_checkpoint)
 
     def slack(self, inequality: str) -> np.ndarray:
         """log10(right / left) on train samples, (checkpoints,).
@@ -95,10 +90,10 @@ class Curves:
         Raises:
             NotCountedError: it is absent at a checkpoint.
         """
-        chosen = self._run["slack"].sel(inequality=inequality, sample_set="train").to_numpy()
-        if np.isnan(chosen).any():
+        slack = self.run.slack(inequality)
+        if np.isnan(slack).any():
             raise NotCountedError(f"the inequality {inequality} is absent")
-        return chosen
+        return slack
 
     def checkpoints(self, phase: Phase) -> np.ndarray:
         """Which checkpoints belong to a phase, (checkpoints,) booleans.
@@ -109,12 +104,12 @@ class Curves:
         if phase is Phase.ALL:
             return np.ones(len(self.iteration), dtype=bool)
         if phase is Phase.TRAINING:
-            return evenly_spaced(self._run)
+            return self.run.evenly_spaced()
         if phase is Phase.LAST_HALF:
-            return evenly_spaced(self._run) & (2 * self.iteration >= self.iteration[-1])
+            return self.run.evenly_spaced() & (2 * self.iteration >= self.iteration[-1])
         if phase is Phase.LEVEL:
             return np.arange(len(self.iteration)) >= self._level()
-        first = interpolation_iteration(self._run, self._interpolation_accuracy)
+        first = self.run.interpolation(self._interpolation_accuracy)
         if first is None:
             raise NotCountedError(never_interpolates(self._interpolation_accuracy))
         return self.iteration >= first
@@ -164,20 +159,17 @@ class Curves:
         return self._stored(self._reading.variable(name), sample_set)
 
     def _stored(self, name: str, sample_set: str) -> np.ndarray:
-        if name not in self._run.variables:
+        if name not in self.run:
             raise NotCountedError(f"the analysed file holds no {name}")
-        variable = self._run.variables[name]  # without coordinates, which take time
-        if "sample_set" not in variable.dims:
-            return variable.to_numpy()
-        sets = self._run.variables["sample_set"].to_numpy().tolist()
-        return variable.isel(sample_set=sets.index(sample_set)).to_numpy()
+        return self.run.curve(name, sample_set)
 
     def _not_finite(self, name: str, sample_set: str) -> NotCountedError:
         name = self._reading.variable(name)
-        variable = self._run.get(name, xr.DataArray())
-        if "absent" in variable.attrs:
-            return NotCountedError(f"{name} is absent: {variable.attrs['absent']}")
-        by_set = "sample_set" in variable.dims
+        if name not in self.run:  # made of others that are
+            return NotCountedError(f"{name} is not finite")
+        if reason := self.run.absent(name):
+            return NotCountedError(f"{name} is absent: {reason}")
+        by_set = "sample_set" in self.run.data[name].dims
         return NotCountedError(
             f"{name} ({sample_set} samples) is not finite" if by_set else f"{name} is not finite"
         )

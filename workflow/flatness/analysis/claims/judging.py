@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.claims.outcomes import Outcome, outcome
 from flatness.analysis.claims.part import MLP, VGG10, Part
 from flatness.analysis.claims.reading import AS_JUDGED, Reading
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import Rule, joint, verdict
-from flatness.analysis.seeds import interpolation_iteration, settings_of
 
 # What a condition has for numbers; the second condition's have a prefix.
 NUMBERS = ("value", "low", "high", "settings_low", "settings_high")
@@ -44,8 +43,8 @@ class Options:
 
 
 def judge(
-    vgg10: Sequence[xr.Dataset],
-    mlp: Sequence[xr.Dataset],
+    vgg10: Sequence[AnalysedRun],
+    mlp: Sequence[AnalysedRun],
     *,
     interpolation_accuracy: float,
     confidence: float,
@@ -82,10 +81,10 @@ def judge(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seeds_held": "Int64"})
 
 
-def row_of(part: Part, study: Sequence[xr.Dataset], options: Options) -> dict[str, object]:
+def row_of(part: Part, study: Sequence[AnalysedRun], options: Options) -> dict[str, object]:
     """One part, applied to the runs of its network's study."""
     seeds = options.reading.seeds
-    study = [run for run in study if seeds is None or settings_of(run)["seed"] in seeds]
+    study = [run for run in study if seeds is None or run.seed in seeds]
     runs, which, levels = [], part.runs.words, ""
     if study:
         runs, which, levels = part.runs.of(study, options.interpolation_accuracy)
@@ -129,16 +128,12 @@ def _without_second() -> dict[str, object]:
 
 
 def _remarks(
-    part: Part, runs: Sequence[xr.Dataset], found: Sequence[Outcome], options: Options
+    part: Part, runs: Sequence[AnalysedRun], found: Sequence[Outcome], options: Options
 ) -> list[str]:
     """What the row says beside the result, a sentence each."""
     sentences = [part.remark] if part.remark else []
     if part.tells_interpolating and runs:
-        reached = sum(
-            not run.attrs["diverged"]
-            and interpolation_iteration(run, options.interpolation_accuracy) is not None
-            for run in runs
-        )
+        reached = sum(run.interpolates(options.interpolation_accuracy) for run in runs)
         sentences.append(f"{reached} of {len(runs)} runs interpolate.")
     alone = _seeds_alone(found)
     if alone and any(np.isnan(each.low) for each in found):

@@ -4,17 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import xarray as xr
 
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.claims.curves import Curves, NotCountedError, never_interpolates
 from flatness.analysis.claims.measures import Measure, Observed
 from flatness.analysis.claims.reading import AS_JUDGED, Reading
-from flatness.analysis.seeds import (
-    interpolation_iteration,
-    labels,
-    settings_of,
-    split_excluded,
-)
+from flatness.analysis.groups import excluded, labels, that_count
 
 
 @dataclass(frozen=True)
@@ -44,7 +39,7 @@ class Outcome:
 
 def outcome(
     measure: Measure,
-    runs: Sequence[xr.Dataset],
+    runs: Sequence[AnalysedRun],
     *,
     interpolation_accuracy: float,
     confidence: float,
@@ -79,31 +74,27 @@ def outcome(
 
 def _observed(
     measure: Measure,
-    runs: Sequence[xr.Dataset],
+    runs: Sequence[AnalysedRun],
     interpolation_accuracy: float,
     reading: Reading,
 ) -> tuple[Observed, dict[str, list[str]]]:
     """What each run that counts adds, and the others by the reason."""
-    counted, diverged = split_excluded(runs)
     numbers, those = [], []
     left_out: dict[str, list[str]] = {}
-    for name, why in diverged.items():
+    for name, why in excluded(runs).items():
         left_out.setdefault(f"diverged, {why}", []).append(name)
-    for run in counted:
+    for run in that_count(runs):
         try:
-            if (
-                reading.only_interpolating
-                and interpolation_iteration(run, interpolation_accuracy) is None
-            ):
+            if reading.only_interpolating and not run.interpolates(interpolation_accuracy):
                 raise NotCountedError(never_interpolates(interpolation_accuracy))
             numbers.append(measure.observe(Curves(run, interpolation_accuracy, reading)))
             those.append(run)
         except NotCountedError as why:
-            left_out.setdefault(str(why), []).append(run.attrs["run"])
-    seeds = np.array([settings_of(run)["seed"] for run in those], dtype=int)
+            left_out.setdefault(str(why), []).append(run.id)
+    seeds = np.array([run.seed for run in those], dtype=int)
     observed = Observed(np.array(numbers, dtype=float), seeds, labels(those)[1], reading.ranks)
     for seed, why in measure.incomplete(observed).items():
-        names = [run.attrs["run"] for run in those if settings_of(run)["seed"] == seed]
+        names = [run.id for run in those if run.seed == seed]
         left_out.setdefault(why, []).extend(names)
     if kept := [seed not in measure.incomplete(observed) for seed in seeds]:
         observed = observed.only(np.array(kept))

@@ -7,9 +7,8 @@ that diverged, takes part in the choice.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import xarray as xr
-
-from flatness.analysis.seeds import grouped, interpolation_iteration
+from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.groups import by_value
 
 
 @dataclass(frozen=True)
@@ -45,22 +44,22 @@ class Selection:
         return words
 
     def of(
-        self, runs: Sequence[xr.Dataset], interpolation_accuracy: float
-    ) -> tuple[list[xr.Dataset], str, str]:
+        self, runs: Sequence[AnalysedRun], interpolation_accuracy: float
+    ) -> tuple[list[AnalysedRun], str, str]:
         """The runs, which these are in words, and which values do not count, "" where all do."""
         if not self.fixed:
             return list(runs), self.words, ""
-        groups = grouped(runs, self.fixed)
+        groups = by_value(runs, self.fixed)
 
         def spread(value: float) -> tuple[int, int]:
-            return len(grouped(groups[value], self.compared)), len(groups[value])
+            return len(by_value(groups[value], self.compared)), len(groups[value])
 
         chosen = max(groups, key=spread)
-        levels = grouped(groups[chosen], self.compared)
+        levels = by_value(groups[chosen], self.compared)
         if self.only is not None:
             levels = {value: of for value, of in levels.items() if value == self.only}
         reached = {
-            value: sum(_interpolates(run, interpolation_accuracy) for run in of)
+            value: sum(run.interpolates(interpolation_accuracy) for run in of)
             for value, of in levels.items()
         }
         left_out = [
@@ -79,10 +78,6 @@ class Selection:
         if self.only is not None and not levels:
             return kept, words, f"No run of {compared} {self.only:g}."
         return kept, words, f"Not counted, {compared} {', '.join(left_out)}." if left_out else ""
-
-
-def _interpolates(run: xr.Dataset, accuracy: float) -> bool:
-    return not run.attrs["diverged"] and interpolation_iteration(run, accuracy) is not None
 
 
 ALL_RUNS = Selection()

@@ -96,7 +96,7 @@ class EarlyFall(MeanOverRuns):
         """The share of one run, between 0 and 1."""
         values = curves.over(Phase.ALL, self.name)
         falls = values[0] - values
-        early = falls[curves.iteration <= curves.settings["iterations"] / 10]
+        early = falls[curves.iteration <= curves.run.iterations / 10]
         if len(early) < 2:
             raise NotCountedError("there is no checkpoint in the first tenth after the start")
         return float(early.max() / falls.max()) if falls.max() > 0 else 0.0
