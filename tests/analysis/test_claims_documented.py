@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
 from flatness.analysis.claims import COLUMNS
 from flatness.analysis.claims.curves import EARLIEST_LEVEL, FEWEST_CHECKPOINTS, LEVEL
 from flatness.analysis.claims.part import MLP, VGG10
@@ -19,6 +18,7 @@ from flatness.analysis.claims.verdicts import (
     STILL,
     VERDICTS,
 )
+from flatness.analysis.statistics import FEWEST_FOR_INTERVAL
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import QUANTITIES
 from flatness.tables.claim_table import definitions

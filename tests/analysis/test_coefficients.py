@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from flatness.analysis.coefficients import STATISTICS, coefficients, pearson, spearman
+from flatness.analysis.statistics import STATISTICS, coefficients, pearson, spearman
 
 SCIPY = {
     "pearson": scipy.stats.pearsonr,
@@ -32,7 +32,7 @@ def test_parts_of_the_draws_make_no_difference(monkeypatch):
     values, weights = draw.normal(size=(9, 2)), draw.integers(0, 3, (50, 9))
     for statistic in STATISTICS:
         whole = coefficients(values, weights, statistic)
-        monkeypatch.setattr("flatness.analysis.coefficients._SCORES_AT_ONCE", 500)
+        monkeypatch.setattr("flatness.analysis.statistics._SCORES_AT_ONCE", 500)
         assert np.array_equal(coefficients(values, weights, statistic), whole)
         monkeypatch.undo()
 

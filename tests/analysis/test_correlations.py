@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from flatness.analysis import bootstrap
-from flatness.analysis.bootstrap import SEED
 from flatness.analysis.correlations import (
     FINAL_QUANTITIES,
     correlations,
     final_quantities,
     together,
 )
+from flatness.analysis.statistics import SEED
 from flatness.glossary.correlations import CORRELATIONS
 from flatness.storage import read_dataset, write_dataset
 from made_up import analysed, analysed_run, settings_of
@@ -174,7 +173,7 @@ def test_interval_over_all_draws_of_four_seeds(method, monkeypatch):
     every = np.array(list(itertools.product(range(4), repeat=4)))
     defined = [row for row in every if len(set(x[row])) > 1 and len(set(y[row])) > 1]
     statistics = [SCIPY[method](x[row], y[row]).statistic for row in defined]
-    monkeypatch.setattr(bootstrap, "draws", lambda groups, resamples: every)
+    monkeypatch.setattr("flatness.analysis.statistics.draws", lambda groups, resamples: every)
     _, low, high, n = pair(
         correlations(analysed(runs_with(sharpness=x, mls=y)), **GIVEN), method, "sharpness", "mls"
     )

@@ -103,7 +103,7 @@ def test_another_chunk_size_measures_and_does_not_train(done):
         ("figures/flatness.mplstyle", "\nlines.linewidth: 2.5\n", {"draw_figure"}),
         ("figures/trends.py", "\nEXTRA = 1\n", {"draw_figure"}),
         ("figures/chain.py", "\nEXTRA = 1\n", set()),
-        ("analysis/coefficients.py", "\nEXTRA = 1\n", TABLES),
+        ("analysis/statistics.py", "\nEXTRA = 1\n", TABLES),
         ("analysis/correlations.py", "\nEXTRA = 1\n", {"correlate"}),
         ("tables/correlation_page.py", "\nEXTRA = 1\n", {"correlate"}),
         ("publication/overview.py", "\nEXTRA = 1\n", {"describe_results"}),

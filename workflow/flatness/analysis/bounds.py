@@ -68,15 +68,12 @@ from flatness.analysis.absent import not_measured
 from flatness.analysis.estimates import is_estimate
 from flatness.analysis.means import log_mean_exp, mean
 from flatness.analysis.quantities import asked_for, quantities
+from flatness.analysis.rounding import log10_rounding
 from flatness.analysis.sensitivity import input_weight_gradient_sq_norm
 from flatness.errors import BoundError, MeasurementError
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS
-
-# Measured numbers carry a relative error of at most this many times the resolution of the
-# dtype they were measured in; the k-th power of one carries k times as much.
-ROUNDING = 100
 
 _TERMS = PRIMITIVES | ANALYSIS
 
@@ -405,12 +402,10 @@ def _together(inequalities: dict[str, _Inequality], primitives: xr.Dataset) -> x
         }
     ).assign_coords(inequality=names)
     result["slack"] = _slack(result["log10_left"], result["log10_right"])
-    resolution = float(np.finfo(primitives.attrs["dtype"]).eps)
+    rounding = log10_rounding(primitives.attrs["dtype"])  # of the k-th power, k times as much
     result["slack"].attrs = {
         "absent": json.dumps({n: one.absent for n, one in inequalities.items() if one.absent}),
-        "rounding": json.dumps(
-            [one.power * log10(1 + ROUNDING * resolution) for one in inequalities.values()]
-        ),
+        "rounding": json.dumps([one.power * rounding for one in inequalities.values()]),
     }
     kept = {
         name: coordinate

@@ -1,6 +1,6 @@
 """Correlations between final quantities over the runs of a study.
 
-R runs, Q quantities, B bootstrap draws. See `flatness.analysis.coefficients`.
+R runs, Q quantities, B bootstrap draws. See `flatness.analysis.statistics`.
 """
 
 import json
@@ -11,9 +11,16 @@ import xarray as xr
 
 from flatness.analysis.absent import NOT_ANALYSED
 from flatness.analysis.analysed_run import AnalysedRun
-from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL, SEED, interval, weights
-from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT, STATISTICS, coefficients
 from flatness.analysis.groups import excluded, labels, that_count
+from flatness.analysis.statistics import (
+    FEWEST_FOR_COEFFICIENT,
+    FEWEST_FOR_INTERVAL,
+    SEED,
+    STATISTICS,
+    coefficients,
+    interval,
+    times_drawn,
+)
 from flatness.glossary import annotate
 from flatness.glossary.correlations import CORRELATIONS
 from flatness.glossary.primitives import PRIMITIVES
@@ -300,7 +307,7 @@ def _with_intervals(
     found = {"coefficient": coefficients(values, np.ones((1, len(values))), statistic)[0]}
     for prefix, groups in zip(("", "settings_"), drawn_together, strict=True):
         if len(set(groups)) >= FEWEST_FOR_INTERVAL:
-            drawn = coefficients(values, weights(groups, resamples), statistic)
+            drawn = coefficients(values, times_drawn(groups, resamples), statistic)
             ends = interval(drawn, confidence)
             found |= {f"{prefix}low": ends[0], f"{prefix}high": ends[1]}
     return found

@@ -1,12 +1,13 @@
 """Curves over training: a line for the mean over seeds, a band for their range."""
 
-import warnings
 from collections.abc import Collection, Mapping
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+
+from flatness.analysis.statistics import band
 
 
 def looks() -> list[dict]:
@@ -17,8 +18,7 @@ def looks() -> list[dict]:
 def draw_seeds(panel: Axes, iteration, values: np.ndarray, look: Mapping) -> Line2D:
     """Draw one quantity of runs that differ in their seed.
 
-    The band goes from the smallest to the largest seed: it holds for two seeds as for many, and
-    never leaves the values that a quantity can have. What is not finite is left out of it; the
+    The band goes from the smallest to the largest seed. What is not finite is left out of it; the
     mean has a gap where any seed has.
 
     Args:
@@ -32,10 +32,7 @@ def draw_seeds(panel: Axes, iteration, values: np.ndarray, look: Mapping) -> Lin
     """
     drawn = np.where(np.isfinite(values), values, np.nan)
     if len(drawn) > 1:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "All-NaN slice")
-            low, high = np.nanmin(drawn, 0), np.nanmax(drawn, 0)
-        panel.fill_between(iteration, low, high, color=look["color"], alpha=0.2, lw=0)
+        panel.fill_between(iteration, *band(values), color=look["color"], alpha=0.2, lw=0)
     mean = drawn.mean(0)
     return panel.plot(iteration, mean, **look, **_markers(mean))[0]
 

@@ -13,10 +13,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from flatness.analysis.analysed_run import AnalysedRun
-from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
-from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
 from flatness.analysis.correlations import POOLED, correlations, final_quantities
 from flatness.analysis.groups import excluded, that_count
+from flatness.analysis.statistics import FEWEST_FOR_COEFFICIENT, FEWEST_FOR_INTERVAL
 from flatness.figures import STYLE
 from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
 from flatness.figures.labels import label, symbol, words

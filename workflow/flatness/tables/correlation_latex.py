@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
 from flatness.analysis.correlations import NUMBERS
+from flatness.analysis.statistics import FEWEST_FOR_COEFFICIENT
 from flatness.tables.correlation_sentences import (
     STATISTICS,
     TERMS,

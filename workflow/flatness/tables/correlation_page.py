@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
 from flatness.analysis.correlations import NUMBERS
+from flatness.analysis.statistics import FEWEST_FOR_COEFFICIENT
 from flatness.tables.correlation_sentences import (
     STATISTICS,
     TERMS,

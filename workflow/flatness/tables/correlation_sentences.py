@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
-from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT
+from flatness.analysis.statistics import FEWEST_FOR_COEFFICIENT, FEWEST_FOR_INTERVAL
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.storage import atomic_path

@@ -8,8 +8,7 @@ import numpy as np
 
 from flatness.analysis.claims.curves import Curves, NotCountedError
 from flatness.analysis.claims.measures import Measure, Observed
-from flatness.analysis.claims.trends import slope
-from flatness.analysis.coefficients import FEWEST_FOR_COEFFICIENT, pearson, spearman
+from flatness.analysis.statistics import FEWEST_FOR_COEFFICIENT, pearson, slope, spearman
 
 # Quantities that are logarithms already; of the others the logarithm to base 10 is taken.
 _LOGARITHMS = ("log_volume",)

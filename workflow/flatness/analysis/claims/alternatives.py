@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import pandas as pd
 
 from flatness.analysis.analysed_run import AnalysedRun
-from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL
 from flatness.analysis.claims.judging import NUMBERS, SECOND, Options, row_of
 from flatness.analysis.claims.part import MLP, VGG10, Part
 from flatness.analysis.claims.reading import Reading
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import NOT_TESTABLE
+from flatness.analysis.statistics import FEWEST_FOR_INTERVAL
 
 # Of the five seeds, those that the paper's 20 networks are set against.
 SEEDS_OF_20 = (0, 1, 2, 3)

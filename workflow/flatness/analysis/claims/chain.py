@@ -6,11 +6,9 @@ import numpy as np
 
 from flatness.analysis.claims.curves import Curves, NotCountedError, Phase
 from flatness.analysis.claims.measures import MeanOverRuns, Measure, Observed
+from flatness.analysis.rounding import ROUNDING, log10_rounding
 
 CHAIN = ("a_b", "b_c", "c_d")
-# Both sides of an inequality are sums over many terms in the network's dtype: they may be off
-# by so many times its relative precision.
-RELATIVE_ROUNDING = 100
 # The larger and the smaller side of each step.
 _SIDES = {
     "a_b": ("mls_bound_b", "mls"),
@@ -35,14 +33,13 @@ class SmallestSlack(Measure):
         return (
             f"smallest log10(right / left) over {', '.join(CHAIN)}, all checkpoints and runs, "
             "train samples; interval: from it to it plus the rounding "
-            f"log10(1 + {RELATIVE_ROUNDING} eps), eps of the run's dtype"
+            f"log10(1 + {ROUNDING} eps), eps of the run's dtype"
         )
 
     def observe(self, curves: Curves) -> tuple[float, ...]:
         """The least slack of one run, and its rounding."""
         smallest = min(float(curves.slack(name).min()) for name in CHAIN)
-        rounding = np.log10(1 + RELATIVE_ROUNDING * float(np.finfo(curves.run.dtype).eps))
-        return smallest, float(rounding)
+        return smallest, log10_rounding(curves.run.dtype)
 
     def combine(self, observed: Observed, drawn: np.ndarray) -> np.ndarray:
         """The least slack of the runs drawn."""

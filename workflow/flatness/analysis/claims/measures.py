@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from flatness.analysis.bootstrap import FEWEST_FOR_INTERVAL, interval, weights
 from flatness.analysis.claims.curves import Curves
+from flatness.analysis.statistics import FEWEST_FOR_INTERVAL, interval, times_drawn
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ class Measure(ABC):
             confidence: level of the interval, between 0 and 1.
             resamples: number of draws.
         """
-        low, high = interval(self.combine(observed, weights(together, resamples)), confidence)
+        drawn = self.combine(observed, times_drawn(together, resamples))
+        low, high = interval(drawn, confidence)
         return float(low), float(high)
 
     def incomplete(self, observed: Observed) -> Mapping[int, str]:

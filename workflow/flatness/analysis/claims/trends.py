@@ -6,7 +6,7 @@ import numpy as np
 
 from flatness.analysis.claims.curves import Curves, NotCountedError, Phase
 from flatness.analysis.claims.measures import MeanOverRuns
-from flatness.analysis.coefficients import spearman
+from flatness.analysis.statistics import slope, spearman
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,3 @@ class SlowerFall(MeanOverRuns):
         if rates[0] <= 0:
             raise NotCountedError(f"{self.name} does not fall until sqrt_sharpness levels off")
         return float(rates[1] / rates[0])
-
-
-def slope(x: np.ndarray, y: np.ndarray) -> float:
-    """Of the straight line with the least squares, for x that are not all equal."""
-    deviations = x - x.mean()
-    return float((deviations * (y - y.mean())).sum() / np.square(deviations).sum())

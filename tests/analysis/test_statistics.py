@@ -1,10 +1,11 @@
-"""Bootstrap draws and percentile intervals."""
+"""Bootstrap draws, percentile intervals, bands and slopes."""
 
 import warnings
 
 import numpy as np
+import pytest
 
-from flatness.analysis.bootstrap import draws, interval, weights
+from flatness.analysis.statistics import band, draws, interval, slope, times_drawn
 
 
 def test_draws_take_every_run_equally_often():
@@ -26,7 +27,7 @@ def test_draws_are_the_same_every_time():
 
 def test_runs_with_one_label_are_drawn_together():
     labels = np.array([7, 3, 7, 5, 3, 7])
-    found = weights(labels, 500)
+    found = times_drawn(labels, 500)
     positions = draws(3, 500)
     for row, drawn in zip(found, positions, strict=True):
         # In increasing order the labels are 3, 5 and 7.
@@ -63,3 +64,19 @@ def test_interval_of_the_mean_covers_it_as_often_as_it_says():
     ends = [interval(sample[positions].mean(1), 0.9) for sample in samples]
     covered = np.mean([low <= 3 <= high for low, high in ends])
     assert abs(covered - 0.9) < 0.035
+
+
+def test_a_band_goes_from_the_smallest_to_the_largest_finite_value():
+    values = np.array([[1, np.inf, np.nan], [3, 5, np.nan], [2, np.nan, np.inf]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low, high = band(values)
+    np.testing.assert_array_equal(low, [1, 5, np.nan])
+    np.testing.assert_array_equal(high, [3, 5, np.nan])
+
+
+def test_a_slope_is_that_of_the_line_with_the_least_squares():
+    draw = np.random.default_rng(3)
+    x, y = draw.normal(size=(2, 9))
+    assert np.isclose(slope(x, y), np.polyfit(x, y, 1)[0], rtol=1e-12)
+    assert slope(x, 3 - 2 * x) == pytest.approx(-2, rel=1e-14)

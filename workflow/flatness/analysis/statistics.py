@@ -1,13 +1,24 @@
-"""Correlation coefficients, of many draws of runs at once: Pearson's, Spearman's and Kendall's.
+"""Every statistic over runs: coefficients, the bootstrap, intervals, bands and slopes.
 
-The three have one form (Daniels, Biometrika 33, 1944): sum w a b / sqrt(sum w a^2 sum w b^2). The
-scores a and b of two quantities are deviations from the mean (Pearson), those of the ranks
-(Spearman), or the signs of the differences between two runs, for all pairs of runs (Kendall's
-tau-b). The weight w of a run is how often it is drawn, that of a pair the product of both.
+Figures, tables and verdicts take them from here.
+
+**Coefficients** of many draws of runs at once: Pearson's, Spearman's and Kendall's. The three have
+one form (Daniels, Biometrika 33, 1944): sum w a b / sqrt(sum w a^2 sum w b^2). The scores a and b
+of two quantities are deviations from the mean (Pearson), those of the ranks (Spearman), or the
+signs of the differences between two runs, for all pairs of runs (Kendall's tau-b). The weight w of
+a run is how often it is drawn, that of a pair the product of both. scipy's functions have no
+weights and take one pair of quantities at a time; tests compare with them.
+
+**The bootstrap over whole seeds**: percentile intervals of any statistic. A seed fixes the initial
+weights and the order of the batches for all settings, so runs of one seed are not independent:
+seeds are drawn with replacement, each with all its runs, and the statistic is computed anew for
+each draw. Draws for which it is not defined do not count. Settings are drawn whole in the same way,
+where a second interval is to show what other settings would change.
 
 R runs, Q quantities, B draws.
 """
 
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +28,11 @@ FEWEST_FOR_COEFFICIENT = 3
 # Beyond these the order of summation decides, and with it on which side of a threshold a
 # coefficient lies that equals it.
 _DECIMALS = 12
+# Whole seeds, or whole settings. The interval of three means is the range of three numbers, and
+# misses the true mean of a normal distribution in one of four cases; of two, in one of two. With
+# four it misses it in one of five, with five in one of six, at a level of 95 %.
+FEWEST_FOR_INTERVAL = 4
+SEED = 0
 # Scores that are held at once; bounds memory to some tens of MB.
 _SCORES_AT_ONCE = 4_000_000
 
@@ -62,6 +78,71 @@ def spearman(
 ) -> np.ndarray:
     """Spearman's rank coefficient; ties share their mean rank. See `pearson`."""
     return _pair(first, second, weights, "spearman")
+
+
+def draws(groups: int, resamples: int) -> np.ndarray:
+    """Positions of groups, drawn with replacement; the same for the same arguments.
+
+    Returns:
+        (resamples, groups) integers from 0 to groups - 1.
+    """
+    return np.random.default_rng(SEED).integers(0, groups, (resamples, groups))
+
+
+def times_drawn(labels: np.ndarray, resamples: int) -> np.ndarray:
+    """How often each run is drawn, where runs with one label are drawn together.
+
+    Args:
+        labels: (R,), of the group of each run.
+        resamples: B.
+
+    Returns:
+        (B, R) integers.
+    """
+    names, group = np.unique(labels, return_inverse=True)
+    drawn = draws(len(names), resamples)
+    counts = (drawn[:, :, None] == np.arange(len(names))).sum(1)
+    return counts[:, group]
+
+
+def interval(values: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile interval over the first axis.
+
+    Args:
+        values: (resamples, ...) of the statistic; NaN where it is not defined.
+        confidence: level of the interval, between 0 and 1.
+
+    Returns:
+        Lower and upper ends, (...); NaN where no draw counts.
+    """
+    tail = (1 - confidence) / 2
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")
+        low, high = np.nanquantile(values, [tail, 1 - tail], axis=0)
+    return low, high
+
+
+def band(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest and the largest finite value over the first axis, of seeds.
+
+    It holds for two seeds as for many, and never leaves the values that a quantity can have.
+
+    Args:
+        values: (seeds, ...).
+
+    Returns:
+        Two arrays (...); NaN where no value is finite.
+    """
+    finite = np.where(np.isfinite(values), values, np.nan)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")
+        return np.nanmin(finite, 0), np.nanmax(finite, 0)
+
+
+def slope(x: np.ndarray, y: np.ndarray) -> float:
+    """Of the straight line with the least squares, for x that are not all equal."""
+    deviations = x - x.mean()
+    return float((deviations * (y - y.mean())).sum() / np.square(deviations).sum())
 
 
 def _pair(
