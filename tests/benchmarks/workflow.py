@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
+from flatness.settings import read_configuration
 from growth import exponent
 from rows import Row, Tables
 
@@ -28,7 +29,7 @@ def comparisons() -> Tables:
 def demo(target: str = "all", configuration: Path = ROOT / "config/demo.yaml") -> list[Row]:
     """Wall time on two cores, over half the summed time of training and measuring jobs."""
     with TemporaryDirectory() as folder:
-        settings = yaml.safe_load(configuration.read_text())
+        settings = read_configuration([configuration])
         started = time.perf_counter()
         _snakemake(settings, Path(folder), "--cores", str(CORES), target)
         wall = time.perf_counter() - started
@@ -40,7 +41,7 @@ def demo(target: str = "all", configuration: Path = ROOT / "config/demo.yaml") -
 
 def dry_runs(seeds: tuple[int, ...] = SEEDS) -> list[Row]:
     """Wall time of each, and the exponent from one to the next."""
-    settings = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    settings = read_configuration([ROOT / "config/demo.yaml"])
     counts, times, rows = [], [], []
     for count in seeds:
         for study in settings["studies"].values():

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from flatness.settings import read_configuration
 from rows import Row
 from sizes import Sizes
 from started import ROOT, end, started
@@ -34,7 +35,7 @@ def steps(folder: Path, device: str, sizes: Sizes) -> Iterator[Step]:
 
 def _go_on(folder: Path, device: str, sizes: Sizes, clock: Clock) -> Iterator[Row]:
     folder.mkdir(parents=True, exist_ok=True)
-    settings = yaml.safe_load((ROOT / sizes.configuration).read_text())
+    settings = read_configuration([ROOT / sizes.configuration])
     settings |= {"name": "paper", "device": device, "download": False}
     settings["folders"] = {"results": str(folder.resolve() / "results"), "data": _data(settings)}
     file = folder / "configuration.yaml"

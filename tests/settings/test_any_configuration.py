@@ -7,18 +7,23 @@ from functools import reduce
 from pathlib import PurePosixPath
 
 import pytest
-import yaml
 from changed import changed, sound
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flatness.errors import SettingsError
-from flatness.settings import load_settings, runs_of_figure, table_of_runs, training_plan
+from flatness.settings import (
+    load_settings,
+    read_configuration,
+    runs_of_figure,
+    table_of_runs,
+    training_plan,
+)
 
 
 @pytest.fixture(scope="module", params=["config.yaml", "demo.yaml"])
 def shipped(request, root):
-    return yaml.safe_load((root / "config" / request.param).read_text())
+    return read_configuration([root / "config" / request.param])
 
 
 @settings(

@@ -88,7 +88,7 @@ def test_sound_files(root, tmp_path):
 )
 @given(data=st.data())
 def test_any_bytes_anywhere_give_a_mapping_or_one_line(root, tmp_path, data):
-    content = (root / "config/demo.yaml").read_bytes()
+    content = (root / "config/config.yaml").read_bytes()
     content = content[content.index(b"name:") :]
     for _ in range(data.draw(st.integers(1, 3))):
         start = data.draw(st.integers(0, len(content)))

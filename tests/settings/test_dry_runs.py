@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_any_file import MALFORMED
 
 from flatness.errors import SettingsError
-from flatness.settings import load_settings, table_of_runs
+from flatness.settings import as_yaml, load_settings, read_configuration, table_of_runs
 
 # Each takes one to two seconds, so that nothing is tried again to find a smaller example.
 FEW = settings(
@@ -38,7 +38,7 @@ def attempt(root, tmp_path_factory):
 
 
 def _written(configuration) -> bytes:
-    return yaml.safe_dump(configuration, allow_unicode=True).encode()
+    return as_yaml(configuration).encode()
 
 
 @FEW
@@ -54,7 +54,7 @@ def test_accepted_configurations_can_be_run(attempt, configuration):
 @FEW
 @given(data=st.data())
 def test_changed_configurations_are_refused_in_lines_or_can_be_run(attempt, root, data):
-    shipped = yaml.safe_load((root / "config/demo.yaml").read_text())
+    shipped = read_configuration([root / "config/demo.yaml"])
     configuration = data.draw(changed(shipped).filter(_can_be_written))
     code, printed = attempt(_written(configuration))
     assert "Traceback" not in printed

@@ -159,9 +159,9 @@ REFUSED = {
         _set("folders", "results", "/proc/results"),
         r"folders\.results = '/proc/results' cannot be written to: /proc is not a writable folder",
     ),
-    "number in a form that YAML takes for text": (
-        _set(*SWEEP, 0, "learning_rate", "1e-5"),
-        r"learning_rate = '1e-5' is not allowed .*It is read as text; write 1\.0e-05\.",
+    "number that is a text": (
+        _set(*SWEEP, 0, "learning_rate", "0.1"),
+        r"learning_rate = '0\.1' is not allowed .*It is a text; write 0\.1, without quotes\.",
     ),
     "list where a number belongs": (
         _set("studies", "mlp", "seeds", 3),

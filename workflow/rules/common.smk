@@ -1,5 +1,6 @@
 # The checked settings, the table of runs, and every path, spelled once.
 
+import difflib
 import os
 import re
 from collections import Counter
@@ -79,6 +80,17 @@ def run_of(wildcards):
             f"configuration, from {first} to {last}. Correct the name, or add its learning rate, "
             "batch size and seed to a study."
         )
+
+
+def no_such_target(name):
+    """What is wrong with a target, and which one may be meant."""
+    targets = ["all", "measurements", "tables", "claims", "part", "publish", "figures", *FIGURES]
+    near = difflib.get_close_matches(name, targets, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else "Ask for one of these."
+    return (
+        f"{PLACE}: {name!r} is no target. Allowed: {', '.join(targets)}, and files below {RESULTS}. "
+        f"{hint} For another figure, add it to `figures` in the configuration."
+    )
 
 
 def study_of(wildcards):

@@ -1,10 +1,10 @@
-# Where the configuration comes from. A file given on the command line replaces the default one;
-# Snakemake would merge the two.
+# Where the configuration comes from: the files of `--configfile`, or the default one, each with what
+# it extends, and `--config`. Snakemake would merge these otherwise, and knows no `extends`.
 
 import sys
 
 from flatness.errors import FlatnessError
-from flatness.settings import check_file
+from flatness.settings import configuration_files, read_configuration
 
 CONFIGURATION = workflow.overwrite_configfiles or ["config/config.yaml"]
 PLACE = ", ".join(map(str, CONFIGURATION))
@@ -15,12 +15,13 @@ def refuse(error):
     sys.exit(str(error))
 
 
-try:
-    for file in CONFIGURATION:
-        check_file(file)
-except FlatnessError as error:
-    refuse(error)
-
-if not workflow.overwrite_configfiles:
-
-    configfile: CONFIGURATION[0]
+# A workflow that has this one as a module hands its own configuration over.
+if not workflow.modifier.skip_configfile:
+    try:
+        written = read_configuration(CONFIGURATION, workflow.config_settings.config)
+        # The report shows these files, and machines without them get copies.
+        workflow.configfiles[:] = configuration_files(CONFIGURATION)
+    except FlatnessError as error:
+        refuse(error)
+    config.clear()
+    config.update(written)

@@ -60,8 +60,4 @@ rule unknown_target:
     wildcard_constraints:
         unknown_target=r"[^/.]+",
     params:
-        refusal=lambda wildcards: refuse(
-            f"{PLACE}: {wildcards.unknown_target!r} is no target. Allowed: all, measurements, "
-            f"tables, claims, part, publish, {', '.join(['figures', *FIGURES])}, and files below {RESULTS}. "
-            "Ask for one of these; for another figure, add it to `figures` in the configuration."
-        ),
+        refusal=lambda wildcards: refuse(no_such_target(wildcards.unknown_target)),

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
-import yaml
 
 from flatness.publication.all_figures import draw_figures
 from flatness.publication.all_tables import write_tables
 from flatness.publication.configuration import portable, with_seeds
 from flatness.publication.opening import settings_of
 from flatness.publication.page import write_page
-from flatness.settings import Settings, read_settings
+from flatness.settings import Settings, as_yaml, read_settings
 from flatness.storage import atomic_path, read_dataset, write_tree
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +37,7 @@ def publish(results: xr.DataTree, folder: str | Path) -> None:
     settings, paper = settings_of_publication(results), read_settings(PAPER)
     write_tree(results, folder / "results.nc")
     with atomic_path(folder / "configuration.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(portable(settings), sort_keys=False))
+        temporary.write_text(as_yaml(portable(settings)))
     tables = write_tables(results, settings, paper, folder / "tables")
     figures = draw_figures(results, settings, folder / "figures")
     for kept in (tables, figures):

@@ -1,8 +1,9 @@
 """The typed configuration and the table of runs."""
 
+from flatness.settings.extending import configuration_files, read_configuration
 from flatness.settings.loading import load_settings, read_settings
 from flatness.settings.model import Settings
-from flatness.settings.reading import check_file
+from flatness.settings.reading import as_yaml, check_file
 from flatness.settings.run import Run
 from flatness.settings.runs import (
     runs_of_figure,
@@ -15,8 +16,11 @@ from flatness.settings.runs import (
 __all__ = [
     "Run",
     "Settings",
+    "as_yaml",
     "check_file",
+    "configuration_files",
     "load_settings",
+    "read_configuration",
     "read_settings",
     "runs_of_figure",
     "runs_of_study",

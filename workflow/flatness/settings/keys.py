@@ -20,10 +20,12 @@ class Key:
     """One key: its declaration (None for a name or an index the user chooses) and what is below.
 
     `variants` holds the keys below a choice such as `source: digits`, by the
-    value chosen; pydantic names that value in the place of an error too.
+    value chosen; pydantic names that value in the place of an error too. `text` says whether any
+    text may stand there.
     """
 
     info: FieldInfo | None = None
+    text: bool = False
     children: dict[str, "Key"] = field(default_factory=dict)
     variants: dict[str, "Key"] = field(default_factory=dict)
 
@@ -81,6 +83,18 @@ def follow(location: tuple[int | str, ...]) -> tuple[str, Key]:
     return path, here
 
 
+def takes_text(location: tuple[int | str, ...]) -> bool:
+    """Whether any text may stand at a place, whatever is chosen on the way to it."""
+    here = [tree()]
+    for element in location:
+        name = ANY_INDEX if isinstance(element, int) else element
+        known = [each for key in here for each in (key, *key.variants.values())]
+        here = [key.children[name] for key in known if name in key.children] or [
+            key.children[ANY_NAME] for key in known if ANY_NAME in key.children
+        ]
+    return any(key.text for key in here)
+
+
 def shown(name: str) -> str:
     """A key as a message shows it: in quotes if it is empty or holds unusual characters."""
     return name if re.fullmatch(r"[\w.+-]+", name) else repr(name)
@@ -104,6 +118,8 @@ def _add_type(key: Key, kind: Any) -> None:
             _add_section(key, kind)
         else:
             _add_section(key.variants.setdefault(tag, Key()), kind)
+    elif kind is str:
+        key.text = True
     elif origin is Annotated:
         _add_type(key, arguments[0])
     elif origin in (Union, UnionType):

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from flatness.errors import SettingsError
+from flatness.settings.extending import read_configuration
 from flatness.settings.keys import follow, shown
 from flatness.settings.model import Settings
-from flatness.settings.reading import check_file
 from flatness.settings.section import FOLDER_PATTERN, MODULE_PATTERN, NAME_PATTERN
 
 # A mapping deeper than this is none of ours; pydantic reads 200 levels.
@@ -51,12 +50,12 @@ def load_settings(config: Mapping[str, Any], place: str) -> Settings:
 
 
 def read_settings(path: str | Path) -> Settings:
-    """Check a configuration file and what it says.
+    """Check a configuration file, with what it extends.
 
     Raises:
         SettingsError: one line per mistake.
     """
-    return load_settings(check_file(path), str(path))
+    return load_settings(read_configuration([path]), str(path))
 
 
 def _unusual(value: Any, path: str, depth: int = 0) -> Iterator[str]:
@@ -155,15 +154,14 @@ def _explain(detail: ErrorDetails) -> str:
     allowed = _PLAIN.get(allowed, allowed)
     advice = "Change it."
     if kind in ("float_type", "int_type") and isinstance(given, str) and _number(given) is not None:
-        # YAML takes 1e-3 for text, because it has no point.
-        advice = f"It is read as text; write {_number(given)}."
+        advice = f"It is a text; write {_number(given)}, without quotes."
     return f"{path}{value} is not allowed{meaning}. Allowed: {allowed}. {advice}"
 
 
 def _number(text: str) -> str | None:
-    """What `text` would be as a YAML number, or None if it is none."""
+    """What `text` would be as a number, or None if it is none."""
     try:
         value = float(text)
     except ValueError:
         return None
-    return str(int(value)) if value.is_integer() else re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
+    return str(int(value)) if value.is_integer() else repr(value)

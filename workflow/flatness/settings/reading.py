@@ -1,6 +1,7 @@
-"""Reading a configuration file more strictly than Snakemake does."""
+"""Reading a configuration file more strictly than Snakemake does, and writing one."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,36 @@ from flatness.settings.keys import shown
 
 # Snakemake would run the expressions of such a file as code.
 _TEMPLATE = "__use_yte__"
+
+_FLOAT = "tag:yaml.org,2002:float"
+# With an exponent, a number needs neither a point nor a sign of the exponent.
+_EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+# YAML reads the first as octal, the second as minutes or hours in seconds.
+_DOUBTFUL = re.compile(r"[-+]?0[0-7_]+|[-+]?\d[\d_]*(:\d+)+(\.[\d_]*)?")
+# Below this, no two integers are the same float.
+_EXACT = 2**53
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with numbers as everybody writes them, such as 1e-3."""
+
+
+def _number_with_exponent(loader: _Loader, node: yaml.ScalarNode) -> int | float:
+    if not _EXPONENT.fullmatch(node.value):
+        return loader.construct_yaml_float(node)
+    value = float(node.value)
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML with quotes around texts that `_Loader` would read as numbers."""
+
+
+for _each in (_Loader, _Dumper):
+    _each.add_implicit_resolver(
+        _FLOAT, re.compile(rf"^(?:{_EXPONENT.pattern})$"), list("-+.0123456789")
+    )
+_Loader.add_constructor(_FLOAT, _number_with_exponent)
 
 
 def check_file(path: str | Path) -> dict[str, Any]:
@@ -31,7 +62,7 @@ def check_file(path: str | Path) -> dict[str, Any]:
         raise SettingsError(
             f"{path}: holds {'nothing' if content is None else f'a {type(content).__name__}'}. "
             "Allowed: a mapping of the keys in config/README.md. Begin with a copy of "
-            "config/demo.yaml."
+            "config/minimal.yaml."
         )
     if _TEMPLATE in content:
         raise SettingsError(
@@ -39,6 +70,26 @@ def check_file(path: str | Path) -> dict[str, Any]:
             "JSON. Write the values out and remove the key."
         )
     return content
+
+
+def as_yaml(mapping: dict[str, Any]) -> str:
+    """A configuration as text that is read as the same one."""
+    return yaml.dump(mapping, Dumper=_Dumper, sort_keys=False)
+
+
+def plain_value(text: str) -> Any:
+    """The number or truth value that a text is in YAML, or else the text itself."""
+    loader = _Loader("")
+    tag = loader.resolve(yaml.ScalarNode, text, (True, False))
+    if tag.rpartition(":")[2] not in ("bool", "float", "int", "null"):
+        return text
+    return loader.construct_object(yaml.ScalarNode(tag, text))
+
+
+def doubtful(text: str) -> int | float | None:
+    """The number that YAML reads where people read another one or none, such as 8 for 010."""
+    value = plain_value(text) if _DOUBTFUL.fullmatch(text) else None
+    return None if isinstance(value, str) else value
 
 
 def _text(path: str | Path) -> str:
@@ -72,7 +123,7 @@ def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _yaml(path: str | Path, text: str) -> Any:
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         document = loader.get_single_node()
         if document is None:
             return None
@@ -123,8 +174,15 @@ def _problems(node: yaml.Node, path: str, seen: set[int]) -> Iterator[str]:
 
 
 def _unreadable(node: yaml.ScalarNode, path: str) -> Iterator[str]:
+    if node.style is None and (value := doubtful(node.value)) is not None:
+        yield (
+            f"{path} = {node.value} in line {node.start_mark.line + 1} is {value} in YAML. "
+            "Allowed: numbers without leading zeros and colons, and texts in quotes. Write the "
+            "number that is meant, or put it in quotes."
+        )
+        return
     try:
-        yaml.SafeLoader("").construct_object(node)
+        _Loader("").construct_object(node)
     except yaml.YAMLError:
         raise
     except Exception as error:  # such as a date of month 13, in whatever way it fails
