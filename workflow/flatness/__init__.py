@@ -5,7 +5,7 @@
 both sides of its inequalities, and `flatness.curvature(model, inputs, targets)` what the
 trace of the loss Hessian adds to the sharpness. `flatness.measure_checkpoints` measures stored
 checkpoints, a `flatness.Recorder` a network in the middle of its training, and
-`flatness.plot.trends` draws both. `flatness.open_results(path)` reads the runs of a
+`flatness.plot` draws both. `flatness.open_results(path)` reads the runs of a
 folder of results, or those that were published. These names are looked up on first use, so
 that importing the package stays cheap: drawing a figure or reading a configuration never
 loads torch.

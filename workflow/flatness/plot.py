@@ -1,21 +1,29 @@
 """Figures of one's own measurements, as matplotlib figures.
 
-`flatness.plot.trends(dataset)` draws quantities over checkpoints, for what
-`flatness.measure_checkpoints` and `flatness.Recorder` give and for a run's file of measurements.
+All take what `flatness.measure_checkpoints` and `flatness.Recorder` give, and a run's file of
+measurements; `pairs` takes what `flatness.measure` gives, too. The workflow's figures are drawn by
+the same functions.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from math import ceil
 
+import matplotlib.style
 import numpy as np
 import xarray as xr
+from matplotlib.figure import Figure
 
+from flatness.analysis.bounds import bounds
 from flatness.analysis.quantities import quantities as _quantities
+from flatness.analysis.statistics import FEWEST_FOR_COEFFICIENT, pearson
 from flatness.errors import MeasurementError
+from flatness.figures import STYLE, points
+from flatness.figures.chain import CHAIN, LEGEND, draw_chain
+from flatness.figures.lemma import draw_gaps, draw_progress, drawable
+from flatness.figures.pair_grid import draw_pairs
 from flatness.figures.series import series_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from flatness.figures.slack import draw_slacks
+from flatness.series.over_checkpoints import final_numbers, numbers, over_checkpoints
 
 # What is shown if nothing is asked for, as far as it was measured.
 USUAL = (
@@ -32,7 +40,7 @@ def trends(
     x: str = "linear",
     logarithmic: Sequence[str] = _LOGARITHMIC,
     sample_set: str = "train",
-) -> "Figure":
+) -> Figure:
     """Quantities against the iteration.
 
     Args:
@@ -52,7 +60,7 @@ def trends(
     if x not in ("linear", "log"):
         raise MeasurementError(f"x = {x!r}. Allowed: 'linear' or 'log'. Correct it.")
     named = {"": measured} if isinstance(measured, xr.Dataset) else dict(measured)
-    series = {name: _series(name, dataset, sample_set) for name, dataset in named.items()}
+    series = {name: numbers(name, dataset, sample_set) for name, dataset in named.items()}
     there = {
         str(name)
         for dataset in series.values()
@@ -69,23 +77,155 @@ def trends(
     return series_figure(series, names, logarithmic=logarithmic, logarithmic_width=x == "log")
 
 
-def _series(name: str, dataset: xr.Dataset, sample_set: str) -> xr.Dataset:
-    """Everything that is one number per checkpoint."""
-    if "checkpoint" not in dataset.dims or "iteration" not in dataset.coords:
+def chain(measured: xr.Dataset, *, sample_set: str = "train") -> Figure:
+    """The maximum local sensitivity A and its bounds, A ≤ B ≤ C ≤ D (Eq. 28), over checkpoints.
+
+    Args:
+        measured: primitives with the dimension `checkpoint`.
+        sample_set: which one is shown of a run's file, which has several.
+
+    Raises:
+        MeasurementError: there are no checkpoints; the bounds do not exist for the network.
+    """
+    found = _quantities(over_checkpoints("", measured, sample_set))
+    for name in CHAIN.values():
+        if name not in found or "absent" in found[name].attrs:
+            reason = found[name].attrs["absent"] if name in found else "was not measured"
+            raise MeasurementError(
+                f"measured: {name} cannot be drawn: {reason}. Allowed: networks whose first layer "
+                "is linear, measured without `only` and `probes`. Draw trends or slack."
+            )
+    values = {letter: found[name].to_numpy()[None] for letter, name in CHAIN.items()}
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(9, 4.4), layout="constrained")
+        panels = figure.subplots(1, 2)
+        handles = draw_chain(panels, measured["iteration"].to_numpy(), values)
+        for panel in panels:
+            panel.set_xlabel("iteration")
+        figure.legend(handles=handles, title=LEGEND, loc="outside upper left", ncols=4)
+    return figure
+
+
+def slack(measured: xr.Dataset, *, sample_set: str = "train") -> Figure:
+    """log10(right / left) of every inequality that holds for the network, over checkpoints.
+
+    Args:
+        measured: primitives with the dimension `checkpoint`.
+        sample_set: which one is shown of a run's file, which has several.
+
+    Raises:
+        MeasurementError: there are no checkpoints, no inequality applies, or the primitives are
+            estimates.
+    """
+    found = bounds(over_checkpoints("", measured, sample_set))["slack"]
+    known = {
+        str(name): found.sel(inequality=name).to_numpy()[None]
+        for name in found["inequality"].to_numpy()
+        if found.sel(inequality=name).notnull().any()
+    }
+    if not known:
         raise MeasurementError(
-            f"measured{f'[{name!r}]' if name else ''}: has no checkpoints. Allowed: what "
-            "flatness.measure_checkpoints or a Recorder gives, or a run's file of measurements. "
-            "flatness.measure gives one moment; measure several."
+            "measured: no inequality can be drawn. Allowed: what was measured without `only`. "
+            "Measure anew."
         )
-    if "sample_set" in dataset.dims:
-        dataset = dataset.sel(sample_set=sample_set)
-    found = _quantities(dataset).merge(dataset, compat="override", join="exact")
-    numbers = [
-        each
-        for each, values in found.data_vars.items()
-        if values.dims == ("checkpoint",) and values.dtype.kind in "fi"
-    ]
-    return found[numbers]
+    with matplotlib.style.context(STYLE):
+        figure = draw_slacks(measured["iteration"].to_numpy(), known)
+        figure.tight_layout()
+    return figure
+
+
+def lemma(measured: xr.Dataset, *, sample_set: str = "train") -> Figure:
+    """|Tr Hessian - S| against the mean distance between output and target (Lemma A.1).
+
+    One point for each checkpoint, the line of slope 1 and the error of estimated traces.
+
+    Args:
+        measured: primitives with the dimension `checkpoint`, with `curvature`.
+        sample_set: which one is shown of a run's file, which has several.
+
+    Raises:
+        MeasurementError: there are no checkpoints, or curvature was not measured; every gap is
+            zero, as it is for networks that are piecewise linear in each layer's parameters.
+    """
+    found = _quantities(over_checkpoints("", measured, sample_set))
+    x, y = (found[name].to_numpy() for name in ("mean_residual_norm", "hessian_gap"))
+    shown = drawable(x, y)
+    if not shown.any():
+        reason = found["hessian_gap"].attrs.get("absent", "is zero at every checkpoint")
+        raise MeasurementError(
+            f"measured: hessian_gap cannot be drawn: {reason}. Allowed: networks with curvature in "
+            "a layer's parameters, measured with targets. Pass targets, or draw trends."
+        )
+    error = found["hessian_trace_standard_error"].to_numpy()
+    iteration = measured["iteration"].to_numpy()
+    with matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(6.2, 4.6), layout="constrained")
+        panel, place = figure.subplots(1, 2, width_ratios=(1, 0.04))
+        progress = iteration / max(iteration.max(), 1)
+        draw_gaps(panel, *(each[shown] for each in (x, y, error, progress)))
+        draw_progress(figure, place)
+    return figure
+
+
+def pairs(
+    measured: Mapping[str, xr.Dataset],
+    quantities: Sequence[str] | None = None,
+    *,
+    sample_set: str = "train",
+) -> Figure:
+    """Every pair of quantities of several networks, one point each, with Pearson's coefficient.
+
+    Of checkpoints the final value is taken, the mean over the last fifth of the iterations.
+
+    Args:
+        measured: primitives of each network, by name.
+        quantities: two or more names of quantities; None for the usual ones.
+        sample_set: which one is shown of a run's file, which has several.
+
+    Raises:
+        MeasurementError: a quantity is in none of them, or fewer than two are asked for.
+    """
+    finals = [final_numbers(dataset, sample_set) for dataset in measured.values()]
+    there = {name for final in finals for name, value in final.items() if np.isfinite(value)}
+    usual = [name for name in USUAL if name in there]
+    names = usual if quantities is None else list(quantities)
+    lacking = [name for name in names if name not in there]
+    if lacking or len(names) < 2:
+        raise MeasurementError(
+            f"quantities: {', '.join(map(repr, lacking or names)) or 'none'} cannot be drawn. "
+            f"Allowed: two or more of {', '.join(sorted(there))}. Choose among these."
+        )
+    values = {name: np.array([final.get(name, np.nan) for final in finals]) for name in names}
+    with matplotlib.style.context(STYLE):
+        looks = points.looks(list(measured))
+        figure = Figure(figsize=(2 * len(names), 2.1 * len(names) + 0.4))
+        draw_pairs(figure, values, looks, _coefficients(values))
+        figure.legend(
+            handles=[look.handle() for look in looks], loc="upper center", ncols=min(4, len(looks))
+        )
+        figure.tight_layout(rect=(0, 0, 1, 1 - 0.25 * ceil(len(looks) / 4) / len(names) / 2))
+    return figure
+
+
+def _coefficients(values: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """Pearson's coefficient of each pair over the networks that have both, as tables hold it."""
+    names = list(values)
+    shape = (len(names), len(names))
+    found, counts = np.full(shape, np.nan), np.zeros(shape, int)
+    for row, first in enumerate(values.values()):
+        for column, second in enumerate(values.values()):
+            both = np.isfinite(first) & np.isfinite(second)
+            counts[row, column] = both.sum()
+            if both.sum() >= FEWEST_FOR_COEFFICIENT:
+                found[row, column] = pearson(first[both], second[both])
+    pair = ("quantity", "other_quantity")
+    none = (pair, np.full(shape, np.nan))
+    return xr.Dataset(
+        {"coefficient": (pair, found), "n": (pair, counts)}
+        | dict.fromkeys(("low", "high", "settings_low", "settings_high"), none)
+        | {"runs": ((), len(next(iter(values.values()))))},
+        coords={"quantity": names, "other_quantity": names},
+    )
 
 
 def _any(values: xr.DataArray) -> bool:

@@ -28,6 +28,17 @@ class Setting(NamedTuple):
     batch_size: int
 
 
+def last_part(iteration: np.ndarray) -> np.ndarray:
+    """Which checkpoints a final value is the mean over, (K,) booleans.
+
+    Args:
+        iteration: (K,), increasing.
+    """
+    last = iteration[-1]
+    chosen = LAST_PART * iteration > (LAST_PART - 1) * last  # exact in integers
+    return chosen | (iteration == last)
+
+
 class AnalysedRun:
     """One run of a study, whether it counts or not.
 
@@ -167,10 +178,9 @@ class AnalysedRun:
         Args:
             last_checkpoint: that one only.
         """
-        last = self.iteration[-1]
-        chosen = LAST_PART * self.iteration > (LAST_PART - 1) * last  # exact in integers
-        at_last = self.iteration == last
-        return at_last if last_checkpoint else chosen | at_last
+        if last_checkpoint:
+            return self.iteration == self.iteration[-1]
+        return last_part(self.iteration)
 
     def evenly_spaced(self) -> np.ndarray:
         """Which checkpoints stand for the course of training, the paper's axis, (K,) booleans.

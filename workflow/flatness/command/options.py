@@ -58,7 +58,7 @@ _EXAMPLE = """\
 example:
   flatness measure my_network.py:build --arguments '{"classes": 10}' \\
       --weights trained.safetensors --images photos --size 64 64 --output measured.nc
-  python -m flatness measure my_network.py:build --weights 'run/epoch_*.pt' --images photos \\
+  flatness measure my_network.py:build --weights 'run/epoch_*.pt' --images photos \\
       --output curves.nc
 
 A mistake ends with one line and exit code 1 (2: a word of the command line is wrong)."""

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.style
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.groups import excluded, that_count
@@ -14,6 +16,7 @@ from flatness.glossary.quantities import QUANTITIES
 
 # Eq. 28, from the smallest to the largest.
 CHAIN = {"A": "mls", "B": "mls_bound_b", "C": "mls_bound_c", "D": "mls_bound_d"}
+LEGEND = "Maximum local sensitivity (MLS) and its bounds, A ≤ B ≤ C ≤ D"
 
 
 def chain_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) -> Figure:
@@ -32,21 +35,9 @@ def chain_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
     values = _values(counted, ["A"] if absent else list(CHAIN), sample_set)
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=(10.5, 5.4))
-        linear, logarithmic = figure.subplots(1, 2)
-        linear.set_title("On a linear axis")
-        logarithmic.set_title("On a logarithmic axis")
-        handles = []
-        for letter, look in zip(values, curves.looks(), strict=False):
-            for panel in (linear, logarithmic):
-                shown = values[letter]
-                if panel is logarithmic:
-                    shown = np.where(shown > 0, shown, np.nan)
-                line = curves.draw_seeds(panel, counted[0].iteration, shown, look)
-            line.set_label("A (MLS)" if letter == "A" else letter)
-            handles.append(line)
-        linear.set_ylim(bottom=0)
-        scales.logarithmic_height(logarithmic)
-        for panel in (linear, logarithmic):
+        panels = figure.subplots(1, 2)
+        handles = draw_chain(panels, counted[0].iteration if counted else [], values)
+        for panel in panels:
             scales.count_iterations(panel)
         meanings = "; ".join(f"{letter} = {QUANTITIES[CHAIN[letter]].formula}" for letter in values)
         caption = (
@@ -60,9 +51,39 @@ def chain_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
             headline(title, runs),
             (caption, excluded_runs(excluded(runs)), provenance(runs)),
             handles=handles,
-            legend_title="Maximum local sensitivity (MLS) and its bounds, A ≤ B ≤ C ≤ D",
+            legend_title=LEGEND,
         )
     return figure
+
+
+def draw_chain(
+    panels: Sequence[Axes], iteration: Sequence[int], values: Mapping[str, np.ndarray]
+) -> list[Line2D]:
+    """Draw A, B, C and D in two panels, the second with a logarithmic axis.
+
+    Args:
+        panels: two.
+        iteration: (K,).
+        values: by letter, (seeds, K).
+
+    Returns:
+        A labelled line for each letter.
+    """
+    linear, logarithmic = panels
+    linear.set_title("On a linear axis")
+    logarithmic.set_title("On a logarithmic axis")
+    handles = []
+    for letter, look in zip(values, curves.looks(), strict=False):
+        for panel in panels:
+            shown = values[letter]
+            if panel is logarithmic:
+                shown = np.where(shown > 0, shown, np.nan)
+            line = curves.draw_seeds(panel, iteration, shown, look)
+        line.set_label("A (MLS)" if letter == "A" else letter)
+        handles.append(line)
+    linear.set_ylim(bottom=0)
+    scales.logarithmic_height(logarithmic)
+    return handles
 
 
 def _absent(runs: Sequence[AnalysedRun], sample_set: str) -> str:

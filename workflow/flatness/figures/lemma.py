@@ -58,12 +58,8 @@ def lemma_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
             for position, (study, members) in enumerate(shown.items()):
                 panel = figure.add_subplot(grid[position // COLUMNS, position % COLUMNS])
                 panel.set_title(f"{network_and_dataset(members[0])}\n({study})")
-                _draw(panel, members, sample_set)
-            figure.colorbar(
-                ScalarMappable(Normalize(0, 1), COLORS),
-                cax=figure.add_subplot(grid[:, -1]),
-                label="progress of training (fraction of the iterations)",
-            )
+                draw_gaps(panel, *_points(members, sample_set))
+            draw_progress(figure, figure.add_subplot(grid[:, -1]))
         caption = (
             f"{words('hessian_gap')} against the {words('mean_residual_norm').lower()}, on the "
             f"fixed sample set `{sample_set}`; the loss in it is that of Eq. 2, whatever the "
@@ -91,21 +87,48 @@ def lemma_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
 
 def _drawable(run: AnalysedRun, sample_set: str) -> np.ndarray:
     """Which checkpoints have a place on logarithmic axes, (K,)."""
-    gap, residual = (run.curve(n, sample_set) for n in ("hessian_gap", "mean_residual_norm"))
+    return drawable(*(run.curve(n, sample_set) for n in ("mean_residual_norm", "hessian_gap")))
+
+
+def drawable(residual: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Which points have a place on logarithmic axes."""
     return (gap > 0) & np.isfinite(gap) & (residual > 0)
 
 
-def _draw(panel: Axes, runs: Sequence[AnalysedRun], sample_set: str) -> None:
-    """The points of one study, the line of slope 1 and the error of the estimates."""
-    panel.set_xlabel(symbol("mean_residual_norm"))
-    panel.set_ylabel(symbol("hessian_gap"))
+def _points(runs: Sequence[AnalysedRun], sample_set: str) -> np.ndarray:
+    """(4, points) of one study: distances, gaps, their standard errors, progress of training."""
     parts = []
     for run in runs:
         names = ("mean_residual_norm", "hessian_gap", "hessian_trace_standard_error")
         curves = [run.curve(name, sample_set) for name in names]
         together = np.stack([*curves, run.iteration / run.iterations])
         parts.append(together[:, _drawable(run, sample_set)])
-    x, y, error, progress = np.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=1)
+
+
+def draw_progress(figure: Figure, place: Axes) -> None:
+    """Say what the colours of points mean."""
+    figure.colorbar(
+        ScalarMappable(Normalize(0, 1), COLORS),
+        cax=place,
+        label="progress of training (fraction of the iterations)",
+    )
+
+
+def draw_gaps(
+    panel: Axes, x: np.ndarray, y: np.ndarray, error: np.ndarray, progress: np.ndarray
+) -> None:
+    """Draw points, the line of slope 1 and the error of the estimates.
+
+    Args:
+        panel: where to draw.
+        x: (points,), mean distances between output and target, above 0.
+        y: (points,), |Tr Hessian - S|, above 0.
+        error: (points,), standard errors of the trace; 0 where it is exact.
+        progress: (points,), between 0 and 1.
+    """
+    panel.set_xlabel(symbol("mean_residual_norm"))
+    panel.set_ylabel(symbol("hessian_gap"))
     panel.scatter(x, y, c=progress, cmap=COLORS, vmin=0, vmax=1, s=9, lw=0, zorder=3)
     ends = np.array([x.min(), x.max()])
     panel.plot(ends, ends * np.exp(np.log(y / x).mean()), color="#111111", lw=1, ls="--", zorder=4)

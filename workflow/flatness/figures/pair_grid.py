@@ -1,7 +1,7 @@
 """Figures D.5 and D.6: pairs of final quantities, and their correlation."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import matplotlib.style
@@ -74,27 +74,7 @@ def pair_grid_figure(
     with matplotlib.style.context(STYLE):
         settings = by_setting(counted, interpolation_accuracy)
         figure = Figure(figsize=(10.5, 10.9))
-        axes = figure.subplots(len(values), len(values), squeeze=False)
-        for row, lower in enumerate(values):
-            for column, left in enumerate(values):
-                panel = axes[row, column]
-                pair = {"quantity": lower, "other_quantity": left}
-                if row > column:
-                    _draw(panel, values[left], values[lower], settings)
-                    panel.tick_params(
-                        labelbottom=row == len(values) - 1, labelleft=column == 0, labelsize=7
-                    )
-                elif row < column:
-                    _write(
-                        panel,
-                        drawn.sel(pair),
-                        None if everything is None else everything.sel(pair),
-                    )
-                else:
-                    panel.set_axis_off()
-                    _name(panel, lower, len(values))
-            axes[-1, row].set_xlabel(symbol(lower) or words(lower))
-            axes[row, 0].set_ylabel(symbol(lower) or words(lower))
+        draw_pairs(figure, values, settings, drawn, everything)
         lay_out(
             figure,
             headline(title, runs),
@@ -112,6 +92,42 @@ def pair_grid_figure(
         )
         figure.subplots_adjust(wspace=0.1, hspace=0.1)
     return figure
+
+
+def draw_pairs(
+    figure: Figure,
+    values: Mapping[str, np.ndarray],
+    settings: Sequence[Setting],
+    drawn: xr.Dataset,
+    everything: xr.Dataset | None = None,
+) -> None:
+    """Names on the diagonal, points below it, coefficients above it.
+
+    Args:
+        figure: without panels.
+        values: by quantity, (runs,).
+        settings: which points look how.
+        drawn: `coefficient`, intervals and counts over (quantity, other_quantity), as
+            `flatness.analysis.correlations.correlations` gives them.
+        everything: the same of more runs, whose coefficients stand below.
+    """
+    axes = figure.subplots(len(values), len(values), squeeze=False)
+    for row, lower in enumerate(values):
+        for column, left in enumerate(values):
+            panel = axes[row, column]
+            pair = {"quantity": lower, "other_quantity": left}
+            if row > column:
+                _draw(panel, values[left], values[lower], settings)
+                panel.tick_params(
+                    labelbottom=row == len(values) - 1, labelleft=column == 0, labelsize=7
+                )
+            elif row < column:
+                _write(panel, drawn.sel(pair), None if everything is None else everything.sel(pair))
+            else:
+                panel.set_axis_off()
+                _name(panel, lower, len(values))
+        axes[-1, row].set_xlabel(symbol(lower) or words(lower))
+        axes[row, 0].set_ylabel(symbol(lower) or words(lower))
 
 
 def _draw(panel: Axes, x: np.ndarray, y: np.ndarray, settings: Sequence[Setting]) -> None:

@@ -80,3 +80,21 @@ def title_of_settings(runs: Sequence[AnalysedRun]) -> str:
     """What the labels of `by_setting` are, for the legend."""
     rate = name_in_words("learning_rate", runs[0].loss, runs[0].outputs)
     return f"{rate}, {WORDS['batch_size']}"
+
+
+def looks(labels: Sequence[str]) -> list[Setting]:
+    """One entry for each label, each with one point.
+
+    Args:
+        labels: in the order of the points.
+    """
+    colors = [look["color"] for look in curves.looks()]
+    return [
+        Setting(
+            label,
+            [position],
+            [],
+            {"color": colors[position % len(colors)], "marker": MARKERS[position % len(MARKERS)]},
+        )
+        for position, label in enumerate(labels)
+    ]

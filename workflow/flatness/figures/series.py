@@ -13,6 +13,7 @@ from flatness.figures import STYLE, curves, scales
 from flatness.figures.labels import label, symbol, words
 
 _PANEL = (3.4, 2.7)  # inches
+_LEAST_RATIO = 1.5  # of values on a logarithmic axis
 _LONGEST = 32  # characters of words that a panel holds beside a symbol
 
 
@@ -77,8 +78,10 @@ def _line(panel: Axes, dataset: xr.Dataset, name: str, look: Mapping, positive: 
 
 
 def _logarithmic(panel: Axes) -> None:
-    drawn = [line.get_ydata() for line in panel.get_lines() if len(line.get_ydata())]
-    if drawn and all((values > 0).all() for values in drawn):
+    parts = [line.get_ydata() for line in panel.get_lines()]
+    drawn = np.concatenate(parts) if parts else np.array([])
+    # Over less, a logarithmic axis looks like a linear one, whose ticks have more digits.
+    if len(drawn) and drawn.min() > 0 and drawn.max() > _LEAST_RATIO * drawn.min():
         scales.logarithmic_height(panel)
 
 

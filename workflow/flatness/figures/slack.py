@@ -82,34 +82,10 @@ def slack_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
         name: _reason(counted[0], name) for name, each in slacks.items() if np.isnan(each).all()
     }
     known = {name: each for name, each in slacks.items() if name not in reasons}
-    shown = {
-        family: {name: text for name, text in labels.items() if name in known}
-        for family, labels in FAMILIES.items()
-        if known.keys() & labels.keys()
-    }
     with matplotlib.style.context(STYLE):
-        columns = 3 if len(shown) > 4 else 2
-        rows = ceil(len(shown) / columns)
-        figure = Figure(figsize=(10.5, 1.5 + 3.8 * rows if rows else 3))
-        below = ScaledTranslation(0, -0.4, figure.dpi_scale_trans)  # inches, for the axis' label
-        for position, (family, labels) in enumerate(shown.items()):
-            panel = figure.add_subplot(rows, columns, position + 1)
-            panel.set_title(family)
-            panel.axhline(0, color="#333333", linewidth=0.8)
-            looks = dict(zip(FAMILIES[family], curves.looks(), strict=False))
-            for name, text in labels.items():
-                line = curves.draw_seeds(panel, counted[0].iteration, known[name], looks[name])
-                line.set_label(text)
-            panel.set_ylabel(symbol("slack"))
+        figure = draw_slacks(counted[0].iteration if counted else [], known)
+        for panel in figure.axes:
             scales.count_iterations(panel)
-            panel.legend(
-                loc="upper center",
-                bbox_to_anchor=(0.5, 0),
-                bbox_transform=panel.transAxes + below,
-                ncols=1 if len(labels) <= 4 else 2,
-                fontsize=8,
-                columnspacing=1,
-            )
         caption = (
             f"{training(runs)} Sample set `{sample_set}`. An inequality holds "
             "where its slack is at least 0; each step of a chain is shown on its own. "
@@ -120,6 +96,43 @@ def slack_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
             figure,
             headline(title, runs),
             (caption, *_absences(reasons), excluded_runs(excluded(runs)), provenance(runs)),
+        )
+    return figure
+
+
+def draw_slacks(iteration: Sequence[int], known: Mapping[str, np.ndarray]) -> Figure:
+    """A figure with one panel for each family of which any inequality is known.
+
+    Args:
+        iteration: (K,).
+        known: by name of the inequality, its slack, (seeds, K).
+    """
+    shown = {
+        family: {name: text for name, text in labels.items() if name in known}
+        for family, labels in FAMILIES.items()
+        if known.keys() & labels.keys()
+    }
+    columns = 3 if len(shown) > 4 else 2
+    rows = ceil(len(shown) / columns)
+    figure = Figure(figsize=(10.5, 1.5 + 3.8 * rows if rows else 3))
+    below = ScaledTranslation(0, -0.4, figure.dpi_scale_trans)  # inches, for the axis' label
+    for position, (family, labels) in enumerate(shown.items()):
+        panel = figure.add_subplot(rows, columns, position + 1)
+        panel.set_title(family)
+        panel.axhline(0, color="#333333", linewidth=0.8)
+        looks = dict(zip(FAMILIES[family], curves.looks(), strict=False))
+        for name, text in labels.items():
+            line = curves.draw_seeds(panel, iteration, known[name], looks[name])
+            line.set_label(text)
+        panel.set_xlabel("iteration")
+        panel.set_ylabel(symbol("slack"))
+        panel.legend(
+            loc="upper center",
+            bbox_to_anchor=(0.5, 0),
+            bbox_transform=panel.transAxes + below,
+            ncols=1 if len(labels) <= 4 else 2,
+            fontsize=8,
+            columnspacing=1,
         )
     return figure
 
