@@ -1,11 +1,11 @@
 """Training: a pure function of plan and data, whatever interrupts it."""
 
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -22,7 +22,8 @@ from flatness.experiment.losses import loss_function, targets
 from flatness.experiment.prepared import load_prepared
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.experiment.training import train
-from interruption import interrupt_after
+from flatness.measurement.run import measure_run
+from interruption import interrupt_after, train_and_measure
 
 
 @pytest.fixture
@@ -187,22 +188,20 @@ def test_the_state_of_another_gpu_is_not_used_and_both_are_named(
 
 def test_twenty_kills_at_random_moments_change_no_bit(digits, tmp_path, plan):
     """SIGKILL whole processes that train, and then measure; each is started again."""
-    p = plan(iterations=20000, late_checkpoints=150)
-    code = (
-        "import sys, time\n"
-        "from flatness.experiment.training import TrainingPlan, train\n"
-        "from flatness.measurement.run import measure_run\n"
-        "print('started', flush=True)\n"
-        f"plan = TrainingPlan(**{asdict(p)!r})\n"
-        f"train(plan, {str(digits)!r}, sys.argv[1], sys.argv[1] + '.state')\n"
-        f"measure_run(sys.argv[1], {str(digits)!r}, sys.argv[1] + '.nc', dataset_name='digits',\n"
-        "    chunk_size=100, minibatch_window=100)\n"
-    )
+    p = plan(iterations=10000, late_checkpoints=75)
+    # Processes of a server that has loaded torch begin at once, with nothing of this one.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([train.__module__, measure_run.__module__])
 
     def start(name):
-        return subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / name)], stdout=subprocess.PIPE
-        )
+        process = processes.Process(target=train_and_measure, args=(p, digits, tmp_path / name))
+        process.start()
+        return process
+
+    def finish(name):
+        process = start(name)
+        process.join()
+        assert process.exitcode == 0
 
     def compare():
         for ending in ("", ".nc"):
@@ -210,22 +209,21 @@ def test_twenty_kills_at_random_moments_change_no_bit(digits, tmp_path, plan):
             assert killed.read_bytes() == whole.read_bytes(), ending
         assert not (tmp_path / "killed.state").exists()
 
-    assert start("whole").wait() == 0
+    finish("whole")
     draw, kills = random.Random(0), 0
     while kills < 20:
         process = start("killed")
-        process.stdout.readline()
-        time.sleep(draw.uniform(0, 1.5))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        process.join(draw.uniform(0, 0.8))
+        process.kill()
+        process.join()
+        if process.exitcode == -signal.SIGKILL:
             kills += 1
         else:  # done before it was killed often enough: once more from the start
-            assert process.returncode == 0
+            assert process.exitcode == 0
             compare()
             for ending in ("", ".nc"):
                 (tmp_path / f"killed{ending}").unlink()
-    assert start("killed").wait() == 0
+    finish("killed")
     compare()
 
 
