@@ -29,12 +29,15 @@ def _keep(workflow, which):
 
 def test_checkpoints_go_when_everything_is_measured(workflow, finished):
     _keep(workflow, "last")
+    workflow.study["seeds"] = [0]
     workflow.succeed("--cores", "2", "measurements")
-    assert _kept(workflow) == ["kept.safetensors"] * 4
-    assert _measurements(workflow.folder) == _measurements(finished)
+    assert _kept(workflow) == ["kept.safetensors"] * 2
+    measurements = _measurements(workflow.folder)
+    assert len(measurements) == 2
+    assert measurements.items() <= _measurements(finished).items()
     assert "Nothing to be done" in workflow.succeed("--cores", "1", "measurements").stderr
 
-    workflow.study["seeds"] = [0, 1, 2]
+    workflow.study["seeds"] = [0, 1]
     planned = workflow.planned("--cores", "1", "measurements")
     assert (planned["train_run"], planned["measure_run"]) == (2, 2)
 
