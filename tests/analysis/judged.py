@@ -9,6 +9,7 @@ import xarray as xr
 from flatness.analysis import claims
 from flatness.analysis.claims.part import Part
 from flatness.analysis.claims.the_claims import PARTS
+from flatness.settings.roles import MLP, VGG10
 from made_up import analysed, analysed_run
 
 LOOK = {"interpolation_accuracy": 0.999, "confidence": 0.9, "resamples": 60}
@@ -21,14 +22,18 @@ FALLING = np.array([40.0, 36, 32, 28, 24, 23, 22, 21])[:, None]
 
 def judge(vgg10: Sequence[xr.Dataset], mlp: Sequence[xr.Dataset], **options) -> pd.DataFrame:
     """The verdicts on made-up files of both networks."""
-    return claims.judge(analysed(vgg10), analysed(mlp), **options)
+    return claims.judge(_by_role(vgg10, mlp), **options)
 
 
 def sensitivity(
     vgg10: Sequence[xr.Dataset], mlp: Sequence[xr.Dataset], judged: pd.DataFrame, **options
 ) -> pd.DataFrame:
     """The verdicts on these under other choices."""
-    return claims.sensitivity(analysed(vgg10), analysed(mlp), judged, **options)
+    return claims.sensitivity(_by_role(vgg10, mlp), judged, **options)
+
+
+def _by_role(vgg10: Sequence[xr.Dataset], mlp: Sequence[xr.Dataset]) -> dict:
+    return {VGG10: analysed(vgg10), MLP: analysed(mlp)}
 
 
 def study(network: str, seeds: int = 4) -> list[xr.Dataset]:

@@ -6,13 +6,13 @@ import pytest
 import scipy.stats
 import xarray as xr
 
-from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import (
     NOT_TESTABLE,
     REPRODUCED,
 )
 from flatness.analysis.statistics import draws
+from flatness.settings.roles import MLP, VGG10
 from judged import LOOK, judge, only, row_of, study
 from made_up import ITERATIONS, analysed_run, settings_of
 

@@ -9,7 +9,6 @@ import xarray as xr
 
 from flatness.analysis.claims import COLUMNS
 from flatness.analysis.claims.curves import EARLIEST_LEVEL, FEWEST_CHECKPOINTS, LEVEL
-from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.verdicts import (
     CORRELATES,
     DIRECTION,
@@ -21,6 +20,7 @@ from flatness.analysis.claims.verdicts import (
 from flatness.analysis.statistics import FEWEST_FOR_INTERVAL
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import QUANTITIES
+from flatness.settings.roles import MLP, VGG10
 from flatness.tables.claim_table import definitions
 from judged import LOOK, judge, study
 

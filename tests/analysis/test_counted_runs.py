@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from flatness.analysis.claims.lemma_a1 import VANISHES
-from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
+from flatness.settings.roles import MLP, VGG10
 from judged import LOOK, judge, only, row_of, study
 from made_up import analysed_run, settings_of
 

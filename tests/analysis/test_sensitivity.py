@@ -12,9 +12,9 @@ from flatness.analysis.claims.alternatives import (
     NO_OTHER_SEEDS,
     NOT_IN_FILE,
 )
-from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
+from flatness.settings.roles import MLP, VGG10
 from judged import LOOK, judge, only, row_of, sensitivity, study
 from made_up import analysed_run, settings_of
 
@@ -210,7 +210,7 @@ def test_a_verdict_that_only_an_alternative_has_is_told():
     assert (row.verdict, row.changes) == (REPRODUCED, 1)
 
 
-def test_without_a_study_nothing_is_said_of_its_seeds():
+def test_without_runs_nothing_is_said_of_its_seeds():
     claims = judge([], [], **LOOK, parts=only("8a"))
     found = sensitivity([], [], claims, **LOOK, parts=only("8a"))
     assert of(found, "8a", "20 runs").note != NO_OTHER_SEEDS

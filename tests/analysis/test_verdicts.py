@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from flatness.analysis.claims.part import MLP, VGG10
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import (
     NOT_REPRODUCED,
@@ -18,6 +17,7 @@ from flatness.analysis.claims.verdicts import (
     joint,
     verdict,
 )
+from flatness.settings.roles import MLP, VGG10
 from judged import judge, only
 from made_up import analysed_run
 
@@ -348,10 +348,10 @@ def test_a_run_without_the_values_does_not_count_and_is_named(network, part):
 
 
 @pytest.mark.parametrize(("network", "part"), KEYS)
-def test_without_a_study_a_part_is_not_testable(network, part):
+def test_without_runs_a_part_is_not_testable(network, part):
     row = row_of(network, part, [])
     assert (row.verdict, row.n) == (NOT_TESTABLE, 0)
-    assert row.reason == f"The configuration names no study of {network}."
+    assert row.reason == f"The study that stands for {network} has no runs."
 
 
 # --- signs: a negative correlation is no better than none -----------------------------

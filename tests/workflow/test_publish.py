@@ -125,3 +125,16 @@ def test_a_publication_is_not_reproduced_over_itself(published, capsys):
     assert main(["reproduce", str(folder), "--output", str(folder / "figures/..")]) == 1
     assert "would be overwritten" in capsys.readouterr().err
     assert (folder / "tables/claims.csv").read_bytes() == before
+
+
+def test_a_study_without_a_role_has_no_claims(finished, make_workflow, tmp_path):
+    workflow = make_workflow(shutil.copytree(finished, tmp_path / "copy"))
+    shutil.rmtree(workflow.folder / "results/small/tables")
+    workflow.config["claims"] = {}
+    workflow.succeed("--cores", "1", "claims")
+    workflow.succeed("--cores", "1", "all", "publish")
+    results = workflow.folder / "results/small"
+    assert (results / "tables/correlations_mlp.md").exists()
+    assert not list(results.rglob("claims*")) + list(results.rglob("sensitivity.*sv"))
+    assert "## Claims" not in (results / "publication/README.md").read_text()
+    assert "<h2>Claims</h2>" not in (results / "report/overview.html").read_text()

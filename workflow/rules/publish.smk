@@ -5,12 +5,15 @@ TABLES = [
     *rules.correlate.output.csv,
     *rules.correlate.output.markdown,
     *rules.correlate.output.latex,
-    rules.judge_claims.output.csv,
-    rules.judge_claims.output.markdown,
-    rules.judge_claims.output.text,
-    rules.judge_claims.output.sensitivity,
-    rules.judge_claims.output.sensitivity_markdown,
 ]
+if ROLES:
+    TABLES += [
+        rules.judge_claims.output.csv,
+        rules.judge_claims.output.markdown,
+        rules.judge_claims.output.text,
+        rules.judge_claims.output.sensitivity,
+        rules.judge_claims.output.sensitivity_markdown,
+    ]
 
 
 localrules:

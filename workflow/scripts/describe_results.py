@@ -13,7 +13,7 @@ with job_log(snakemake.log[0]):
     results = read_results(snakemake.input.results)
     write_overview(
         snakemake.output.page,
-        claims=pd.read_csv(snakemake.input.claims),
+        claims=pd.read_csv(snakemake.input.claims) if snakemake.input.claims else None,
         results=results,
         settings=settings_of_publication(results),
         paper=read_settings(snakemake.input.paper),

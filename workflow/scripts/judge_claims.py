@@ -7,6 +7,7 @@ with job_log(snakemake.log[0]):
 
     from flatness.analysis.analysed_run import AnalysedRun
     from flatness.analysis.claims import judge, sensitivity, with_sensitivity
+    from flatness.analysis.groups import by_study
     from flatness.publication.deviations import nature
     from flatness.publication.publish import PAPER
     from flatness.settings import read_settings
@@ -14,18 +15,16 @@ with job_log(snakemake.log[0]):
     from flatness.tables.claim_files import write_claims
     from flatness.tables.sensitivity_table import write_page
 
-    studies = [
-        [AnalysedRun(read_dataset(path)) for path in paths]
-        for paths in (snakemake.input.vgg10, snakemake.input.mlp)
-    ]
+    runs = by_study(AnalysedRun(read_dataset(path)) for path in snakemake.input.analyses)
+    studies = {role: runs.get(study, []) for role, study in snakemake.params.roles.items()}
     options = {
         "interpolation_accuracy": snakemake.params.interpolation_accuracy,
         "confidence": snakemake.params.confidence,
         "resamples": snakemake.params.draws,
     }
     judged = snakemake.params.judged
-    verdicts = judge(*studies, **options)
-    alternatives = sensitivity(*studies, verdicts, **options)
+    verdicts = judge(studies, **options)
+    alternatives = sensitivity(studies, verdicts, **options)
     verdicts = with_sensitivity(verdicts, alternatives)
     write_claims(
         verdicts,

@@ -16,7 +16,9 @@ from flatness.tables.correlation_files import write_correlations
 def write_tables(
     results: xr.DataTree, settings: Settings, paper: Settings, folder: str | Path
 ) -> list[Path]:
-    """Correlation tables of every study, the claims and their sensitivity, in every form.
+    """Correlation tables of every study, and the claims and their sensitivity, in every form.
+
+    Where no study plays a role in the claims, there are none.
 
     Args:
         results: as `flatness.publication.results.condense` gives it.
@@ -34,10 +36,12 @@ def write_tables(
         for study, runs in studies.items()
     }
     written = write_correlations(found, folder)
-    of = [studies.get(name, []) for name in (settings.claims.vgg10, settings.claims.mlp)]
+    of_roles = {role: studies.get(name, []) for role, name in settings.claims.roles().items()}
+    if not of_roles:
+        return written
     shared["interpolation_accuracy"] = analysis.interpolation_accuracy
-    verdicts = judge(*of, **shared)
-    alternatives = sensitivity(*of, verdicts, **shared)
+    verdicts = judge(of_roles, **shared)
+    alternatives = sensitivity(of_roles, verdicts, **shared)
     verdicts = with_sensitivity(verdicts, alternatives)
     what = nature(settings.published(), paper.published(), counts(results)).sentence
     return written + write_claims(verdicts, alternatives, folder, nature=what)

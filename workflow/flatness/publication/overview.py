@@ -40,7 +40,7 @@ div.prose:has(.overview), section:has(> .overview) {max-width: none;}
 def write_overview(
     path: str | Path,
     *,
-    claims: pd.DataFrame,
+    claims: pd.DataFrame | None,
     results: xr.DataTree,
     settings: Settings,
     paper: Settings,
@@ -49,7 +49,8 @@ def write_overview(
 
     Args:
         path: of the file.
-        claims: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+        claims: from `flatness.analysis.claims.judge`, or read back from its CSV file; None where
+            no study plays a role in the claims.
         results: as `flatness.publication.results.condense` gives it.
         settings: the configuration.
         paper: that of the paper, to compare with.
@@ -61,8 +62,7 @@ def write_overview(
         _STYLE,
         '<div class="overview">',
         f"<p><strong>{html.escape(what)}.</strong></p>",
-        "<h2>Claims</h2>",
-        html_table(claims),
+        *([] if claims is None else ["<h2>Claims</h2>", html_table(claims)]),
         "<h2>Excluded runs</h2>",
         _excluded(runs),
         "<h2>What was run</h2>",

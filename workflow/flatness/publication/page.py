@@ -1,6 +1,6 @@
 """The page of a reproduction: everything that came out, on one page of Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from flatness.figures.captions import caption
 from flatness.publication import costs, facts
 from flatness.publication.deviations import deviations, nature
 from flatness.publication.results import counts, missing, numbers_of_parts, separate
-from flatness.settings import Settings
+from flatness.settings import Settings, runs_of_figure, table_of_runs
 from flatness.storage import atomic_path
 from flatness.tables import claim_table, correlation_markdown, sensitivity_table
 from flatness.tables.markdown import markdown_table
@@ -27,8 +27,8 @@ def write_page(
     results: xr.DataTree,
     settings: Settings,
     paper: Settings,
-    claims: pd.DataFrame,
-    sensitivity: pd.DataFrame,
+    claims: pd.DataFrame | None,
+    sensitivity: pd.DataFrame | None,
     correlations: xr.Dataset,
     figures: Sequence[str],
     claims_page: str,
@@ -42,7 +42,8 @@ def write_page(
         results: as `flatness.publication.results.condense` gives it.
         settings: the configuration.
         paper: the configuration of the paper, to compare with.
-        claims: from `flatness.analysis.claims.judge`, or read back from its CSV file.
+        claims: from `flatness.analysis.claims.judge`, or read back from its CSV file; None where
+            no study plays a role in the claims.
         sensitivity: from `flatness.analysis.claims.sensitivity`, likewise.
         correlations: of all studies, as `flatness.analysis.correlations.together` gives them.
         figures: names of the figures beside it.
@@ -64,14 +65,14 @@ def write_page(
         nature=what.sentence,
         claims_page=claims_page,
         place=place,
-        claims=claim_table.as_markdown(claims),
-        sensitivity=sensitivity_table.as_markdown(claims, sensitivity),
+        claims="" if claims is None else claim_table.as_markdown(claims),
+        sensitivity="" if claims is None else sensitivity_table.as_markdown(claims, sensitivity),
         figures=[
             {
                 "name": name,
                 "title": settings.figures.title(name),
                 "caption": caption(name, settings),
-                "verdicts": _verdicts(claims, name, mapping),
+                "verdicts": "" if claims is None else _verdicts(claims, name, settings),
             }
             for name in figures
         ],
@@ -100,11 +101,11 @@ def write_page(
         temporary.write_text(page, encoding="utf-8")
 
 
-def _verdicts(claims: pd.DataFrame, figure: str, settings: Mapping[str, Any]) -> str:
+def _verdicts(claims: pd.DataFrame, figure: str, settings: Settings) -> str:
     """The claims about one figure, where they are tested on what it shows; empty without any."""
-    options = settings["figures"][figure]
-    shown = options["studies"] if "studies" in options else [options["study"]]
-    tested = claims["network"].str.lower().map(settings["claims"])
+    runs = runs_of_figure(table_of_runs(settings), settings.figures.drawn()[figure])
+    shown = {run.study for run in runs}
+    tested = claims["network"].map(settings.claims.roles())
     about = claims[(claims["figure"] == figure) & tested.isin(shown)]
     return claim_table.said_of(about) if len(about) else ""
 

@@ -48,8 +48,8 @@ def publish(results: xr.DataTree, folder: str | Path) -> None:
         results=results,
         settings=settings,
         paper=paper,
-        claims=pd.read_csv(folder / "tables/claims.csv"),
-        sensitivity=pd.read_csv(folder / "tables/sensitivity.csv"),
+        claims=_read(folder / "tables/claims.csv"),
+        sensitivity=_read(folder / "tables/sensitivity.csv"),
         correlations=read_dataset(folder / "tables/correlations.nc"),
         figures=[figure.stem for figure in figures],
         claims_page=os.path.relpath(ROOT / "docs/claims.md", place),
@@ -63,6 +63,11 @@ def settings_of_publication(results: xr.DataTree) -> Settings:
         study: set(map(int, node["seed"].to_numpy())) for study, node in results.children.items()
     }
     return with_seeds(settings_of(results), seeds)
+
+
+def _read(table: Path) -> pd.DataFrame | None:
+    """A table of claims; None where no study plays a role in them."""
+    return pd.read_csv(table) if table.exists() else None
 
 
 def _remove_others(kept: list[Path]) -> None:

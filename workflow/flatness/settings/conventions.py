@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
+from flatness.settings.roles import ROLES
 from flatness.settings.section import Folder, Section, key
 
 
@@ -107,8 +108,23 @@ class Analysis(Section):
     )
 
 
-class Claims(Section):
+class _Claims(Section):
     """The studies on which the paper's claims are tested; leave one out to skip its rows."""
 
-    vgg10: str | None = key("Name of the study that stands for the paper's VGG10.", default=None)
-    mlp: str | None = key("Name of the study that stands for the paper's MLP.", default=None)
+    def roles(self) -> dict[str, str]:
+        """By role, the study that plays it; without any, no claim is tested."""
+        return {ROLES[name]: study for name, study in self if study is not None}
+
+
+Claims = create_model(
+    "Claims",
+    __base__=_Claims,
+    __doc__=_Claims.__doc__,
+    **{
+        name: (
+            str | None,
+            key(f"Name of the study that stands for the paper's {role}.", default=None),
+        )
+        for name, role in ROLES.items()
+    },
+)

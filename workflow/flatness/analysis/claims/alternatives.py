@@ -1,13 +1,13 @@
 """What the verdicts would be under other choices: the sensitivity of every part."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from flatness.analysis.analysed_run import AnalysedRun
-from flatness.analysis.claims.judging import NUMBERS, SECOND, Options, row_of
-from flatness.analysis.claims.part import MLP, VGG10, Part
+from flatness.analysis.claims.judging import NUMBERS, SECOND, Options, row_of, tested
+from flatness.analysis.claims.part import Part
 from flatness.analysis.claims.reading import Reading
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import NOT_TESTABLE
@@ -90,8 +90,7 @@ SENSITIVITY_COLUMNS = (
 
 
 def sensitivity(
-    vgg10: Sequence[AnalysedRun],
-    mlp: Sequence[AnalysedRun],
+    studies: Mapping[str, Sequence[AnalysedRun]],
     claims: pd.DataFrame,
     *,
     interpolation_accuracy: float,
@@ -102,8 +101,7 @@ def sensitivity(
     """Every part under every alternative.
 
     Args:
-        vgg10: as for `judge`, and so for the others.
-        mlp: as there.
+        studies: by role, as for `judge`.
         claims: what `judge` gives for these.
         interpolation_accuracy: as there.
         confidence: as there.
@@ -116,10 +114,9 @@ def sensitivity(
         changes is 1 where the two verdicts differ, else 0, also where the alternative leaves
         too few seeds for a verdict.
     """
-    studies = {VGG10: vgg10, MLP: mlp}
     judged = claims.set_index(["claim", "part", "network"])
     rows = []
-    for part in parts:
+    for part in tested(parts, studies):
         key = {"claim": part.claim, "part": part.part, "network": part.network}
         before = judged.loc[tuple(key.values())]
         for alternative in ALTERNATIVES:

@@ -1,6 +1,6 @@
 """Every part of every claim applied to the runs of a study."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.claims.outcomes import Outcome, outcome
-from flatness.analysis.claims.part import MLP, VGG10, Part
+from flatness.analysis.claims.part import Part
 from flatness.analysis.claims.reading import AS_JUDGED, Reading
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import Rule, joint, verdict
@@ -43,26 +43,25 @@ class Options:
 
 
 def judge(
-    vgg10: Sequence[AnalysedRun],
-    mlp: Sequence[AnalysedRun],
+    studies: Mapping[str, Sequence[AnalysedRun]],
     *,
     interpolation_accuracy: float,
     confidence: float,
     resamples: int,
     parts: Sequence[Part] = PARTS,
 ) -> pd.DataFrame:
-    """Test every part of every claim.
+    """Test every part of every claim about a role that a study plays.
 
     Args:
-        vgg10: all analysed runs of the VGG10 study; empty where there is no such study.
-        mlp: the same for the MLP study.
+        studies: by role, see `flatness.settings.roles`, all analysed runs of the study that plays
+            it; there may be none. A role that is left out has no rows.
         interpolation_accuracy: training accuracy with which a run's late phase begins.
         confidence: level of the bootstrap intervals over seeds, between 0 and 1.
         resamples: number of the bootstrap's draws.
-        parts: those that are tested.
+        parts: those that are tested, if their role is played.
 
     Returns:
-        One row for each part, with the columns `COLUMNS`: claim and part name it together
+        One row for each of these parts, with the columns `COLUMNS`: claim and part name it together
         with network; statement is the paper's sentence in our words; statistic is what was
         computed; value, low and high are the statistic and its interval over seeds, NaN where
         there is none, settings_low and settings_high that over settings; threshold and comparison
@@ -76,9 +75,13 @@ def judge(
         none.
     """
     options = Options(interpolation_accuracy, confidence, resamples)
-    studies = {VGG10: vgg10, MLP: mlp}
-    rows = [row_of(part, studies[part.network], options) for part in parts]
+    rows = [row_of(part, studies[part.network], options) for part in tested(parts, studies)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seeds_held": "Int64"})
+
+
+def tested(parts: Sequence[Part], roles: Collection[str]) -> list[Part]:
+    """The parts about the roles that are played."""
+    return [part for part in parts if part.network in roles]
 
 
 def row_of(part: Part, study: Sequence[AnalysedRun], options: Options) -> dict[str, object]:
@@ -91,7 +94,7 @@ def row_of(part: Part, study: Sequence[AnalysedRun], options: Options) -> dict[s
     found = [outcome(condition.measure, runs, **vars(options)) for condition in part.conditions]
     reasons = [levels, *(reason for each in found for reason in each.reasons)]
     if not study:
-        reasons = [f"The configuration names no study of {part.network}."]
+        reasons = [f"The study that stands for {part.network} has no runs."]
     row = {
         "claim": part.claim,
         "part": part.part,

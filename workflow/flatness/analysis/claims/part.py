@@ -13,9 +13,6 @@ from flatness.analysis.claims.verdicts import (
     Rule,
 )
 
-VGG10 = "VGG10"
-MLP = "MLP"
-
 RISES = Rule(">", DIRECTION)
 FALLS = Rule("<", DIRECTION)
 HOLDS = Rule(">=", DIRECTION)
@@ -49,7 +46,7 @@ class Part:
     Args:
         claim: its number, 1 to 10.
         part: its letter; with the claim and the network it names the part.
-        network: VGG10 or MLP.
+        network: the role of the study that it is tested on, one of `flatness.settings.roles`.
         statement: the paper's sentence in our words.
         place: where the paper says so.
         conditions: one, or two that must both hold.

@@ -12,11 +12,9 @@ from flatness.analysis.claims.part import (
     HARDLY_CHANGES,
     HOLDS,
     LESS_THAN_HALF,
-    MLP,
     MOST,
     RISES,
     SAME,
-    VGG10,
     Beside,
     Condition,
     Part,
@@ -36,6 +34,7 @@ from flatness.analysis.claims.trends import (
     SlowerFall,
 )
 from flatness.analysis.claims.verdicts import Rule
+from flatness.settings.roles import MLP, VGG10
 
 # What each claim is about, for a table that has no room for its parts.
 TITLES = {

@@ -1,0 +1,86 @@
+"""Studies play roles in the paper's claims by the configuration, or none."""
+
+import pandas as pd
+import pytest
+
+from flatness.analysis.claims import judge, sensitivity, with_sensitivity
+from flatness.analysis.claims.the_claims import PARTS
+from flatness.publication.opening import read_results
+from flatness.publication.overview import write_overview
+from flatness.publication.publish import PAPER, publish, settings_of_publication
+from flatness.settings import load_settings, read_settings
+from flatness.settings.roles import ROLES
+from made_up import analysed
+from made_up_results import configuration, made_up_results, made_up_runs
+
+OPTIONS = {"interpolation_accuracy": 0.999, "confidence": 0.95, "resamples": 50}
+
+
+def test_roles_are_those_of_the_claims():
+    assert set(ROLES.values()) == {part.network for part in PARTS}
+
+
+@pytest.mark.parametrize(
+    ("claims", "roles"),
+    [
+        ({"vgg10": "vgg", "mlp": "mlp_numbers"}, {"VGG10": "vgg", "MLP": "mlp_numbers"}),
+        ({"mlp": "vgg"}, {"MLP": "vgg"}),
+        ({}, {}),
+    ],
+)
+def test_a_study_plays_a_role_by_the_configuration(claims, roles):
+    assert load_settings(configuration(claims=claims), "made up").claims.roles() == roles
+
+
+@pytest.mark.parametrize("played", [("VGG10",), ("MLP",), ()])
+def test_only_roles_that_are_played_have_rows(played):
+    studies = {role: analysed(made_up_runs([0])) for role in played}
+    claims = judge(studies, **OPTIONS)
+    found = sensitivity(studies, claims, **OPTIONS)
+    assert set(claims["network"]) == set(found["network"]) == set(played)
+    assert len(claims) == sum(part.network in played for part in PARTS)
+    assert len(with_sensitivity(claims, found)) == len(claims)
+
+
+@pytest.fixture(scope="module")
+def without_roles(tmp_path_factory):
+    """A publication of studies without a role, over one of the same studies with theirs."""
+    folder = tmp_path_factory.mktemp("published")
+    for claims in (configuration()["claims"], {}):
+        publish(made_up_results([0, 1], claims=claims), folder)
+    return folder
+
+
+def test_without_roles_a_publication_has_no_claims(without_roles):
+    tables = {file.name for file in (without_roles / "tables").iterdir()}
+    assert "correlations_vgg.md" in tables
+    assert not [name for name in tables if "claims" in name or "sensitivity" in name]
+    page = (without_roles / "README.md").read_text()
+    headings = [line for line in page.splitlines() if line.startswith("## ")]
+    assert headings[:2] == ["## Figures", "## Correlations"]
+    for word in ("claim", "verdict", "testable", "#sensitivity"):
+        assert word not in page, word
+    assert "\n\n\n" not in page
+
+
+def test_without_roles_the_reports_first_page_begins_with_the_runs(without_roles, tmp_path):
+    results = read_results(without_roles / "results.nc")
+    write_overview(
+        tmp_path / "overview.html",
+        claims=None,
+        results=results,
+        settings=settings_of_publication(results),
+        paper=read_settings(PAPER),
+    )
+    text = (tmp_path / "overview.html").read_text()
+    assert "<h2>Excluded runs</h2>" in text
+    assert "<h2>Claims</h2>" not in text
+
+
+def test_with_one_role_the_page_has_its_claims_alone(tmp_path):
+    publish(made_up_results([0, 1], claims={"vgg10": "vgg"}), tmp_path)
+    claims = pd.read_csv(tmp_path / "tables/claims.csv")
+    assert set(claims["network"]) == {"VGG10"}
+    page = (tmp_path / "README.md").read_text()
+    assert "| 1a | VGG10 | " in page
+    assert "| MLP |" not in page
