@@ -32,7 +32,7 @@ def fingerprints(root, tmp_path):
             "print(stages.preparing_code({'source': 'digits'}), stages.training_code(v),"
             " stages.training_code(m), stages.measuring_code(v), stages.analysing_code(),"
             " stages.correlating_code(), stages.judging_code(), stages.describing_code(),"
-            " stages.drawing_code('trend'), stages.drawing_code('chain'))"
+            " stages.drawing_code('trends'), stages.drawing_code('chain'))"
         )
         run = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -70,7 +70,7 @@ def fingerprints(root, tmp_path):
             "glossary/quantities.py",
             '"sharpness", "1/n',
             '"Sharpness", "1/n',
-            {"analyse", "correlate", "draw trends", "draw chain"},
+            {"analyse", "correlate", "judge", "describe", "draw trends", "draw chain"},
         ),
         ("analysis/quantities.py", "slice(3)", "slice(4)", {"analyse"}),
         ("analysis/bounds.py", "one.power * rounding", "one.power + rounding", {"analyse"}),
@@ -81,7 +81,7 @@ def fingerprints(root, tmp_path):
             {"analyse", "judge", "describe"},
         ),
         ("analysis/claims/verdicts.py", "DIRECTION = 0", "DIRECTION = 1", {"judge", "describe"}),
-        ("figures/trends.py", "2, 3, sharex", "3, 2, sharex", {"draw trends"}),
+        ("figures/trends.py", "COLUMNS = 3", "COLUMNS = 4", {"draw trends"}),
     ],
 )
 def test_an_edit_changes_the_stages_that_it_can_change(fingerprints, file, old, new, stale):
@@ -90,5 +90,5 @@ def test_an_edit_changes_the_stages_that_it_can_change(fingerprints, file, old, 
 
 
 def test_a_fingerprint_is_the_same_each_time():
-    assert stages.drawing_code("trend") == stages.drawing_code("trend")
-    assert len(stages.drawing_code("trend")) == 16
+    assert stages.drawing_code("trends") == stages.drawing_code("trends")
+    assert len(stages.drawing_code("trends")) == 16

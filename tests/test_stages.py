@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from flatness import figures, fingerprint, stages
+from flatness import fingerprint, stages
+from flatness.settings.keys import ANY_NAME, tree
 
-KINDS = tuple(figures._FUNCTIONS)
+KINDS = tuple(tree().children["figures"].children[ANY_NAME].variants)
 SCRIPTS = {
     "gather": (
         "from flatness.publication.gathering import gather",

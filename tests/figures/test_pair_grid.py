@@ -8,11 +8,18 @@ import scipy.stats
 from drawn import assert_readable, inside, same_files, texts
 from matplotlib.colors import to_hex, to_rgb
 
-from flatness.analysis.correlations import FINAL_QUANTITIES, correlations
+from flatness.analysis.correlations import correlations
 from flatness.figures.pair_grid import pair_grid_figure
-from flatness.settings.figures import FINAL, PAIRED
 from made_up import ITERATIONS, analysed, analysed_run
 
+PAIRED = (
+    "local_dimension",
+    "sqrt_sharpness",
+    "log_volume",
+    "input_gradient_norm",
+    "mls",
+    "test_loss",
+)
 MORE = (*PAIRED, "mls_bound_c", "mls_bound_d")
 SETTINGS = ((0.05, 20), (0.1, 8), (0.1, 20), (0.1, 32), (0.2, 20))
 INTERVALS = {"confidence": 0.9, "resamples": 100}
@@ -88,8 +95,16 @@ def figure(runs):
     return pair_grid_figure(analysed(runs), **LOOK)
 
 
-def test_what_may_be_drawn_has_correlations():
-    assert set(PAIRED) <= set(FINAL) <= set(FINAL_QUANTITIES)
+def test_any_quantity_may_be_an_axis(runs):
+    names = ("hessian_trace", "train_loss", "log_volume_top3")
+    figure = pair_grid_figure(analysed(runs), **LOOK | {"quantities": names})
+    for row, lower in enumerate(names):
+        for column, left in enumerate(names[:row]):
+            drawn = points(panel_at(figure, row, column, 3))
+            expected = np.stack([final(runs, left), final(runs, lower)], axis=1)
+            assert np.allclose(sorted(map(tuple, drawn)), sorted(map(tuple, expected)))
+    rho = scipy.stats.pearsonr(final(runs, names[0]), final(runs, names[2]))[0]
+    assert f"{rho:.2f}".replace("-", "\N{MINUS SIGN}") in inside(panel_at(figure, 0, 2, 3))
 
 
 def test_points_are_final_values(runs, figure):

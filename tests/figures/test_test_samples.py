@@ -40,7 +40,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def figure(runs):
-    return test_samples.test_sample_figure(analysed(runs), **LOOK)
+    return test_samples.test_samples_figure(analysed(runs), **LOOK)
 
 
 def panel_of(figure, name):
@@ -98,7 +98,7 @@ def test_counts_of_zero_have_no_place_on_a_logarithmic_axis(runs):
     run = runs[0].copy()
     run["misclassified_total"] = ("checkpoint", [60, 50, 40, 30, 20, 10, 0, 0])
     panel = panel_of(
-        test_samples.test_sample_figure(analysed([run]), **LOOK), "misclassified_total"
+        test_samples.test_samples_figure(analysed([run]), **LOOK), "misclassified_total"
     )
     assert list(np.flatnonzero(np.isnan(strong(panel)[0]))) == [6, 7]
 
@@ -111,7 +111,7 @@ def test_the_caption_says_how_many_samples_count(figure):
 
 
 def test_checkpoints_without_a_misclassified_sample_are_gaps(runs):
-    figure = test_samples.test_sample_figure(
+    figure = test_samples.test_samples_figure(
         analysed([runs[0], without_misclassified(runs[1], [5, 7]), runs[2]]), **LOOK
     )
     panel = panel_of(figure, "sqrt_sharpness")
@@ -123,7 +123,7 @@ def test_checkpoints_without_a_misclassified_sample_are_gaps(runs):
 
 
 def test_no_misclassified_sample_at_any_checkpoint_is_no_failure(runs):
-    figure = test_samples.test_sample_figure(
+    figure = test_samples.test_samples_figure(
         analysed([without_misclassified(run, range(8)) for run in runs]), **LOOK
     )
     assert "At 24 of 24 checkpoints no test image is misclassified" in texts(figure)
@@ -135,7 +135,7 @@ def test_infinite_values_are_counted_and_left_out():
     runs = made_up_runs()
     runs[1]["log_volume"][3:5, 1] = -np.inf
     runs[1]["log_volume"][0, 0] = -np.inf  # on train samples, which the figure does not show
-    figure = test_samples.test_sample_figure(analysed(runs), **LOOK)
+    figure = test_samples.test_samples_figure(analysed(runs), **LOOK)
     assert "2 values are infinite (zero singular values) and not drawn." in texts(figure)
     gaps = np.isnan(strong(panel_of(figure, "log_volume")))
     assert [list(np.flatnonzero(line)) for line in gaps] == [[3, 4], []]
@@ -160,7 +160,7 @@ def test_caption_and_provenance(figure):
 
 def test_excluded_runs_are_named_and_not_averaged(runs, figure):
     diverged = analysed_run(network="vgg10", seed=9, diverged=True).isel(checkpoint=slice(3))
-    with_diverged = test_samples.test_sample_figure(analysed([diverged, *runs]), **LOOK)
+    with_diverged = test_samples.test_samples_figure(analysed([diverged, *runs]), **LOOK)
     text = "Excluded: mlp_numbers_lr0.1_bs20_seed9: the loss is not finite at iteration 7."
     assert text in texts(with_diverged)
     assert "Excluded" not in texts(figure)
@@ -169,7 +169,7 @@ def test_excluded_runs_are_named_and_not_averaged(runs, figure):
 
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
-    figure = test_samples.test_sample_figure(analysed([analysed_run(diverged=True)]), **LOOK)
+    figure = test_samples.test_samples_figure(analysed([analysed_run(diverged=True)]), **LOOK)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
     assert_readable(figure)
 
@@ -179,5 +179,5 @@ def test_all_text_can_be_read(figure):
 
 
 def test_equal_figures_are_equal_files(runs, tmp_path):
-    figures = [test_samples.test_sample_figure(analysed(runs), **LOOK) for _ in range(2)]
+    figures = [test_samples.test_samples_figure(analysed(runs), **LOOK) for _ in range(2)]
     assert same_files(figures, tmp_path)

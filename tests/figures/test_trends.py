@@ -5,13 +5,24 @@ import pytest
 from drawn import assert_bands, assert_readable, bands, legend, same_files, strong, texts
 from matplotlib import colors
 
-from flatness.figures.trends import PANELS, trend_figure
+from flatness.figures.trends import trends_figure
 from made_up import ITERATIONS, analysed, analysed_run
 
+PANELS = (
+    "train_loss",
+    "test_accuracy",
+    "sqrt_sharpness",
+    "log_volume",
+    "input_gradient_norm",
+    "local_dimension",
+)
 LOOK = {
     "title": "Figure 1",
     "compare": "learning_rate",
     "sample_set": "train",
+    "panels": PANELS,
+    "logarithmic": ("train_loss", "local_dimension"),
+    "x": "linear",
     "interpolation_accuracy": 0.999,
 }
 
@@ -29,7 +40,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def figure(runs):
-    return trend_figure(analysed(runs), **LOOK)
+    return trends_figure(analysed(runs), **LOOK)
 
 
 def test_lines_are_means_over_seeds_and_bands_their_range(runs, figure):
@@ -42,10 +53,10 @@ def test_lines_are_means_over_seeds_and_bands_their_range(runs, figure):
 
 
 def test_two_seeds_have_bands_too_and_one_has_none():
-    two = trend_figure(analysed(made_up_runs(range(2))), **LOOK)
+    two = trends_figure(analysed(made_up_runs(range(2))), **LOOK)
     assert [len(bands(panel)) for panel in two.axes] == [3] * 6
     assert "mean over 2 seeds" in texts(two)
-    one = trend_figure(analysed(made_up_runs(range(1))), **LOOK)
+    one = trends_figure(analysed(made_up_runs(range(1))), **LOOK)
     assert [len(bands(panel)) for panel in one.axes] == [0] * 6
     assert "Lines: one seed each." in texts(one)
 
@@ -60,10 +71,10 @@ def test_the_axis_of_the_accuracy_begins_where_the_first_iterations_end():
     """By hand: 20% of 6000 iterations are over at the checkpoint at 2000, not at that at 1000."""
     values = np.array([0.1, 0.3, 0.7, 0.8, 0.9, 0.9, 0.9, 0.9])
     runs = [analysed_run(seed=seed, test_accuracy=values + 0.01 * seed) for seed in range(2)]
-    low, high = trend_figure(analysed(runs), **LOOK).axes[1].get_ylim()
+    low, high = trends_figure(analysed(runs), **LOOK).axes[1].get_ylim()
     assert np.allclose([low, high], [0.8 - 0.0055, 0.91 + 0.0055])
     constant = [analysed_run(test_accuracy=0.5)]
-    assert np.allclose(trend_figure(analysed(constant), **LOOK).axes[1].get_ylim(), [0.49, 0.51])
+    assert np.allclose(trends_figure(analysed(constant), **LOOK).axes[1].get_ylim(), [0.49, 0.51])
 
 
 def test_curves_are_named_in_increasing_order(figure):
@@ -77,7 +88,7 @@ def test_rates_of_another_loss_stand_beside_those_of_mse(runs):
     other = [run.copy() for run in runs]
     for run in other:
         run.attrs["settings"] = run.attrs["settings"].replace('"mse"', '"half_squared_error"')
-    figure = trend_figure(analysed(other), **LOOK)
+    figure = trends_figure(analysed(other), **LOOK)
     title = figure.legends[0].get_title().get_text()
     assert title == "learning rate of half_squared_error (in mse), at batch size 20"
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -85,14 +96,14 @@ def test_rates_of_another_loss_stand_beside_those_of_mse(runs):
     assert "at learning rates 0.05, 0.1, 0.2 (0.25, 0.5, 1 in mse)" in texts(figure)
     assert "trained with half_squared_error" in texts(figure)
     assert_readable(figure)
-    sizes = trend_figure(analysed(other[:2]), **LOOK | {"compare": "batch_size"})
+    sizes = trends_figure(analysed(other[:2]), **LOOK | {"compare": "batch_size"})
     assert sizes.legends[0].get_title().get_text() == (
         "batch size, at learning rate 0.05 (half_squared_error; 0.25 in mse)"
     )
 
 
 def test_the_sample_set_is_a_choice(runs, figure):
-    test = trend_figure(analysed(runs), **LOOK | {"sample_set": "test"})
+    test = trends_figure(analysed(runs), **LOOK | {"sample_set": "test"})
     expected = np.array([run["sqrt_sharpness"].sel(sample_set="test") for run in runs])
     means = expected.reshape(3, 3, -1).mean(1)
     assert np.allclose(strong(test.axes[2]), means)
@@ -101,15 +112,82 @@ def test_the_sample_set_is_a_choice(runs, figure):
 
 def test_levels_near_one_are_not_rounded_to_it():
     close = {"interpolation_accuracy": 0.9995}
-    assert "99.95% (" in texts(trend_figure(analysed(made_up_runs(range(3))), **LOOK | close))
+    assert "99.95% (" in texts(trends_figure(analysed(made_up_runs(range(3))), **LOOK | close))
 
 
 def test_every_commit_is_named():
     runs = made_up_runs(range(3))
     runs[-1].attrs["commit"] = "feedbee"
     assert "commits: training c0ffee; measuring c0ffee, feedbee; analysis c0ffee." in texts(
-        trend_figure(analysed(runs), **LOOK)
+        trends_figure(analysed(runs), **LOOK)
     )
+
+
+OTHERS = (
+    "mls",
+    "generalisation_gap",
+    "hessian_trace",
+    "nmls",
+    "log_volume_top3",
+    "train_loss",
+    "mls_bound_d",
+)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 7])
+def test_any_quantities_may_be_panels(runs, count):
+    figure = trends_figure(
+        analysed(runs), **LOOK | {"panels": OTHERS[:count], "logarithmic": ("mls",)}
+    )
+    assert len(figure.axes) == count
+    assert [panel.get_yscale() for panel in figure.axes] == ["log"] + ["linear"] * (count - 1)
+    for name, panel in zip(OTHERS, figure.axes, strict=False):
+        of_set = [run.sel(sample_set="train")[name].to_numpy() for run in runs]
+        assert np.allclose(strong(panel), np.array(of_set).reshape(3, 3, -1).mean(1)), name
+    labelled = [panel for panel in figure.axes if panel.get_xlabel()]
+    assert len(labelled) == min(count, 3)
+    assert "The axis of the test accuracy" not in texts(figure)
+    assert_readable(figure)
+
+
+def test_where_quantities_are_measured_is_said_of_those_that_are_drawn(runs):
+    def said(*panels):
+        return texts(trends_figure(analysed(runs), **LOOK | {"panels": panels, "logarithmic": ()}))
+
+    assert "The quantities are those on the fixed sample set `train`." in said("mls", "nmls")
+    assert "All are those on all images." in said("test_loss")
+    assert "Generalisation gap, test loss are those on all images, the other" in said(
+        "generalisation_gap", "test_loss", "mls"
+    )
+
+
+def test_a_logarithmic_axis_of_iterations_leaves_out_the_first_checkpoint(runs, figure):
+    logarithmic = trends_figure(analysed(runs), **LOOK | {"x": "log"})
+    assert ITERATIONS[0] == 0
+    for panel, linear in zip(logarithmic.axes, figure.axes, strict=True):
+        assert panel.get_xscale() == "log"
+        assert list(panel.lines[0].get_xdata()) == list(ITERATIONS[1:])
+        assert np.array_equal(strong(panel), strong(linear)[:, 1:])
+    assert [panel.get_xlabel() for panel in logarithmic.axes[3:]] == ["iteration"] * 3
+    assert_readable(logarithmic)
+
+
+def test_what_has_no_positive_value_stays_on_a_linear_axis(runs):
+    negative = [run.assign(log_volume=-abs(run["log_volume"]) - 1) for run in runs]
+    look = LOOK | {"panels": ("log_volume",), "logarithmic": ("log_volume",)}
+    assert trends_figure(analysed(negative), **look).axes[0].get_yscale() == "linear"
+
+
+def test_absent_quantities_are_named_with_the_reason(runs):
+    lacking = [run.drop_vars("nmls") for run in runs]
+    for run in lacking:
+        run["mls_bound_b"] = run["mls_bound_b"] * np.nan
+        run["mls_bound_b"].attrs["absent"] = "the first layer is a convolution."
+    figure = trends_figure(analysed(lacking), **LOOK | {"panels": ("nmls", "mls", "mls_bound_b")})
+    assert "Network-wide maximum local sensitivity is absent: not known to the" in texts(figure)
+    assert "sensitivity is absent: the first layer is a convolution." in texts(figure)
+    assert "Maximum local sensitivity is absent" not in texts(figure)
+    assert_readable(figure)
 
 
 def test_interpolation_is_marked_in_every_panel(figure):
@@ -124,7 +202,7 @@ def test_a_setting_that_never_interpolates_says_so_in_the_panel():
     runs = made_up_runs(range(2))
     for run in runs[:2]:
         run["train_accuracy"] = run["train_accuracy"] * 0.9
-    figure = trend_figure(analysed(runs), **LOOK)
+    figure = trends_figure(analysed(runs), **LOOK)
     assert legend(figure.axes[0]) == ["0.05: never", "0.1: 2 of 2 runs", "0.2: 2 of 2 runs"]
     assert "(4 of 6 runs do)" in texts(figure)
     assert_readable(figure)
@@ -143,7 +221,7 @@ def test_caption_and_provenance(figure):
 
 def test_the_other_setting_is_named_when_batch_sizes_are_compared():
     runs = [analysed_run(batch_size=size) for size in (32, 8)]
-    figure = trend_figure(analysed(runs), **LOOK | {"compare": "batch_size"})
+    figure = trends_figure(analysed(runs), **LOOK | {"compare": "batch_size"})
     assert "at learning rate 0.1 and batch sizes 8, 32." in texts(figure)
     entries = [text.get_text() for text in figure.legends[0].get_texts()]
     assert entries == ["8", "32"]
@@ -152,7 +230,7 @@ def test_the_other_setting_is_named_when_batch_sizes_are_compared():
 
 def test_excluded_runs_are_named_and_not_averaged(runs, figure):
     diverged = analysed_run(learning_rate=0.2, seed=9, diverged=True)
-    with_diverged = trend_figure(analysed([*runs, diverged]), **LOOK)
+    with_diverged = trends_figure(analysed([*runs, diverged]), **LOOK)
     text = "Excluded: mlp_numbers_lr0.2_bs20_seed9: the loss is not finite at iteration 7."
     assert text in texts(with_diverged)
     assert "Excluded" not in texts(figure)
@@ -161,7 +239,7 @@ def test_excluded_runs_are_named_and_not_averaged(runs, figure):
 
 
 def test_a_figure_of_nothing_but_excluded_runs_says_so():
-    figure = trend_figure(analysed([analysed_run(diverged=True)]), **LOOK)
+    figure = trends_figure(analysed([analysed_run(diverged=True)]), **LOOK)
     assert "Excluded: mlp_numbers_lr0.1_bs20_seed0" in texts(figure)
     assert_readable(figure)
 
@@ -169,7 +247,7 @@ def test_a_figure_of_nothing_but_excluded_runs_says_so():
 def test_infinite_values_are_counted_and_left_out():
     runs = made_up_runs(range(3))
     runs[0]["log_volume"][2, 0] = -np.inf
-    figure = trend_figure(analysed(runs), **LOOK)
+    figure = trends_figure(analysed(runs), **LOOK)
     assert "1 values are infinite (zero singular values) and not drawn" in texts(figure)
     panel = figure.axes[PANELS.index("log_volume")]
     assert np.isnan(strong(panel)[0, 2])
@@ -191,4 +269,4 @@ def test_all_text_can_be_read(figure):
 
 @pytest.mark.parametrize("ending", ["png", "pdf"])
 def test_equal_figures_are_equal_files(runs, tmp_path, ending):
-    assert same_files([trend_figure(analysed(runs), **LOOK) for _ in range(2)], tmp_path, ending)
+    assert same_files([trends_figure(analysed(runs), **LOOK) for _ in range(2)], tmp_path, ending)

@@ -31,8 +31,14 @@ CONFIGURATION = {
     },
     "analysis": {"bootstrap_draws": 100},
     "figures": {
-        "fig1": {"study": "vgg", "compare": "learning_rate", "fixed": 20},
-        "figD6": {"study": "mlp_numbers", "seeds": [0, 1]},
+        "fig1": {
+            "kind": "trends",
+            "title": "Figure 1",
+            "study": "vgg",
+            "compare": "learning_rate",
+            "fixed": 20,
+        },
+        "figD6": {"kind": "pair_grid", "study": "mlp_numbers", "seeds": [0, 1]},
     },
     "claims": {"vgg10": "vgg", "mlp": "mlp_numbers"},
 }

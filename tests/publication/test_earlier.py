@@ -10,7 +10,7 @@ from flatness.storage import write_tree
 from made_up_results import made_up_results
 
 # The figure of points is slow to draw, and no figure is wanted here.
-BARE = {"figures": {"figS3": {"studies": ["vgg"]}}}
+BARE = {"figures": {"figS3": {"kind": "lemma", "studies": ["vgg"]}}}
 
 
 @pytest.fixture

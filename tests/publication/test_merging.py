@@ -83,7 +83,7 @@ def test_seeds_are_those_of_all_parts(write):
     assert main(["merge", *parts, "--output", "merged.nc"]) == 0
     settings = settings_of(read_results("merged.nc"))
     assert {study.seeds for study in settings.studies.values()} == {(0, 3)}
-    assert settings.figures.figD6.seeds == (0, 3)
+    assert settings.figures["figD6"].seeds == (0, 3)
 
 
 def test_where_a_machine_keeps_its_files_may_differ(write):

@@ -104,13 +104,14 @@ def sound(draw):
     shown = {"study": studies[0], **setting}
     figures = {
         "fig1": {
+            "kind": "trends",
             "study": studies[0],
             "compare": "learning_rate",
             "fixed": float(setting["batch_size"]),
         },
-        "figD4": shown,
-        "figD5": {"study": studies[0]},
-        "figS3": {"studies": studies},
+        "figD4": shown | {"kind": "chain"},
+        "figD5": {"kind": "pair_grid", "study": studies[0]},
+        "of-all_2": {"kind": "lemma", "studies": studies},
     }
     for name in draw(st.sets(st.sampled_from(sorted(figures)))):
         configuration["figures"][name] = figures[name]

@@ -129,5 +129,5 @@ def _check_table(accepted) -> None:
         assert plan["iterations"] > 0
         assert plan["batch_size"] > 0
     assert PurePosixPath(accepted.name).parts == (accepted.name,)
-    for figure in accepted.figures.drawn().values():
+    for figure in accepted.figures.values():
         runs_of_figure(runs, figure)

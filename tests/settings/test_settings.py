@@ -126,7 +126,7 @@ def test_figures_show_the_runs_of_the_papers_design(root):
         name: {
             (run.study, run.learning_rate, run.batch_size) for run in runs_of_figure(table, figure)
         }
-        for name, figure in settings.figures.drawn().items()
+        for name, figure in settings.figures.items()
     }
     vgg, mlp = "vgg10_cifar10", "mlp_fashionmnist"
     assert shown["fig1"] == {(vgg, 0.05, 20), (vgg, 0.1, 20), (vgg, 0.2, 20)}

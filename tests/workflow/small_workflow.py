@@ -33,7 +33,9 @@ SMALL = {
             "checkpoints": {"early": 2, "late": 3},
         }
     },
-    "figures": {"fig1": {"study": "mlp", "compare": "learning_rate", "fixed": 20}},
+    "figures": {
+        "fig1": {"kind": "trends", "study": "mlp", "compare": "learning_rate", "fixed": 20}
+    },
     "claims": {"mlp": "mlp"},
 }
 

@@ -75,9 +75,21 @@ REFUSED = {
         _set("studies", "mlp", "loss", "huber"),
         r"studies\.mlp\.loss = 'huber' is unknown .*Allowed: 'mse', 'half_squared_error'",
     ),
-    "unknown figure": (
+    "figure without a kind": (
         _set("figures", "fig12", {"study": "mlp", "compare": "learning_rate", "fixed": 20}),
-        r"figures\.fig12 is not a known key\. Allowed here: fig1, fig2, fig3, figD4, ",
+        r"figures\.fig12\.kind is missing\. Allowed: trends, test_samples, chain, pair_grid, slack",
+    ),
+    "figure of an unknown kind": (
+        _set("figures", "fig1", "kind", "trend"),
+        r"figures\.fig1\.kind = 'trend' is unknown\. Allowed: 'trends', 'test_samples', 'chain', ",
+    ),
+    "figure with the name of another target": (
+        _set("figures", "claims", {"kind": "lemma", "studies": ["mlp"]}),
+        r"figures\.claims: is the name of another target\. Allowed: any name but all, ",
+    ),
+    "figure with a title that pages cannot show": (
+        _set("figures", "fig1", "title", "two\nlines"),
+        r"figures\.fig1\.title = 'two\\nlines' is no usable name\. Allowed: words without line",
     ),
     "figure of an unknown study": (
         _set("figures", "fig1", "study", "vgg"),
@@ -88,28 +100,37 @@ REFUSED = {
         r"figures\.fig1\.fixed = 8 is no batch_size of study 'mlp'\. Allowed: 20\.",
     ),
     "figure of a setting that was not trained": (
-        _set("figures", "figD4", {"study": "mlp", "learning_rate": 0.1, "batch_size": 8}),
+        _set(
+            "figures",
+            "figD4",
+            {"kind": "chain", "study": "mlp", "learning_rate": 0.1, "batch_size": 8},
+        ),
         r"figures\.figD4: learning_rate 0\.1 with batch_size 8 is no setting of study 'mlp'\. "
         r"Allowed: 0\.1 and 20; 0\.2 and 20\. Choose one",
     ),
     "figure of an unknown quantity": (
-        _set("figures", "figD5", {"study": "mlp", "quantities": ["mls", "flatness"]}),
-        r"figures\.figD5\.quantities\[1\] = 'flatness' is unknown.*Allowed: 'sharpness', ",
+        _set(
+            "figures",
+            "figD5",
+            {"kind": "pair_grid", "study": "mlp", "quantities": ["mls", "flatness"]},
+        ),
+        r"figures\.figD5\.quantities\[1\] = 'flatness' is no quantity .*Allowed: train_loss, .*"
+        r"Did you mean 'relative_flatness'\?",
     ),
     "figure of a single quantity": (
-        _set("figures", "figD5", {"study": "mlp", "quantities": ["mls"]}),
+        _set("figures", "figD5", {"kind": "pair_grid", "study": "mlp", "quantities": ["mls"]}),
         r"figures\.figD5\.quantities has 1 entry.*Allowed: at least 2 entries\. Add more\.",
     ),
     "figure of a seed that was not trained": (
-        _set("figures", "figD5", {"study": "mlp", "seeds": [0, 7]}),
+        _set("figures", "figD5", {"kind": "pair_grid", "study": "mlp", "seeds": [0, 7]}),
         r"figures\.figD5\.seeds = 7 is no seed of study 'mlp'\. Allowed: 0, 1\.",
     ),
     "figure of no seed": (
-        _set("figures", "figD5", {"study": "mlp", "seeds": []}),
+        _set("figures", "figD5", {"kind": "pair_grid", "study": "mlp", "seeds": []}),
         r"figures\.figD5\.seeds is empty .*Allowed: at least one entry",
     ),
     "figure of several studies, one unknown": (
-        _set("figures", "figS3", {"studies": ["mlp", "vgg"]}),
+        _set("figures", "figS3", {"kind": "lemma", "studies": ["mlp", "vgg"]}),
         r"figures\.figS3\.studies = 'vgg' is not a study\. Allowed: mlp",
     ),
     "claims on an unknown study": (
@@ -141,7 +162,9 @@ REFUSED = {
         r"studies\.mlp\.sweep is empty .*Allowed: at least one entry\. Add one\.",
     ),
     "duplicate quantity": (
-        _set("figures", "figD5", {"study": "mlp", "quantities": ["mls", "mls"]}),
+        _set(
+            "figures", "figD5", {"kind": "pair_grid", "study": "mlp", "quantities": ["mls", "mls"]}
+        ),
         r"figures\.figD5\.quantities has 'mls' twice\. Remove one of the two",
     ),
     "no seeds": (_set("studies", "mlp", "seeds", []), r"studies\.mlp\.seeds is empty"),

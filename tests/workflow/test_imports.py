@@ -25,7 +25,9 @@ def test_quick_jobs_do_not_load_torch(script, root):
     assert "flatness" in code
     if script in ("draw_figure", "publish"):  # the kind of figure is imported by name
         code += "\nfrom flatness import figures"
-        code += "\nfor kind in figures._FUNCTIONS: figures.drawing_function(kind)"
+        code += "\nfrom flatness.settings.keys import ANY_NAME, tree"
+        code += "\nkinds = tree().children['figures'].children[ANY_NAME].variants"
+        code += "\nfor kind in kinds: figures.drawing_function(kind)"
     code += "\nimport sys\nassert 'torch' not in sys.modules"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

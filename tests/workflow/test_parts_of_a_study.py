@@ -14,8 +14,8 @@ from flatness.settings import load_settings, read_settings
 from flatness.storage import read_dataset, write_dataset
 
 FIGURES = {
-    "fig1": {"study": "mlp", "compare": "learning_rate", "fixed": 20},
-    "figD6": {"study": "mlp", "seeds": [0, 1]},
+    "fig1": {"kind": "trends", "study": "mlp", "compare": "learning_rate", "fixed": 20},
+    "figD6": {"kind": "pair_grid", "study": "mlp", "seeds": [0, 1]},
 }
 
 

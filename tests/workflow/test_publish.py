@@ -13,8 +13,9 @@ from flatness.publication.configuration import without_seeds
 from flatness.settings import load_settings, read_settings
 
 FIGURES = {
-    name: {"study": "mlp", "compare": "learning_rate", "fixed": 20} for name in ("fig1", "figE8")
-} | {"figD6": {"study": "mlp", "seeds": [0, 1]}}
+    name: {"kind": "trends", "study": "mlp", "compare": "learning_rate", "fixed": 20}
+    for name in ("fig1", "figE8")
+} | {"figD6": {"kind": "pair_grid", "study": "mlp", "seeds": [0, 1]}}
 
 
 @pytest.fixture(scope="module")

@@ -34,9 +34,19 @@ def test_real_images_to_figures(workflow):
             for network, dataset in (("vgg10", "cifar10"), ("mlp", "fashionmnist"))
         },
         "figures": {
-            "fig1": {"study": "vgg10_cifar10", "compare": "learning_rate", "fixed": 20},
-            "figE8": {"study": "mlp_fashionmnist", "compare": "learning_rate", "fixed": 20},
-            "figS3": {"studies": ["mlp_fashionmnist", "vgg10_cifar10"]},
+            "fig1": {
+                "kind": "trends",
+                "study": "vgg10_cifar10",
+                "compare": "learning_rate",
+                "fixed": 20,
+            },
+            "figE8": {
+                "kind": "trends",
+                "study": "mlp_fashionmnist",
+                "compare": "learning_rate",
+                "fixed": 20,
+            },
+            "figS3": {"kind": "lemma", "studies": ["mlp_fashionmnist", "vgg10_cifar10"]},
         },
         "claims": {"vgg10": "vgg10_cifar10", "mlp": "mlp_fashionmnist"},
     }

@@ -24,12 +24,18 @@ pytestmark = pytest.mark.skipif(
 # One figure of each kind.
 ONE_SETTING = {"study": "mlp", "learning_rate": 0.1, "batch_size": 20}
 FIGURES = {
-    "fig1": {"study": "mlp", "compare": "learning_rate", "fixed": 20},
-    "fig3": ONE_SETTING,
-    "figD4": ONE_SETTING,
-    "figD6": {"study": "mlp"},
-    "figS1": ONE_SETTING,
-    "figS3": {"studies": ["mlp"]},
+    "fig1": {
+        "kind": "trends",
+        "title": "Figure 1",
+        "study": "mlp",
+        "compare": "learning_rate",
+        "fixed": 20,
+    },
+    "fig3": ONE_SETTING | {"kind": "test_samples"},
+    "figD4": ONE_SETTING | {"kind": "chain"},
+    "figD6": {"kind": "pair_grid", "study": "mlp"},
+    "figS1": ONE_SETTING | {"kind": "slack"},
+    "figS3": {"kind": "lemma", "studies": ["mlp"]},
 }
 
 

@@ -41,9 +41,7 @@ TO_PREPARE = set()
 DATASETS = sorted({run.dataset for run in RUNS.values()})
 STUDIES = [study for study in settings.studies if runs_of_study(RUNS, study)]
 FIGURES = {
-    name: figure
-    for name, figure in settings.figures.drawn().items()
-    if runs_of_figure(RUNS, figure)
+    name: figure for name, figure in settings.figures.items() if runs_of_figure(RUNS, figure)
 }
 MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RUNS.values()}
 RESULTS = f"{settings.folders.results}/{settings.name}"
@@ -130,10 +128,8 @@ def analyses_of_study(wildcards):
 
 def labels_of_figure(wildcards):
     """How the report lists one figure."""
-    return {
-        "figure": settings.figures.title(wildcards.figure),
-        "shows": settings.figures.subject(wildcards.figure),
-    }
+    name = wildcards.figure
+    return {"figure": settings.title_of(name), "shows": FIGURES[name].subject}
 
 
 def code_of_figure(wildcards):

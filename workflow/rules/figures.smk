@@ -3,7 +3,7 @@ localrules:
 
 
 rule draw_figure:
-    """One figure of the paper, or of this project's own."""
+    """One figure of the configuration."""
     input:
         analyses=analyses_of_figure,
         style=STYLE,
@@ -28,7 +28,7 @@ rule draw_figure:
         runtime=minutes(10),
     params:
         kind=lambda wildcards: FIGURES[wildcards.figure].kind,
-        title=lambda wildcards: settings.figures.title(wildcards.figure),
+        title=lambda wildcards: settings.title_of(wildcards.figure),
         caption=lambda wildcards: caption(wildcards.figure, settings),
         options=lambda wildcards: FIGURES[wildcards.figure].options(settings.analysis),
         code=code_of_figure,

@@ -54,7 +54,9 @@ _PROVENANCE = ("dataset", "dataset_checksum", "source", "commit")
 _OF_ONE_STUDY = ("counted", "excluded", "not_finite", "absent", "provenance", "in_words")
 
 
-def final_quantities(runs: Sequence[AnalysedRun], sample_set: str) -> xr.Dataset:
+def final_quantities(
+    runs: Sequence[AnalysedRun], sample_set: str, names: Sequence[str] = FINAL_QUANTITIES
+) -> xr.Dataset:
     """The final quantities of each run, for the runs that did not diverge.
 
     A final value is the mean over the last fifth of the iterations, see `AnalysedRun.final`.
@@ -63,9 +65,10 @@ def final_quantities(runs: Sequence[AnalysedRun], sample_set: str) -> xr.Dataset
         runs: the analysed runs of one study.
         sample_set: where the quantities are measured; test loss, test accuracy and
             generalisation gap are those of all images.
+        names: of the quantities.
 
     Returns:
-        The variables `FINAL_QUANTITIES` over the dimension run, with each run's id, learning
+        A variable for each name over the dimension run, with each run's id, learning
         rate, batch size and seed as coordinates. A quantity that does not exist for the study's
         network, or in its files, is NaN, with the reason in its attribute `absent`. Dataset
         attributes, as JSON: `excluded`, the reason for each run that diverged, and `not_finite`,
@@ -74,7 +77,7 @@ def final_quantities(runs: Sequence[AnalysedRun], sample_set: str) -> xr.Dataset
     counted = that_count(runs)
     variables = {}
     not_finite: dict[str, dict[str, str]] = {}
-    for name in FINAL_QUANTITIES:
+    for name in names:
         values = np.array(
             [run.final(name, sample_set) if name in run else np.nan for run in counted]
         )
@@ -107,7 +110,12 @@ def _reason(run: AnalysedRun, name: str) -> str | None:
 
 
 def correlations(
-    runs: Sequence[AnalysedRun], *, sample_set: str, confidence: float, resamples: int
+    runs: Sequence[AnalysedRun],
+    *,
+    sample_set: str,
+    confidence: float,
+    resamples: int,
+    names: Sequence[str] = FINAL_QUANTITIES,
 ) -> xr.Dataset:
     """Pearson's, Spearman's and Kendall's coefficient for every pair of final quantities.
 
@@ -123,6 +131,7 @@ def correlations(
         sample_set: where the quantities are measured.
         confidence: level of the intervals, between 0 and 1.
         resamples: B.
+        names: of the quantities.
 
     Returns:
         coefficient, low, high, settings_low, settings_high (group, method, quantity,
@@ -133,8 +142,8 @@ def correlations(
         `not_finite` as in `final_quantities`, `absent`, the reason for each quantity that does not
         exist, `in_words`, how people read each group, and `provenance`.
     """
-    final = final_quantities(runs, sample_set)
-    names = _in_files(runs)
+    names = _in_files(runs, names)
+    final = final_quantities(runs, sample_set, names)
     values = np.stack([final[name].to_numpy() for name in names], axis=1)
     groups = _groups(final)
     counted = that_count(runs)
@@ -223,9 +232,9 @@ def together(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
     return annotate(joined, CORRELATIONS)
 
 
-def _in_files(runs: Sequence[AnalysedRun]) -> list[str]:
-    """The final quantities that any run's file has; all of them, if there is no run."""
-    return [name for name in FINAL_QUANTITIES if not runs or any(name in run for run in runs)]
+def _in_files(runs: Sequence[AnalysedRun], names: Sequence[str]) -> list[str]:
+    """The quantities that any run's file has; all of them, if there is no run."""
+    return [name for name in names if not runs or any(name in run for run in runs)]
 
 
 def _groups(final: xr.Dataset) -> dict[str, np.ndarray]:

@@ -1,7 +1,7 @@
 """Figures as pure functions of analysed runs; never torch.
 
-Each kind of figure is one module with one function `KIND_figure(runs, *, title, ...)`; the
-configuration says which of them to draw (see `flatness.settings.figures`).
+Each kind of figure is one module of that name with a function `KIND_figure(runs, *, title, ...)`;
+the configuration says what to draw (see `flatness.settings.figures`).
 """
 
 import importlib
@@ -16,25 +16,15 @@ if TYPE_CHECKING:  # the configuration names kinds of figures, and is read witho
 
 STYLE = Path(__file__).with_name("flatness.mplstyle")
 
-# By the kind's name in the settings.
-_FUNCTIONS = {
-    "trend": ("trends", "trend_figure"),
-    "test_samples": ("test_samples", "test_sample_figure"),
-    "chain": ("chain", "chain_figure"),
-    "pair_grid": ("pair_grid", "pair_grid_figure"),
-    "slack": ("slack", "slack_figure"),
-    "lemma": ("lemma", "lemma_figure"),
-}
-
 
 def module_name(kind: str) -> str:
     """The dotted name of the module that draws figures of one kind."""
-    return f"{__name__}.{_FUNCTIONS[kind][0]}"
+    return f"{__name__}.{kind}"
 
 
-def drawing_function(kind: str) -> Callable[..., Any]:
+def drawing_function(kind: str) -> Callable[..., "Figure"]:
     """The function that draws figures of one kind; loads matplotlib."""
-    return getattr(importlib.import_module(module_name(kind)), _FUNCTIONS[kind][1])
+    return getattr(importlib.import_module(module_name(kind)), f"{kind}_figure")
 
 
 def draw(
@@ -43,9 +33,9 @@ def draw(
     """Draw one figure.
 
     Args:
-        kind: as in the settings, such as "trend".
+        kind: as in the settings, such as "trends".
         runs: the analysed runs that the figure shows, see `flatness.settings.runs_of_figure`.
-        title: such as "Figure 1", see `flatness.settings.figures.Figures.title`.
+        title: such as "Figure 1", see `flatness.settings.figures.Figure.title`.
         options: of the kind, as `flatness.settings.figures.Figure.options` gives them.
     """
     return drawing_function(kind)(runs, title=title, **options)

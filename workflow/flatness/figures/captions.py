@@ -1,4 +1,4 @@
-"""What each figure shows, and what the paper says of its own.
+"""What each figure shows, and what its configuration says of it.
 
 A caption names network, dataset, loss and rates as a configuration has them: a figure of other
 settings is not the paper's.
@@ -18,7 +18,7 @@ def caption(name: str, settings: Settings) -> str:
     # Here, since every job reads the configuration and few need words for learning rates.
     from flatness.figures.training import network_in_words, sgd_in_words
 
-    figure = settings.figures.drawn()[name]
+    figure = settings.figures[name]
     plans: dict[str, list[dict]] = {}
     for run in runs_of_figure(table_of_runs(settings), figure):
         plans.setdefault(run.study, []).append(training_plan(settings, run))
@@ -28,4 +28,4 @@ def caption(name: str, settings: Settings) -> str:
         for study, of_study in plans.items()
         for dataset in [settings.studies[study].dataset]
     )
-    return " ".join(filter(None, (f"{figure.shown}: {shown}.", settings.figures.paper(name))))
+    return " ".join(filter(None, (f"{figure.shown}: {shown}.", figure.caption)))

@@ -22,14 +22,18 @@ def mark_interpolation(
 
 
 def count_interpolating(
-    panel: Axes, settings: Mapping[str, tuple[Sequence[AnalysedRun], str]], accuracy: float
+    panel: Axes,
+    settings: Mapping[str, tuple[Sequence[AnalysedRun], str]],
+    accuracy: float,
+    corner: str = "upper right",
 ) -> None:
-    """Say within a panel whose curves fall how many runs interpolate, with the verticals' look.
+    """Say within a panel how many runs interpolate, with the verticals' look.
 
     Args:
-        panel: its upper right corner is free.
+        panel: with a corner that is free.
         settings: by its name in the legend, or "", runs and colour of each curve.
         accuracy: training accuracy from which a run interpolates.
+        corner: the one that is free, in matplotlib's words.
     """
     handles = []
     for name, (runs, color) in settings.items():
@@ -41,7 +45,7 @@ def count_interpolating(
     panel.legend(
         handles=handles,
         title=f"reach {100 * accuracy:g}% train accuracy",
-        loc="upper right",
+        loc=corner,
         borderaxespad=0,
         fontsize=7.5,
         title_fontsize=7.5,

@@ -1,9 +1,12 @@
 """What axes and panels call a variable: as the glossary does."""
 
+from collections import ChainMap
+
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 
-_TERMS = PRIMITIVES | QUANTITIES | ANALYSIS
+# A view, which knows what is registered later, too.
+_TERMS = ChainMap(QUANTITIES, PRIMITIVES, ANALYSIS)
 
 
 def words(name: str) -> str:

@@ -50,7 +50,7 @@ def pair_grid_figure(
     Args:
         runs: all analysed runs of one study.
         title: such as "Figure D.5".
-        quantities: two or more of `flatness.analysis.correlations.FINAL_QUANTITIES`.
+        quantities: two or more names from `flatness.glossary.curves.curves`.
         seeds: of the runs that are drawn; all for None. Where others exist, the coefficient over
             all runs, which tables and claims give, stands below that of the drawn ones.
         sample_set: "train" or "test", where quantities that depend on samples are measured.
@@ -60,11 +60,17 @@ def pair_grid_figure(
     """
     shown = [run for run in runs if seeds is None or run.seed in seeds]
     counted = that_count(shown)
-    found = final_quantities(shown, sample_set)
+    found = final_quantities(shown, sample_set, quantities)
     values = {name: found[name].to_numpy() for name in quantities}
 
     def pearson(of: Sequence[AnalysedRun]) -> xr.Dataset:
-        every = correlations(of, sample_set=sample_set, confidence=confidence, resamples=resamples)
+        every = correlations(
+            of,
+            sample_set=sample_set,
+            confidence=confidence,
+            resamples=resamples,
+            names=quantities,
+        )
         pooled = every.sel({"group": POOLED, "statistic": "pearson"})
         # Files of an earlier version may lack a quantity.
         return pooled.reindex(quantity=[*quantities], other_quantity=[*quantities])

@@ -20,7 +20,7 @@ TITLES = {"misclassified_total": "Misclassified test images"}
 SAMPLE_SETS = {"test": "test samples", "misclassified": "misclassified test samples"}
 
 
-def test_sample_figure(
+def test_samples_figure(
     runs: Sequence[AnalysedRun], *, title: str, interpolation_accuracy: float
 ) -> Figure:
     """Draw two losses, a count and four quantities against the iteration.

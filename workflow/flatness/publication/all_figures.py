@@ -6,7 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from flatness.figures import drawing_function
+from flatness.figures import draw
 from flatness.figures.pictures import write_small
 from flatness.figures.saving import save_figure
 from flatness.publication.results import every_run
@@ -26,7 +26,7 @@ def figures_with_runs(settings: Settings, held: Sequence[str]) -> dict[str, tupl
     table = {name: run for name, run in table_of_runs(settings).items() if name in set(held)}
     shown = {
         name: tuple(run.id for run in runs_of_figure(table, figure))
-        for name, figure in settings.figures.drawn().items()
+        for name, figure in settings.figures.items()
     }
     return {name: runs for name, runs in shown.items() if runs}
 
@@ -43,14 +43,16 @@ def draw_figures(results: xr.DataTree, settings: Settings, folder: str | Path) -
         The files.
     """
     runs = {run.id: run for run in every_run(results)}
-    kinds, written = settings.figures.drawn(), []
+    written = []
     with tempfile.TemporaryDirectory() as temporary:
         for name, shown in figures_with_runs(settings, list(runs)).items():
             picture = Path(temporary, f"{name}.png")
-            figure = drawing_function(kinds[name].kind)(
+            asked = settings.figures[name]
+            figure = draw(
+                asked.kind,
                 [runs[run] for run in shown],
-                title=settings.figures.title(name),
-                **kinds[name].options(settings.analysis),
+                title=settings.title_of(name),
+                options=asked.options(settings.analysis),
             )
             save_figure(figure, str(picture))
             written.append(Path(folder, picture.name))

@@ -9,6 +9,9 @@ from flatness.settings import Settings, load_settings
 LOCAL = ("folders", "download", "runs_per_gpu", "training.keep_checkpoints")
 # What each run was made on is told with its numbers.
 _OF_DEVICES = ("device", "training.iterations_per_graph")
+_OF_ONE_PART = ("studies.*.seeds", "figures.*.seeds")
+# No number depends on what a figure is called and what is said of it.
+_WORDS = ("figures.*.title", "figures.*.caption")
 LOCAL_IN_WORDS = (
     "folders, download, device, runs_per_gpu, image_folder, keep_checkpoints and "
     "iterations_per_graph"
@@ -30,7 +33,7 @@ def portable(settings: Settings) -> dict[str, Any]:
 def without_seeds(settings: Settings) -> dict[str, Any]:
     """What all parts of a publication must agree on, every key written out."""
     mapping = settings.published(mode="json")
-    for path in (*LOCAL, *_OF_DEVICES, "studies.*.seeds", "figures.*.seeds"):
+    for path in (*LOCAL, *_OF_DEVICES, *_OF_ONE_PART, *_WORDS):
         _remove(mapping, path.split("."))
     return mapping
 

@@ -192,7 +192,7 @@ def _united(every: list[Settings]) -> Settings:
     for name, study in mapping["studies"].items():
         study["seeds"] = sorted({seed for each in every for seed in each.studies[name].seeds})
     for name, figure in mapping["figures"].items():
-        named = [getattr(getattr(each.figures, name), "seeds", None) for each in every]
+        named = [getattr(each.figures[name], "seeds", None) for each in every]
         if None in named:
             figure.pop("seeds", None)
         else:

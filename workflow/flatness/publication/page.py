@@ -70,7 +70,7 @@ def write_page(
         figures=[
             {
                 "name": name,
-                "title": settings.figures.title(name),
+                "title": settings.title_of(name),
                 "caption": caption(name, settings),
                 "verdicts": "" if claims is None else _verdicts(claims, name, settings),
             }
@@ -103,7 +103,7 @@ def write_page(
 
 def _verdicts(claims: pd.DataFrame, figure: str, settings: Settings) -> str:
     """The claims about one figure, where they are tested on what it shows; empty without any."""
-    runs = runs_of_figure(table_of_runs(settings), settings.figures.drawn()[figure])
+    runs = runs_of_figure(table_of_runs(settings), settings.figures[figure])
     shown = {run.study for run in runs}
     tested = claims["network"].map(settings.claims.roles())
     about = claims[(claims["figure"] == figure) & tested.isin(shown)]

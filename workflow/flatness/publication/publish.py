@@ -15,7 +15,8 @@ from flatness.publication.all_tables import write_tables
 from flatness.publication.configuration import portable, with_seeds
 from flatness.publication.opening import settings_of
 from flatness.publication.page import write_page
-from flatness.settings import Settings, as_yaml, read_settings
+from flatness.settings import Settings, as_yaml, load_settings, read_settings
+from flatness.settings.captions import captions_that_hold
 from flatness.storage import atomic_path, read_dataset, write_tree
 
 ROOT = Path(__file__).parents[3]
@@ -58,11 +59,21 @@ def publish(results: xr.DataTree, folder: str | Path) -> None:
 
 
 def settings_of_publication(results: xr.DataTree) -> Settings:
-    """The configuration, with the seeds that have runs."""
+    """The configuration, with the seeds that have runs.
+
+    Results of an earlier version have no captions; where their figures show what the paper's do,
+    they get those of its configuration.
+    """
     seeds = {
         study: set(map(int, node["seed"].to_numpy())) for study, node in results.children.items()
     }
-    return with_seeds(settings_of(results), seeds)
+    settings = with_seeds(settings_of(results), seeds)
+    mapping, paper = (
+        each.model_dump(mode="json", exclude_none=True) for each in (settings, read_settings(PAPER))
+    )
+    for name, caption in captions_that_hold(mapping, paper).items():
+        mapping["figures"][name].setdefault("caption", caption)
+    return load_settings(mapping, "results")
 
 
 def _read(table: Path) -> pd.DataFrame | None:

@@ -101,7 +101,7 @@ class Analysis(Section):
         le=1,
     )
     confidence: float = key(
-        "Level of the intervals in figures D.5 and D.6, tables and claims.",
+        "Level of the intervals in pair grids, tables and claims.",
         default=0.95,
         gt=0,
         lt=1,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from flatness.errors import SettingsError
+from flatness.settings.captions import captions_of, captions_that_hold
 from flatness.settings.command_line import as_written
 from flatness.settings.keys import ANY_NAME, shown
 from flatness.settings.reading import check_file
@@ -24,6 +25,7 @@ EXTENDS, WITHOUT = "extends", "without"
 _CHOICES = {
     ("datasets", ANY_NAME): ("source", "factory"),
     ("studies", ANY_NAME, "network"): ("name", "factory"),
+    ("figures", ANY_NAME): ("kind",),
 }
 
 
@@ -41,8 +43,8 @@ def read_configuration(
     """
     together: dict[str, Any] = {}
     for file in files:
-        together = _laid_over(together, _resolved(_chain(file)), ())
-    return _laid_over(together, as_written(given or {}), ())
+        together = _merged(together, _resolved(_chain(file)))
+    return _merged(together, as_written(given or {}))
 
 
 def configuration_files(files: Sequence[str | Path]) -> list[str]:
@@ -104,7 +106,7 @@ def _resolved(files: list[tuple[str | Path, dict[str, Any]]]) -> dict[str, Any]:
     base = _resolved(others)
     for place in removed:
         base = _removed(base, place, str(place).split("."), f"{file}: without", others[0][0])
-    return _laid_over(base, content, ())
+    return _merged(base, content)
 
 
 def _removed(
@@ -124,6 +126,22 @@ def _removed(
     if not rest:
         return {name: value for name, value in mapping.items() if name != first}
     return mapping | {first: _removed(mapping[first], place, rest, where, base)}
+
+
+def _merged(base: dict[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
+    """One configuration with another laid over it, and the captions that still hold."""
+    merged = _laid_over(base, content, ())
+    if not isinstance(merged.get("figures"), dict):
+        return merged
+    holding = {**captions_that_hold(merged, base), **captions_of(content)}
+    return merged | {
+        "figures": {
+            name: {key: value for key, value in figure.items() if key != "caption"}
+            if isinstance(figure, dict) and name not in holding
+            else figure
+            for name, figure in merged["figures"].items()
+        }
+    }
 
 
 def _laid_over(below: Any, above: Any, path: tuple[str, ...]) -> Any:

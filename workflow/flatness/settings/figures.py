@@ -1,40 +1,78 @@
-"""The figures that a configuration may ask for.
+"""The kinds of figures that a configuration may ask for.
 
-Each kind of figure says which runs it shows and what its drawing function is given; the
-functions are named in `flatness.figures`.
+Each kind says which runs it shows and what its drawing function is given. That function is
+`KIND_figure` in the module of `flatness.figures` that has the kind's name.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+import difflib
+import operator
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
+from flatness.glossary.curves import curves
 from flatness.settings.conventions import Analysis
 from flatness.settings.run import Run
-from flatness.settings.section import Section, key, without_repeats
+from flatness.settings.section import TITLE_PATTERN, Section, key, without_repeats
 from flatness.settings.studies import Study
 
 SampleSet = Literal["train", "test"]
 _SAMPLE_SET = "Samples on which the quantities are measured."
+# Lines of a caption are joined, however a file breaks them.
+Sentences = Annotated[str, AfterValidator(lambda text: " ".join(text.split()))]
 
-# What a pair grid may show of the end of a run: what correlation tables give.
-FINAL = (
-    *("sharpness", "sqrt_sharpness", "adaptive_sharpness", "sqrt_adaptive_sharpness"),
-    *("relative_flatness", "log_volume", "input_gradient_norm", "mls", "local_dimension"),
-    *("mls_bound_b", "mls_bound_c", "mls_bound_d", "nmls", "nvr"),
-    *("test_loss", "test_accuracy", "generalisation_gap"),
-)
-PAIRED = (
-    *("local_dimension", "sqrt_sharpness", "log_volume", "input_gradient_norm", "mls"),
-    "test_loss",
+# What the workflow calls its own targets and rules; a figure's name is a target beside these.
+TARGETS = (
+    "all",
+    "analyse_run",
+    "claims",
+    "correlate",
+    "describe_results",
+    "draw_figure",
+    "figures",
+    "gather",
+    "judge_claims",
+    "measure_layer",
+    "measure_run",
+    "measurements",
+    "part",
+    "prepare_dataset",
+    "publish",
+    "tables",
+    "thin",
+    "train_run",
+    "unknown_target",
 )
 
 
 class Figure(Section):
     """Base of all kinds."""
 
-    kind: ClassVar[str]
-    shown: ClassVar[str]  # with a capital, for the beginning of a caption
+    kind: str
+    title: str | None = key(
+        "What the figure is called, in it and above it, such as `Figure 1`; its name, if left out.",
+        default=None,
+        pattern=TITLE_PATTERN,
+        max_length=100,
+    )
+    caption: Sentences | None = key(
+        "Sentences about this figure, after those that say what is shown. A configuration that "
+        "extends another one inherits them where the figure shows the same networks, images, "
+        "losses and settings, however long they are trained and with whichever seeds.",
+        default=None,
+    )
+
+    @property
+    def shown(self) -> str:
+        """What it shows, with a capital, for the beginning of a caption."""
+        raise NotImplementedError
+
+    @property
+    def subject(self) -> str:
+        """What it shows, in a few words."""
+        raise NotImplementedError
 
     def shows(self, run: Run) -> bool:
         """Whether the figure needs a run."""
@@ -62,22 +100,56 @@ class StudyFigure(Figure):
         return run.study == self.study
 
     def check(self, path: str, studies: Mapping[str, Study]) -> None:
-        _known(f"{path}.study", self.study, studies)
+        _check_study(f"{path}.study", self.study, studies)
 
 
 class TrendFigure(StudyFigure):
-    """Six quantities against the iteration, one curve per setting."""
+    """Quantities against the iteration, one curve per setting."""
 
-    kind = "trend"
-    shown = "Train loss, test accuracy, √S, log volume, G and local dimensionality over training"
+    kind: Literal["trends"] = key("What is drawn: quantities over training, a curve per setting.")
     compare: Literal["learning_rate", "batch_size"] = key("What differs between the curves.")
     fixed: float = key("Value of the other one of the two, the same for all curves.", gt=0)
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
+    panels: tuple[str, ...] = key(
+        "A panel each: quantities, and losses and accuracies, by their names in the glossary.",
+        default=(
+            "train_loss",
+            "test_accuracy",
+            "sqrt_sharpness",
+            "log_volume",
+            "input_gradient_norm",
+            "local_dimension",
+        ),
+        min_length=1,
+        max_length=30,
+    )
+    logarithmic: tuple[str, ...] = key(
+        "Those of the panels whose vertical axis is logarithmic.",
+        default=("train_loss", "local_dimension"),
+    )
+    x: Literal["linear", "log"] = key(
+        "Axis of the iterations; a logarithmic one has no place for iteration 0.",
+        default="linear",
+    )
+
+    @field_validator("panels", "logarithmic")
+    @classmethod
+    def _panels_differ(cls, panels):
+        return without_repeats(panels)
 
     @property
     def fixed_key(self) -> str:
         """What does not differ between the curves."""
         return "batch_size" if self.compare == "learning_rate" else "learning_rate"
+
+    @property
+    def shown(self) -> str:
+        named = ", ".join(curves()[name].long_name for name in self.panels)
+        return f"{named[0].upper()}{named[1:]} over training"
+
+    @property
+    def subject(self) -> str:
+        return f"trends over {self.compare.replace('_', ' ')}s, {self.study}"
 
     def shows(self, run: Run) -> bool:
         return super().shows(run) and getattr(run, self.fixed_key) == self.fixed
@@ -86,11 +158,16 @@ class TrendFigure(StudyFigure):
         return {
             "compare": self.compare,
             "sample_set": self.sample_set,
+            "panels": list(self.panels),
+            "logarithmic": [name for name in self.panels if name in self.logarithmic],
+            "x": self.x,
             "interpolation_accuracy": analysis.interpolation_accuracy,
         }
 
     def check(self, path: str, studies: Mapping[str, Study]) -> None:
         super().check(path, studies)
+        _check_quantities(f"{path}.panels", self.panels)
+        _check_quantities(f"{path}.logarithmic", self.logarithmic)
         values = {getattr(setting, self.fixed_key) for setting in studies[self.study].sweep}
         if self.fixed not in values:
             raise ValueError(
@@ -125,8 +202,17 @@ class SettingFigure(StudyFigure):
 class TestSampleFigure(SettingFigure):
     """Quantities on a sample of the test images and on misclassified ones."""
 
-    kind = "test_samples"
-    shown = "Quantities over training on a sample of the test images and on misclassified ones"
+    kind: Literal["test_samples"] = key(
+        "What is drawn: quantities over training on test images and on misclassified ones."
+    )
+
+    @property
+    def shown(self) -> str:
+        return "Quantities over training on a sample of the test images and on misclassified ones"
+
+    @property
+    def subject(self) -> str:
+        return f"trends on test samples, {self.study}"
 
     def options(self, analysis: Analysis) -> dict[str, Any]:
         return {"interpolation_accuracy": analysis.interpolation_accuracy}
@@ -135,30 +221,57 @@ class TestSampleFigure(SettingFigure):
 class ChainFigure(SettingFigure):
     """The chain A <= B <= C <= D over training."""
 
-    kind = "chain"
-    shown = "The chain A ≤ B ≤ C ≤ D of Eq. 28 over training, A the maximum local sensitivity (MLS)"
+    kind: Literal["chain"] = key("What is drawn: the chain A <= B <= C <= D of Eq. 28.")
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
+
+    @property
+    def shown(self) -> str:
+        return (
+            "The chain A ≤ B ≤ C ≤ D of Eq. 28 over training, A the maximum local sensitivity (MLS)"
+        )
+
+    @property
+    def subject(self) -> str:
+        return f"the bounds of the MLS, {self.study}"
 
     def options(self, analysis: Analysis) -> dict[str, Any]:
         return {"sample_set": self.sample_set}
 
 
-class SlackFigure(ChainFigure):
+class SlackFigure(SettingFigure):
     """The slack of every inequality over training."""
 
-    kind = "slack"
-    shown = "Slack, log10(right / left), of every step of every inequality over training"
+    kind: Literal["slack"] = key("What is drawn: how tight every inequality is.")
+    sample_set: SampleSet = key(_SAMPLE_SET, default="train")
+
+    @property
+    def shown(self) -> str:
+        return "Slack, log10(right / left), of every step of every inequality over training"
+
+    @property
+    def subject(self) -> str:
+        return f"slack of the inequalities, {self.study}"
+
+    def options(self, analysis: Analysis) -> dict[str, Any]:
+        return {"sample_set": self.sample_set}
 
 
 class PairFigure(StudyFigure):
     """Every pair of some final quantities, one point per run."""
 
-    kind = "pair_grid"
-    shown = "Pairs of final quantities, one point per run, and Pearson's coefficients"
-    quantities: tuple[Literal[*FINAL], ...] = key(
-        "Quantities at the end of training, by their names in the glossary.",
-        default=PAIRED,
+    kind: Literal["pair_grid"] = key("What is drawn: every pair of some final quantities.")
+    quantities: tuple[str, ...] = key(
+        "Quantities, losses and accuracies at the end of training, by their names in the glossary.",
+        default=(
+            "local_dimension",
+            "sqrt_sharpness",
+            "log_volume",
+            "input_gradient_norm",
+            "mls",
+            "test_loss",
+        ),
         min_length=2,
+        max_length=30,
     )
     seeds: tuple[int, ...] | None = key(
         "Seeds of the runs that are points; all, if left out.", default=None, min_length=1
@@ -169,6 +282,14 @@ class PairFigure(StudyFigure):
     @classmethod
     def _quantities_differ(cls, quantities):
         return without_repeats(quantities)
+
+    @property
+    def shown(self) -> str:
+        return "Pairs of final quantities, one point per run, and Pearson's coefficients"
+
+    @property
+    def subject(self) -> str:
+        return f"pairwise correlations, {self.study}"
 
     # Other seeds than those of its points count, too: correlations over all runs stand beside.
     def options(self, analysis: Analysis) -> dict[str, Any]:
@@ -183,6 +304,7 @@ class PairFigure(StudyFigure):
 
     def check(self, path: str, studies: Mapping[str, Study]) -> None:
         super().check(path, studies)
+        _check_quantities(f"{path}.quantities", self.quantities)
         seeds = studies[self.study].seeds
         for seed in self.seeds or ():
             if seed not in seeds:
@@ -195,13 +317,20 @@ class PairFigure(StudyFigure):
 class LemmaFigure(Figure):
     """The trace of the loss Hessian against the sharpness (Lemma A.1)."""
 
-    kind = "lemma"
-    shown = (
-        "Distance between the trace of the loss Hessian and the sharpness, against the "
-        "mean distance between output and target"
-    )
+    kind: Literal["lemma"] = key("What is drawn: the trace of the loss Hessian and the sharpness.")
     studies: tuple[str, ...] = key("Names of entries of `studies`.", min_length=1)
     sample_set: SampleSet = key(_SAMPLE_SET, default="train")
+
+    @property
+    def shown(self) -> str:
+        return (
+            "Distance between the trace of the loss Hessian and the sharpness, against the "
+            "mean distance between output and target"
+        )
+
+    @property
+    def subject(self) -> str:
+        return f"Hessian trace and sharpness, {_listed(self.studies)}"
 
     def shows(self, run: Run) -> bool:
         return run.study in self.studies
@@ -211,133 +340,46 @@ class LemmaFigure(Figure):
 
     def check(self, path: str, studies: Mapping[str, Study]) -> None:
         for name in self.studies:
-            _known(f"{path}.studies", name, studies)
+            _check_study(f"{path}.studies", name, studies)
 
 
-def _figure(number: str, subject: str, paper: str) -> Any:
-    """A figure's key.
+KINDS = (TrendFigure, TestSampleFigure, ChainFigure, PairFigure, SlackFigure, LemmaFigure)
+AnyFigure = Annotated[reduce(operator.or_, KINDS), Field(discriminator="kind")]
 
-    Args:
-        number: as in the paper, such as "Figure E.7".
-        subject: what it shows, in a few words.
-        paper: what the paper says of its own figure; of ours, how to read it.
+
+def check_figures(figures: Mapping[str, Figure], studies: Mapping[str, Study]) -> None:
+    """Refuse figures that the studies have not what it takes for, or that have a rule's name.
+
+    Raises:
+        ValueError: with what is wrong, what is allowed and what to do.
     """
-    return Field(
-        description=f"{number}: {subject}.",
-        json_schema_extra={"number": number, "subject": subject, "paper": paper},
-        default=None,
-    )
+    for name, figure in figures.items():
+        if name in TARGETS:
+            raise ValueError(
+                f"figures.{name}: is the name of another target. Allowed: any name but "
+                f"{_listed(TARGETS)}. Rename it"
+            )
+        figure.check(f"figures.{name}", studies)
 
 
-class Figures(Section):
-    """The figures to draw, named as in the paper; leave one out to skip it.
-
-    Those with S are this project's own.
-    """
-
-    fig1: TrendFigure | None = _figure(
-        "Figure 1",
-        "trends over learning rates, VGG10",
-        "The paper's figure 1 (VGG10 on two classes of CIFAR-10, learning rates 0.05, 0.1 and 0.2 "
-        "of mse, batch size 20): once the loss is small √S and log volume fall together, and "
-        "higher learning rates lead to lower √S and a stronger compression.",
-    )
-    fig2: TrendFigure | None = _figure(
-        "Figure 2",
-        "trends over batch sizes, VGG10",
-        "The paper's figure 2 (VGG10 on two classes of CIFAR-10, learning rate 0.1 of mse, batch "
-        "sizes 8, 20 and 32): once the loss is small √S and log volume fall together, and smaller "
-        "batches lead to lower √S and a stronger compression.",
-    )
-    fig3: TestSampleFigure | None = _figure(
-        "Figure 3",
-        "trends on test samples, VGG10",
-        "The paper's figure 3 (VGG10 on two classes of CIFAR-10, learning rate 0.1 of mse, batch "
-        "size 20): √S and G rise over training; √S is higher on misclassified samples, whose "
-        "volume is compressed less.",
-    )
-    figD4: ChainFigure | None = _figure(
-        "Figure D.4",
-        "the bounds of the MLS, MLP",
-        "The paper's figure D.4 (a fully connected network on FashionMNIST): the gap between C and "
-        "D is large compared with those between A and B and between B and C.",
-    )
-    figD5: PairFigure | None = _figure(
-        "Figure D.5",
-        "pairwise correlations, VGG10",
-        "The paper's figure D.5 (20 VGG10 networks): G and MLS are almost the same quantity, log "
-        "volume correlates well with √S and MLS, and MLS correlates with the test loss better than "
-        "log volume and local dimensionality do.",
-    )
-    figD6: PairFigure | None = _figure(
-        "Figure D.6",
-        "pairwise correlations, MLP",
-        "The paper's figure D.6 (20 MLPs on FashionMNIST): as its figure D.5; besides, bound C "
-        "correlates positively with MLS, bound D negatively.",
-    )
-    figE7: TrendFigure | None = _figure(
-        "Figure E.7",
-        "trends over batch sizes, MLP",
-        "The paper's figure E.7 (MLP on FashionMNIST, learning rate 0.1 of mse, batch sizes 8, 20 "
-        "and 32): smaller batches lead to lower √S and a stronger compression, and G closely "
-        "follows √S.",
-    )
-    figE8: TrendFigure | None = _figure(
-        "Figure E.8",
-        "trends over learning rates, MLP",
-        "The paper's figure E.8 (MLP on FashionMNIST, learning rates 0.05, 0.1 and 0.2 of mse, "
-        "batch size 20): higher learning rates lead to lower √S and a stronger compression, and G "
-        "closely follows √S.",
-    )
-    figS1: SlackFigure | None = _figure(
-        "Figure S.1",
-        "slack of the inequalities, MLP",
-        "An inequality holds where its slack is not below zero. The paper has no such figure.",
-    )
-    figS2: SlackFigure | None = _figure(
-        "Figure S.2",
-        "slack of the inequalities, VGG10",
-        "An inequality holds where its slack is not below zero; those that rest on Eq. 4 do not "
-        "apply where the first layer is a convolution. The paper has no such figure.",
-    )
-    figS3: LemmaFigure | None = _figure(
-        "Figure S.3",
-        "Hessian trace and sharpness",
-        "Lemma A.1: the two approach each other as outputs approach targets. Networks that are "
-        "piecewise linear in each layer's parameters have no distance between them. The paper has "
-        "no such figure.",
-    )
-
-    def drawn(self) -> dict[str, Figure]:
-        """The figures that are asked for, by name."""
-        return {name: figure for name, figure in self if figure is not None}
-
-    @classmethod
-    def title(cls, name: str) -> str:
-        """A figure's number as in the paper, such as "Figure E.7"."""
-        return cls._text(name, "number")
-
-    @classmethod
-    def subject(cls, name: str) -> str:
-        """What a figure shows, in a few words."""
-        return cls._text(name, "subject")
-
-    @classmethod
-    def paper(cls, name: str) -> str:
-        """What the paper says of its own figure; of ours, how to read it."""
-        return cls._text(name, "paper")
-
-    @classmethod
-    def _text(cls, name: str, which: str) -> str:
-        return cls.model_fields[name].json_schema_extra[which]
-
-
-def _known(path: str, study: str, studies: Mapping[str, Study]) -> None:
+def _check_study(path: str, study: str, studies: Mapping[str, Study]) -> None:
     if study not in studies:
         raise ValueError(
             f"{path} = {study!r} is not a study. Allowed: {_listed(studies)}. "
             f"Name one of these, or leave {path.split('.')[1]} out"
         )
+
+
+def _check_quantities(path: str, names: Iterable[str]) -> None:
+    known = curves()
+    for position, name in enumerate(names):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"{path}[{position}] = {name!r} is no quantity that is one number per checkpoint. "
+                f"Allowed: {_listed(known)}. {hint}Choose one of these"
+            )
 
 
 def _listed(values) -> str:

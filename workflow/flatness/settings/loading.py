@@ -10,10 +10,16 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from flatness.errors import SettingsError
+from flatness.settings.earlier import in_todays_form
 from flatness.settings.extending import read_configuration
 from flatness.settings.keys import follow, shown
 from flatness.settings.model import Settings
-from flatness.settings.section import FOLDER_PATTERN, MODULE_PATTERN, NAME_PATTERN
+from flatness.settings.section import (
+    FOLDER_PATTERN,
+    MODULE_PATTERN,
+    NAME_PATTERN,
+    TITLE_PATTERN,
+)
 
 # A mapping deeper than this is none of ours; pydantic reads 200 levels.
 _DEEPEST = 50
@@ -21,6 +27,7 @@ _DEEPEST = 50
 _NAMES = {
     NAME_PATTERN: "letters, digits, - and _, at most 100, beginning with a letter or digit",
     MODULE_PATTERN: "names of letters, digits and _, with dots between them",
+    TITLE_PATTERN: "words without line breaks and $ \\ [ ] { } < > |",
     FOLDER_PATTERN: "at least one character, no braces and no control characters",
 }
 
@@ -32,7 +39,7 @@ def load_settings(config: Mapping[str, Any], place: str) -> Settings:
     """Check a configuration and make it a frozen `Settings`.
 
     Args:
-        config: the mapping read from YAML.
+        config: the mapping read from YAML, of the form of today or an earlier one.
         place: the file or files it came from, named in messages.
 
     Raises:
@@ -43,7 +50,7 @@ def load_settings(config: Mapping[str, Any], place: str) -> Settings:
         raise SettingsError(f"{place}: {problem}")
     try:
         # The JSON reader is strict about types and yet takes lists for tuples.
-        return Settings.model_validate_json(json.dumps(config))
+        return Settings.model_validate_json(json.dumps(in_todays_form(config)))
     except ValidationError as error:
         lines = [f"{place}: {line}" for line in _explanations(error.errors())]
         raise SettingsError("\n".join(lines)) from None

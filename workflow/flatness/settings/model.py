@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from flatness.settings.conventions import Analysis, Claims, Folders, Measuring, Training
 from flatness.settings.datasets import HERE_ONLY, AnyDataset
-from flatness.settings.figures import Figures
+from flatness.settings.figures import AnyFigure, check_figures
 from flatness.settings.section import Name, Section, key
 from flatness.settings.studies import Study
 
@@ -44,7 +44,7 @@ class Settings(Section):
     training: Training = key("Training.", default=Training())
     measuring: Measuring = key("Measuring.", default=Measuring())
     analysis: Analysis = key("Analysis.", default=Analysis())
-    figures: Figures = key("Figures.", default=Figures())
+    figures: dict[Name, AnyFigure] = key("Figures by name; each is a target.", default={})
     claims: Claims = key("Claims.", default=Claims())
 
     @model_validator(mode="after")
@@ -55,8 +55,7 @@ class Settings(Section):
                     f"studies.{name}.dataset = {study.dataset!r} is not a dataset. "
                     f"Allowed: {_listed(self.datasets)}. Name one of these, or add it to `datasets`"
                 )
-        for name, figure in self.figures.drawn().items():
-            figure.check(f"figures.{name}", self.studies)
+        check_figures(self.figures, self.studies)
         for network, study in self.claims:
             if study is not None and study not in self.studies:
                 raise ValueError(
@@ -64,6 +63,10 @@ class Settings(Section):
                     f"{_listed(self.studies)}. Name one of these, or leave {network} out"
                 )
         return self
+
+    def title_of(self, figure: str) -> str:
+        """What a figure is called: its title, or else its name."""
+        return self.figures[figure].title or figure
 
     def published(self, **options: Any) -> dict[str, Any]:
         """The configuration as a mapping that means the same on every machine.

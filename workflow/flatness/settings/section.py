@@ -10,6 +10,8 @@ MAX_SEED = 2**31 - 1
 # Names become parts of paths, with other words around them; a path's part has at most 255 bytes.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
 MODULE_PATTERN = r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*$"
+# Titles stand in pictures, pages and tables, where these characters mean something.
+TITLE_PATTERN = r"^[^\x00-\x1f\x7f$\\\[\]{}<>|]+$"
 FOLDER_PATTERN = r"^[^{}\x00-\x1f\x7f]+$"
 
 
