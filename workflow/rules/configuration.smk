@@ -15,8 +15,10 @@ def refuse(error):
     sys.exit(str(error))
 
 
-# A workflow that has this one as a module hands its own configuration over.
-if not workflow.modifier.skip_configfile:
+if workflow.modifier.skip_configfile:
+    # A workflow that has this one as a module hands its own configuration over.
+    PLACE = "config of the module"
+else:
     try:
         written = read_configuration(CONFIGURATION, workflow.config_settings.config)
         # The report shows these files, and machines without them get copies.

@@ -38,7 +38,7 @@ def publish(results: xr.DataTree, folder: str | Path) -> None:
     settings, paper = settings_of_publication(results), read_settings(PAPER)
     write_tree(results, folder / "results.nc")
     with atomic_path(folder / "configuration.yaml") as temporary:
-        temporary.write_text(as_yaml(portable(settings)))
+        temporary.write_text(as_yaml(portable(settings)), encoding="utf-8")
     tables = write_tables(results, settings, paper, folder / "tables")
     figures = draw_figures(results, settings, folder / "figures")
     for kept in (tables, figures):

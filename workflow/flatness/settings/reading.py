@@ -74,7 +74,7 @@ def check_file(path: str | Path) -> dict[str, Any]:
 
 def as_yaml(mapping: dict[str, Any]) -> str:
     """A configuration as text that is read as the same one."""
-    return yaml.dump(mapping, Dumper=_Dumper, sort_keys=False)
+    return yaml.dump(mapping, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def plain_value(text: str) -> Any:
