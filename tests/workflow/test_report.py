@@ -137,9 +137,10 @@ def test_the_top_of_the_first_page_can_be_seen(page):
 def test_every_figure_is_displayed_with_caption_and_labels(page):
     count = len(_rows(page, "Figures"))
     assert count == len(FIGURES)
+    titles = {figure.get("title", name) for name, figure in FIGURES.items()}
     for position in range(count):
         label = _rows(page, "Figures")[position].text
-        assert label.startswith("Figure ")
+        assert any(label.startswith(f"{title} ") for title in titles), label
         _shown(page, "Figures", position)
         picture = WebDriverWait(page, 10).until(lambda d: d.find_element(By.TAG_NAME, "img"))
         WebDriverWait(page, 10).until(
