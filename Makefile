@@ -1,5 +1,6 @@
 # make demo     the whole workflow on the digits that ship with scikit-learn
 # make test     the test suite
+# make test-quick  those of the library that take less than two minutes together
 # make slurm    the test on a SLURM cluster of this machine, with what happens to its jobs
 # make faults   some 200 injected faults, written to docs/faults; ONLY="downloads" for one kind
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
@@ -28,7 +29,14 @@ PARTS ?= $(wildcard $(PUBLISHED)/parts/*.nc)
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: environment demo test slurm faults verify same-bits publish republish reproduce bench gpu lint docs lock clean
+# Numbers, errors and what is installed; no Snakemake, and nothing that takes long.
+QUICK := tests/analysis tests/golden tests/series tests/tables \
+  $(addprefix tests/measurement/test_,decompositions.py exactness.py refusals.py) \
+  $(addprefix tests/command/test_,options.py weights.py) tests/settings/test_settings.py \
+  $(addprefix tests/test_,extras.py joblog.py package.py)
+SLOW := $(addprefix tests/analysis/test_,claims_documented.py correlations.py sensitivity.py)
+
+.PHONY: environment demo test test-quick slurm faults verify same-bits publish republish reproduce bench gpu lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -56,6 +64,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile tests/device
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile --ignore tests/device --ignore tests/workflow/test_slurm.py
+
+test-quick: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile $(QUICK) $(addprefix --ignore ,$(SLOW))
 
 slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -s tests/workflow/test_slurm.py

@@ -38,3 +38,15 @@ def test_the_installed_command_is_this_one(root):
     module, _, function = place.partition(":")
     assert parser().prog == command
     assert getattr(import_module(module), function)(["publish", "absent.nc", "--output", "x"]) == 1
+
+
+def test_what_is_quick_is_there(root):
+    """`make test-quick` names files, which may move."""
+    makefile = (root / "Makefile").read_text()
+    wanted = ["make", "--silent", "--file", "-", "listed"]
+    lister = f"{makefile}\nlisted:\n\t@echo $(QUICK) $(SLOW)\n"
+    listed = subprocess.run(
+        wanted, input=lister, cwd=root, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert len(listed) > 10
+    assert not [name for name in listed if not (root / name).exists()]
