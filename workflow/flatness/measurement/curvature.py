@@ -35,6 +35,7 @@ from flatness.errors import MeasurementError
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.checks import check_network_and_inputs, refusing_failures
+from flatness.measurement.eager import as_written
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.irregular import normals
 from flatness.measurement.proof import Proof
@@ -115,22 +116,26 @@ def curvature(
         exact_arithmetic(inputs.device, model),
         attributes_kept(model),
         gradients_required(model),
-        torch.compiler.set_stance("force_eager"),
         sdpa_kernel(SDPBackend.MATH),  # the other kernels of attention have one derivative only
         refusing_failures("differentiated twice"),
     ):
-        network = FrozenNetwork(model, output=output, start=start, dtype=dtype)
-        inputs = network.begin(inputs, chunk_size)
-        proofs: dict[tuple, Proof] = {}
-        parts = []
-        for first in range(0, len(inputs), chunk_size):
-            here = slice(first, first + chunk_size)
-            traced = TracedChunk(network.of(here), inputs[here], proofs)
-            chunk = _Chunk(traced, targets[here], first)
-            exact = chunk.is_flat() or chunk.products() <= exact_products
-            how = "exact" if exact else f"{probes} random probes for each sample, seed {seed}"
-            estimates = chunk.exact() if exact else chunk.estimates(probes, seed)
-            parts.append((estimates, chunk.residual.detach().double().norm(dim=1), how))
+
+        def measured() -> list[tuple[Tensor, Tensor, str]]:
+            network = FrozenNetwork(model, output=output, start=start, dtype=dtype)
+            begun = network.begin(inputs, chunk_size)
+            proofs: dict[tuple, Proof] = {}
+            parts = []
+            for first in range(0, len(begun), chunk_size):
+                here = slice(first, first + chunk_size)
+                traced = TracedChunk(network.of(here), begun[here], proofs)
+                chunk = _Chunk(traced, targets[here], first)
+                exact = chunk.is_flat() or chunk.products() <= exact_products
+                how = "exact" if exact else f"{probes} random probes for each sample, seed {seed}"
+                estimates = chunk.exact() if exact else chunk.estimates(probes, seed)
+                parts.append((estimates, chunk.residual.detach().double().norm(dim=1), how))
+            return parts
+
+        parts = as_written(measured)
     if not all(estimates.isfinite().all() for estimates, _, _ in parts):
         raise MeasurementError(
             "model: its second derivatives hold values that are not finite. Allowed: a network "

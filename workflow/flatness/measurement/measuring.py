@@ -13,6 +13,7 @@ from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.checks import check_network_and_inputs, refusing_failures
 from flatness.measurement.description import Chunk, describe
+from flatness.measurement.eager import as_written
 from flatness.measurement.estimating import estimate
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.memory import bytes_per_sample
@@ -191,17 +192,19 @@ def measure(
         exact_arithmetic(inputs.device, model),
         attributes_kept(model),
         gradients_required(model),
-        torch.compiler.set_stance("force_eager"),
         refusing_failures("differentiated"),
         progress_line(progress, "measured", "sample", len(inputs), units=len(inputs)) as line,
     ):
-        network = FrozenNetwork(model, layer, output, start, dtype)
-        inputs = network.begin(inputs, chunk_size)
-        if drawn is None:
-            chunks = _sweep_chunks(network, inputs, chunk_size, wanted, budget)
-            dataset = describe(inputs, chunks, wanted)
-        else:
-            dataset = estimate(network, inputs, drawn, chunk_size, wanted, budget)
+
+        def measured() -> xr.Dataset:
+            network = FrozenNetwork(model, layer, output, start, dtype)
+            begun = network.begin(inputs, chunk_size)
+            if drawn is not None:
+                return estimate(network, begun, drawn, chunk_size, wanted, budget)
+            chunks = _sweep_chunks(network, begun, chunk_size, wanted, budget)
+            return describe(begun, chunks, wanted)
+
+        dataset = as_written(measured)
         line.finish()
     if start is not None:
         dataset.attrs["start"] = start
