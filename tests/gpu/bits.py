@@ -18,7 +18,7 @@ import torch
 
 from flatness.experiment.device import device_name
 from flatness.experiment.prepared import prepare
-from flatness.fingerprint import fingerprint
+from flatness.jobs.fingerprint import fingerprint
 from rows import Row
 from short_run import DIGITS
 from sizes import Sizes

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
+from flatness.publication.opening import settings_of_publication
 from flatness.publication.overview import write_overview
-from flatness.publication.publish import PAPER, settings_of_publication
-from flatness.settings import read_settings
+from flatness.publication.paper import papers_settings
 from judged import judge
 from made_up_results import configuration, made_up_results, made_up_run, made_up_runs
 
@@ -25,7 +25,7 @@ def _write(path, claims, results):
         claims=claims,
         results=results,
         settings=settings_of_publication(results),
-        paper=read_settings(PAPER),
+        paper=papers_settings(),
     )
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["snakemake.cli", "snakemake.workflow", "snakemake_executor_plugin_slurm", "flatness.stages"]
+    [
+        "snakemake.cli",
+        "snakemake.workflow",
+        "snakemake_executor_plugin_slurm",
+        "flatness.jobs.stages",
+    ]
 )
 
 

@@ -79,8 +79,8 @@ class Workflow:
         programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         return os.environ | {"PYTHONPATH": str(self.source / "workflow"), "PATH": programs}
 
-    def succeed(self, *arguments: str) -> subprocess.CompletedProcess:
-        result = self.run(*arguments)
+    def succeed(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        result = self.run(*arguments, **environment)
         assert result.returncode == 0, result.stderr
         return result
 
@@ -115,5 +115,5 @@ class Workflow:
 def copy_source(folder: Path) -> None:
     """Copy what the workflow is made of, so that it may be edited."""
     shutil.copy2(ROOT / "Snakefile", folder)
-    for name in ("workflow", "config", "envs", "slurm"):
+    for name in ("workflow", "config", "envs", "slurm", "profiles"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))

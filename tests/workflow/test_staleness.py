@@ -24,6 +24,16 @@ def test_a_finished_study_has_nothing_to_do(done):
     assert done.planned("--cores", "1") == {}
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["same folder", "fresh clone"])
+def test_files_of_the_workflow_that_are_newer_than_results_change_nothing(done, kept):
+    """Git gives what it writes the time of now; what Snakemake recorded is not in a fresh clone."""
+    for file in done.source.rglob("*"):
+        os.utime(file)
+    if not kept:
+        shutil.rmtree(done.folder / ".snakemake")
+    assert done.planned("--cores", "1") == {}
+
+
 def test_a_new_seed_runs_only_that_seed(done):
     done.study["seeds"] = [0, 1, 2]
     planned = done.planned("--cores", "1")
@@ -95,6 +105,18 @@ def test_another_chunk_size_measures_and_does_not_train(done):
 
 
 @pytest.mark.parametrize(
+    ("script", "addition", "stale"),
+    [
+        ("train_run", "\n# a comment\n", set()),
+        ("train_run", "\nEXTRA = 1\n", {"train_run"} | MEASURED),
+        ("analyse_run", "\nEXTRA = 1\n", ANALYSED),
+    ],
+)
+def test_an_edit_of_a_script_makes_its_stage_stale(done, script, addition, stale):
+    assert _planned_after(done, f"scripts/{script}.py", addition) == stale
+
+
+@pytest.mark.parametrize(
     ("file", "addition", "stale"),
     [
         ("measurement/weight_forms.py", "\nEXTRA = 1\n", MEASURED),
@@ -117,15 +139,19 @@ def test_another_chunk_size_measures_and_does_not_train(done):
     ],
 )
 def test_an_edit_makes_its_stage_stale(done, file, addition, stale):
-    edited = done.source / "workflow/flatness" / file
-    text, times = edited.read_text(), edited.stat()
+    assert _planned_after(done, f"flatness/{file}", addition) == stale
+
+
+def _planned_after(done, file, addition):
+    """The rules with jobs to do once a text is added to a file of the workflow, for a while."""
+    edited = done.source / "workflow" / file
+    text = edited.read_text()
     edited.write_text(text + addition)
     try:
         planned = done.planned("--cores", "1")
     finally:
         edited.write_text(text)
-        os.utime(edited, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert set(planned) - {"all", "total"} == stale
+    return set(planned) - {"all", "total"}
 
 
 def test_a_figure_needs_only_its_own_runs(workflow):

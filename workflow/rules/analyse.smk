@@ -29,7 +29,7 @@ rule analyse_run:
     params:
         study=lambda wildcards: RUNS[wildcards.run].study,
         powers=settings.analysis.bound_powers,
-        code=stages.analysing_code(),
+        code=stages.script_code("analyse_run"),
     message:
         "Analysing {wildcards.run}"
     script:
@@ -69,7 +69,7 @@ rule correlate:
         sample_set=settings.analysis.sample_set,
         confidence=settings.analysis.confidence,
         draws=settings.analysis.bootstrap_draws,
-        code=stages.correlating_code(),
+        code=stages.script_code("correlate"),
     message:
         "Correlating final quantities"
     script:
@@ -108,7 +108,8 @@ rule judge_claims:
         interpolation_accuracy=settings.analysis.interpolation_accuracy,
         confidence=settings.analysis.confidence,
         draws=settings.analysis.bootstrap_draws,
-        code=stages.judging_code(),
+        code=stages.script_code("judge_claims"),
+        paper=stages.papers_settings_digest(),
     message:
         "Judging the claims"
     script:

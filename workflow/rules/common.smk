@@ -6,10 +6,11 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from flatness import figures, preflight, stages
+from flatness import preflight
 from flatness.errors import FlatnessError
 from flatness.experiment.gpus import RUNS_PER_GPU
 from flatness.figures.captions import caption
+from flatness.jobs import stages
 from flatness.nvidia_driver import visible_gpus
 from flatness.publication.configuration import portable, with_seeds
 from flatness.settings import (
@@ -46,9 +47,6 @@ FIGURES = {
 MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RUNS.values()}
 RESULTS = f"{settings.folders.results}/{settings.name}"
 ENVIRONMENT = "../../envs/environment.yaml"
-REPOSITORY = Path(workflow.basedir)
-PAPER = REPOSITORY / "config/config.yaml"
-STYLE = str(figures.STYLE)
 # Matplotlib would keep its list of fonts in the home folder.
 os.environ.setdefault("MPLCONFIGDIR", os.path.abspath(f"{settings.folders.results}/.cache"))
 # What a training or measuring job asks a cluster for, and what it takes of the GPUs of this machine.

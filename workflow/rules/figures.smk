@@ -6,7 +6,6 @@ rule draw_figure:
     """One figure of the configuration."""
     input:
         analyses=analyses_of_figure,
-        style=STYLE,
     output:
         png=f"{RESULTS}/figures/{{figure}}.png",
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",

@@ -42,7 +42,7 @@ rule gather:
     params:
         runs=list(RUNS),
         settings=portable(settings),
-        code=stages.gathering_code(),
+        code=stages.script_code("gather"),
     message:
         "Putting all runs into one file"
     script:
@@ -59,9 +59,6 @@ rule publish:
     """One page with everything, its figures, tables and settings, made from the one file."""
     input:
         results=rules.gather.output.results,
-        template=str(REPOSITORY / "workflow/report/reproduction.md"),
-        paper=str(PAPER),
-        style=STYLE,
     output:
         page=f"{RESULTS}/publication/README.md",
         netcdf=f"{RESULTS}/publication/results.nc",
@@ -80,6 +77,7 @@ rule publish:
         runtime=minutes(10),
     params:
         code=stages.publishing_code(figure.kind for figure in FIGURES.values()),
+        paper=stages.papers_settings_digest(),
     message:
         "Writing the page of the reproduction"
     script:

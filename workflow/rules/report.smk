@@ -10,7 +10,6 @@ rule describe_results:
     input:
         claims=rules.judge_claims.output.csv if ROLES else [],
         results=rules.gather.output.results,
-        paper=str(PAPER),
     output:
         page=report(
             f"{RESULTS}/report/overview.html",
@@ -29,7 +28,8 @@ rule describe_results:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        code=stages.describing_code(),
+        code=stages.script_code("describe_results"),
+        paper=stages.papers_settings_digest(),
     message:
         "Describing the results"
     script:

@@ -5,10 +5,9 @@ from flatness.joblog import job_log
 with job_log(snakemake.log[0]):
     import pandas as pd
 
-    from flatness.publication.opening import read_results
+    from flatness.publication.opening import read_results, settings_of_publication
     from flatness.publication.overview import write_overview
-    from flatness.publication.publish import settings_of_publication
-    from flatness.settings import read_settings
+    from flatness.publication.paper import papers_settings
 
     results = read_results(snakemake.input.results)
     write_overview(
@@ -16,5 +15,5 @@ with job_log(snakemake.log[0]):
         claims=pd.read_csv(snakemake.input.claims) if snakemake.input.claims else None,
         results=results,
         settings=settings_of_publication(results),
-        paper=read_settings(snakemake.input.paper),
+        paper=papers_settings(),
     )

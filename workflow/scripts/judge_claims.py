@@ -9,8 +9,7 @@ with job_log(snakemake.log[0]):
     from flatness.analysis.claims import judge, sensitivity, with_sensitivity
     from flatness.analysis.groups import by_study
     from flatness.publication.deviations import nature
-    from flatness.publication.publish import PAPER
-    from flatness.settings import read_settings
+    from flatness.publication.paper import papers_settings
     from flatness.storage import read_dataset
     from flatness.tables.claim_files import write_claims
     from flatness.tables.sensitivity_table import write_page
@@ -30,8 +29,6 @@ with job_log(snakemake.log[0]):
         verdicts,
         alternatives,
         Path(snakemake.output.csv).parent,
-        nature=nature(
-            judged["settings"], read_settings(PAPER).published(), judged["runs"]
-        ).sentence,
+        nature=nature(judged["settings"], papers_settings().published(), judged["runs"]).sentence,
     )
     write_page(verdicts, alternatives, snakemake.output.page)

@@ -9,8 +9,11 @@ import xarray as xr
 from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.groups import by_study
 from flatness.errors import SettingsError, StorageError
+from flatness.publication.configuration import with_seeds
+from flatness.publication.paper import papers_settings
 from flatness.publication.results import NUMBERS, TEXTS, separate, together
 from flatness.settings import Settings, load_settings, runs_of_study, table_of_runs
+from flatness.settings.captions import captions_that_hold
 from flatness.storage import read_dataset, read_tree
 
 _NEEDED = {*TEXTS, *NUMBERS, "iteration", "sharpness", "slack", "checkpoint_count", "part"}
@@ -145,6 +148,24 @@ def read_results(path: str | Path) -> xr.DataTree:
 def settings_of(results: xr.DataTree) -> Settings:
     """The configuration inside, with the seeds of the whole study."""
     return load_settings(json.loads(results.attrs["configuration"]), "its configuration")
+
+
+def settings_of_publication(results: xr.DataTree) -> Settings:
+    """The configuration inside, with the seeds that have runs.
+
+    Results of an earlier version have no captions; where their figures show what the paper's do,
+    they get those of its configuration.
+    """
+    seeds = {
+        study: set(map(int, node["seed"].to_numpy())) for study, node in results.children.items()
+    }
+    settings = with_seeds(settings_of(results), seeds)
+    mapping, paper = (
+        each.model_dump(mode="json", exclude_none=True) for each in (settings, papers_settings())
+    )
+    for name, caption in captions_that_hold(mapping, paper).items():
+        mapping["figures"][name].setdefault("caption", caption)
+    return load_settings(mapping, "results")
 
 
 def _no_results(path: str | Path, why: str) -> StorageError:

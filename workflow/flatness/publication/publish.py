@@ -12,15 +12,14 @@ import xarray as xr
 
 from flatness.publication.all_figures import draw_figures
 from flatness.publication.all_tables import write_tables
-from flatness.publication.configuration import portable, with_seeds
-from flatness.publication.opening import settings_of
+from flatness.publication.configuration import portable
+from flatness.publication.opening import settings_of_publication
 from flatness.publication.page import write_page
-from flatness.settings import Settings, as_yaml, load_settings, read_settings
-from flatness.settings.captions import captions_that_hold
+from flatness.publication.paper import papers_settings
+from flatness.settings import as_yaml
 from flatness.storage import atomic_path, read_dataset, write_tree
 
 ROOT = Path(__file__).parents[3]
-PAPER = ROOT / "config/config.yaml"
 TEMPLATE = ROOT / "workflow/report/reproduction.md"
 # Where the page reaches docs/claims.md from, if it lies outside of the repository.
 _ITS_PLACE = ROOT / "docs/reproduction"
@@ -35,7 +34,7 @@ def publish(results: xr.DataTree, folder: str | Path) -> None:
     """
     folder = Path(folder)
     place = folder.resolve() if folder.resolve().is_relative_to(ROOT) else _ITS_PLACE
-    settings, paper = settings_of_publication(results), read_settings(PAPER)
+    settings, paper = settings_of_publication(results), papers_settings()
     write_tree(results, folder / "results.nc")
     with atomic_path(folder / "configuration.yaml") as temporary:
         temporary.write_text(as_yaml(portable(settings)), encoding="utf-8")
@@ -56,24 +55,6 @@ def publish(results: xr.DataTree, folder: str | Path) -> None:
         claims_page=os.path.relpath(ROOT / "docs/claims.md", place),
         place=os.path.relpath(place, ROOT),
     )
-
-
-def settings_of_publication(results: xr.DataTree) -> Settings:
-    """The configuration, with the seeds that have runs.
-
-    Results of an earlier version have no captions; where their figures show what the paper's do,
-    they get those of its configuration.
-    """
-    seeds = {
-        study: set(map(int, node["seed"].to_numpy())) for study, node in results.children.items()
-    }
-    settings = with_seeds(settings_of(results), seeds)
-    mapping, paper = (
-        each.model_dump(mode="json", exclude_none=True) for each in (settings, read_settings(PAPER))
-    )
-    for name, caption in captions_that_hold(mapping, paper).items():
-        mapping["figures"][name].setdefault("caption", caption)
-    return load_settings(mapping, "results")
 
 
 def _read(table: Path) -> pd.DataFrame | None:

@@ -1,0 +1,1 @@
+"""What runs around the jobs of the workflow, and decides no number of theirs."""

@@ -1,0 +1,80 @@
+"""The code that each stage's results depend on, as short hashes that rules pass as parameters.
+
+Found from the stage's script and what it imports. Only what a script imports by a name in the
+settings, such as a network, is named here.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from flatness import figures
+from flatness.experiment import datasets, networks
+from flatness.jobs.fingerprint import fingerprint, reached
+from flatness.jobs.same_results import known_as
+from flatness.publication.paper import papers_settings
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+_TEMPLATE = SCRIPTS.with_name("report") / "reproduction.md"
+
+
+def script_code(script: str) -> str:
+    """The code of a script that chooses nothing by name.
+
+    Args:
+        script: its name without the ending, which is that of its rule.
+    """
+    return fingerprint(SCRIPTS / f"{script}.py")
+
+
+def preparing_code(dataset: Mapping[str, Any]) -> str:
+    """The code that prepares one dataset."""
+    return _known("prepare_dataset", dataset["source"], datasets.module_name(dataset))
+
+
+def training_code(network: Mapping[str, Any]) -> str:
+    """The code that trains one network."""
+    return _known("train_run", network["name"], networks.module_name(network["name"]))
+
+
+def measuring_code(network: Mapping[str, Any]) -> str:
+    """The code that measures one network."""
+    return _known("measure_run", network["name"], networks.module_name(network["name"]))
+
+
+def drawing_code(kind: str) -> str:
+    """The code that draws figures of one kind."""
+    return fingerprint(SCRIPTS / "draw_figure.py", figures.module_name(kind))
+
+
+def publishing_code(kinds: Iterable[str]) -> str:
+    """The code that makes a publication with figures of some kinds, and its page's template."""
+    modules = map(figures.module_name, sorted(set(kinds)))
+    return _digest(fingerprint(SCRIPTS / "publish.py", *modules) + _TEMPLATE.read_text())
+
+
+@cache
+def papers_settings_digest() -> str:
+    """What `config/config.yaml` says, but for comments, where a study is compared with it."""
+    return _digest(json.dumps(papers_settings().published(), sort_keys=True))
+
+
+def modules_that_count(script: str, *chosen: str) -> set[str]:
+    """The modules of the package that the results of a script depend on.
+
+    Args:
+        script: its name without the ending.
+        chosen: modules that it imports by a name in the settings.
+    """
+    return reached(SCRIPTS / f"{script}.py", *chosen)
+
+
+def _known(script: str, name: str, module: str) -> str:
+    return known_as(f"{script} {name}", fingerprint(SCRIPTS / f"{script}.py", module))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
