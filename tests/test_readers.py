@@ -25,11 +25,7 @@ UNPICKLERS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "d
 
 REASONS = {
     "flatness/__init__.py": {"import_module": "names written there"},
-    "flatness/command/factory.py": {
-        "read_bytes": "hashed",
-        "import_module": "the user's code, which the command line asks for",
-        "exec_module": "the same",
-    },
+    "flatness/command/factory.py": {"read_bytes": "hashed"},
     "flatness/command/images.py": {"read_bytes": "hashed and decoded"},
     "flatness/documentation.py": {"read_text": "the repository's documents", "read_csv": "CSV"},
     "flatness/experiment/checkpoints.py": {"safe_open": "safetensors"},
@@ -55,6 +51,10 @@ REASONS = {
     "flatness/jobs/same_results.py": {"read_text": "JSON"},
     "flatness/jobs/stages.py": {"read_text": "hashed"},
     "flatness/nvidia_driver.py": {"CDLL": "NVIDIA's driver"},
+    "flatness/own/places.py": {
+        "import_module": "the user's code, which the command line or the configuration names",
+        "exec_module": "the same",
+    },
     "flatness/preemption.py": {"run": "scontrol, without a shell"},
     "flatness/preflight.py": {"urlopen": "the answer is not read"},
     "flatness/provenance.py": {

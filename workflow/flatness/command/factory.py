@@ -5,28 +5,22 @@ find, and a traceback through this package would not help.
 """
 
 import hashlib
-import importlib
-import importlib.util
 import inspect
 import json
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from flatness.errors import FlatnessError, MeasurementError, SettingsError
-from flatness.measurement.checks import AS_REAL, hint
+from flatness.errors import MeasurementError, SettingsError
+from flatness.measurement.checks import AS_REAL
 from flatness.measurement.selection import selected
 from flatness.measurement.unwrapped import unwrapped
-
-_FORMS = "package.module:function or path/to/file.py:function"
+from flatness.own.places import find, naming_failures
 
 
 @dataclass(frozen=True)
@@ -59,23 +53,8 @@ def find_factory(place: str, seed: int) -> Factory:
         SettingsError: there is no such file or function.
         MeasurementError: its module fails when it is imported.
     """
-    source, _, name = place.rpartition(":")
-    if not source or not name:
-        raise SettingsError(f"FACTORY {place}. Allowed: {_FORMS}. Correct it.")
-    if source.endswith(".py") and not os.path.isfile(source):  # False for any name
-        raise SettingsError(f"FACTORY {place}: no file {source}. Allowed: {_FORMS}. Correct it.")
-    with _seeded(seed), naming_failures(f"FACTORY {place}", "importing it", "Import it"):
-        module = _from_file(Path(source)) if source.endswith(".py") else _from_name(source)
-        found: Any = module
-        for part in name.split("."):
-            found = getattr(found, part, None)
-    if not callable(found):
-        there = ", ".join(sorted(_functions(module))) or "none"
-        raise SettingsError(
-            f"FACTORY {place}: {source} has no function {name!r}. Allowed: a function that "
-            f"returns the network; defined there: {there}. Name one of its functions."
-        )
-    return Factory(place, found, getattr(module, "__file__", None))
+    with _seeded(seed):
+        return Factory(place, *find(place, f"FACTORY {place}"))
 
 
 def build(factory: Factory, arguments: Mapping[str, Any], seed: int) -> nn.Module:
@@ -115,35 +94,6 @@ def _seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
         yield
-
-
-@contextmanager
-def naming_failures(what: str, doing: str, advice: str) -> Iterator[None]:
-    """Turn what a user's code raises into one line.
-
-    Args:
-        what: whose code it is.
-        doing: what is done with it, before "raised".
-        advice: what the user can do to see where it fails.
-
-    Raises:
-        MeasurementError: in the place of any exception but those that have a line of their own;
-            running out of memory stays what it is.
-    """
-    try:
-        yield
-    except (FlatnessError, torch.OutOfMemoryError):
-        raise
-    except (Exception, SystemExit) as error:
-        lines = str(error).strip().splitlines()
-        known = hint(error) if isinstance(error, Exception) else None
-        raise MeasurementError(
-            f"{what}: {doing} raised {type(error).__name__}: {lines[0] if lines else ''}. "
-            + (
-                known
-                or f"Allowed: code that runs. {advice} yourself in Python to see where it fails."
-            )
-        ) from error
 
 
 def check_layer(network: nn.Module, layer: str | None) -> None:
@@ -231,28 +181,3 @@ def source_digest(factory: Factory) -> str:
         return hashlib.sha256(Path(file or "").read_bytes()).hexdigest()
     except (OSError, TypeError, ValueError):
         return "unknown"
-
-
-def _from_file(file: Path) -> ModuleType:
-    # A name of its own, so that a file called like a library does not take its place.
-    name = f"_factory_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    sys.path.insert(0, str(file.resolve().parent))
-    spec.loader.exec_module(module)
-    return module
-
-
-def _from_name(name: str) -> ModuleType:
-    # `python -m` puts the current folder there; a console with safe paths does not.
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    return importlib.import_module(name)
-
-
-def _functions(module: ModuleType) -> Iterator[str]:
-    for name, value in vars(module).items():
-        own = getattr(value, "__module__", None) == module.__name__
-        if own and callable(value) and not name.startswith("_"):
-            yield name

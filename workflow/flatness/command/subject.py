@@ -18,7 +18,6 @@ from flatness.command.factory import (
     check_layer,
     check_real,
     find_factory,
-    naming_failures,
     source_digest,
     try_out,
 )
@@ -30,6 +29,7 @@ from flatness.experiment.usable_gpu import why_unusable
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.exported import is_exported
+from flatness.own.places import naming_failures
 from flatness.provenance import provenance
 
 
