@@ -34,6 +34,7 @@ REASONS = {
         "import_module": "names written there",
     },
     "flatness/experiment/datasets/digits.py": {"load_digits": "CSV inside scikit-learn"},
+    "flatness/experiment/datasets/from_factory.py": {"load": "calls the user's function"},
     "flatness/experiment/datasets/from_torchvision.py": {
         "download_url": "verified before it has its name",
         "load": "of class_folders, with Pillow",
@@ -51,6 +52,7 @@ REASONS = {
     "flatness/jobs/same_results.py": {"read_text": "JSON"},
     "flatness/jobs/stages.py": {"read_text": "hashed"},
     "flatness/nvidia_driver.py": {"CDLL": "NVIDIA's driver"},
+    "flatness/own/quantities.py": {"import_module": "as own/places.py"},
     "flatness/own/places.py": {
         "import_module": "the user's code, which the command line or the configuration names",
         "exec_module": "the same",

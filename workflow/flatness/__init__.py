@@ -6,7 +6,8 @@ both sides of its inequalities, and `flatness.curvature(model, inputs, targets)`
 trace of the loss Hessian adds to the sharpness. `flatness.measure_checkpoints` measures stored
 checkpoints, a `flatness.Recorder` a network in the middle of its training, and
 `flatness.plot` draws both. `flatness.open_results(path)` reads the runs of a
-folder of results, or those that were published. These names are looked up on first use, so
+folder of results, or those that were published, and `@flatness.quantity` makes a function of
+the primitives a quantity of one's own. These names are looked up on first use, so
 that importing the package stays cheap: drawing a figure or reading a configuration never
 loads torch.
 """
@@ -22,6 +23,7 @@ _PUBLIC = {
     "measure": "flatness.measurement.measuring",
     "measure_checkpoints": "flatness.series.measure_checkpoints",
     "open_results": "flatness.publication.opening",
+    "quantity": "flatness.own.quantities",
     "quantities": "flatness.analysis.quantities",
 }
 

@@ -1,7 +1,8 @@
 """Reading and writing files: atomic, checked, netCDF where data are for people.
 
 A file appears under its final name whole or not at all, whatever kills the
-writer; what cannot be read is named with what to do about it.
+writer; what cannot be read is named with what to do about it. Quantities of a user's own that a
+file holds are then in the glossary.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ import numpy as np
 import xarray as xr
 
 from flatness.errors import StorageError
+from flatness.glossary.own import adopt
 
 # The attribute that lets a reader see a flipped bit: netCDF itself notices little but a lost end.
 CHECKSUM = "content_sha256"
@@ -87,6 +89,7 @@ def read_dataset(path: str | Path) -> xr.Dataset:
     with _opening(path):
         dataset = xr.load_dataset(path, engine="netcdf4")
     _verify(path, dataset.attrs.pop(CHECKSUM, "no checksum"), _checksum(dataset))
+    adopt(dataset)
     return dataset
 
 
@@ -126,6 +129,8 @@ def read_tree(path: str | Path, advice: str = _ANEW) -> xr.DataTree:
     with _opening(path, advice), xr.open_datatree(path, engine="netcdf4") as opened:
         tree = opened.load()
     _verify(path, tree.attrs.pop(CHECKSUM, "no checksum"), _checksum_of_tree(tree), advice)
+    for node in tree.subtree:
+        adopt(node.to_dataset(inherit=False))
     return tree
 
 

@@ -29,7 +29,8 @@ rule analyse_run:
     params:
         study=lambda wildcards: RUNS[wildcards.run].study,
         powers=settings.analysis.bound_powers,
-        code=stages.script_code("analyse_run"),
+        quantities=settings.quantities,
+        code=stages.analysing_code(settings.quantities),
     message:
         "Analysing {wildcards.run}"
     script:

@@ -10,8 +10,9 @@ from flatness import preflight
 from flatness.errors import FlatnessError
 from flatness.experiment.gpus import RUNS_PER_GPU
 from flatness.figures.captions import caption
-from flatness.jobs import stages
+from flatness.jobs import stages, trial
 from flatness.nvidia_driver import visible_gpus
+from flatness.own.quantities import load_quantities
 from flatness.publication.configuration import portable, with_seeds
 from flatness.settings import (
     load_settings,
@@ -26,6 +27,9 @@ from flatness.settings import (
 ONLY_SEEDS = config.pop("seeds", None)
 
 try:
+    # Figures may name quantities of one's own.
+    if isinstance(config.get("quantities"), str):
+        load_quantities(config["quantities"])
     settings = load_settings(config, PLACE)
     RUNS = runs_with_seeds(table_of_runs(settings), ONLY_SEEDS)
     if workflow.is_main_process:
@@ -207,6 +211,8 @@ onstart:
         preflight.check_no_job_arrays(getattr(workflow.executor_settings, "array_jobs", None))
         if workflow.local_exec:
             preflight.check_device(settings.device, PLACE)
+        trial.check_networks(settings, PLACE)
+        trial.check_quantities(settings, PLACE)
         preflight.check_middle_layers(settings, PLACE)
         for name in TO_PREPARE:
             preflight.check_network(name, settings, PLACE)

@@ -11,6 +11,7 @@ with job_log(snakemake.log[0]):
             read_dataset(snakemake.input.measurements),
             study=snakemake.params.study,
             powers=snakemake.params.powers,
+            quantities_file=snakemake.params.quantities,
         ),
         snakemake.output.analysis,
     )

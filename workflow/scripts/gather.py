@@ -7,8 +7,9 @@ with job_log(snakemake.log[0]):
 
     from flatness.publication.gathering import gather
     from flatness.settings import load_settings
-    from flatness.storage import write_tree
+    from flatness.storage import read_dataset, write_tree
 
     results = Path(snakemake.output.results)
+    read_dataset(snakemake.input.analyses[0])  # figures may name quantities of one's own in it
     settings = load_settings(snakemake.params.settings, "the configuration")
     write_tree(gather(results.parent, settings, snakemake.params.runs), results)

@@ -9,6 +9,7 @@ from flatness.analysis.quantities import quantities
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
+from flatness.own.quantities import load_quantities, own_quantities
 from flatness.provenance import commit
 
 _COPIED = (
@@ -17,13 +18,16 @@ _COPIED = (
 )
 
 
-def analyse(run: xr.Dataset, *, study: str, powers: Sequence[float]) -> xr.Dataset:
+def analyse(
+    run: xr.Dataset, *, study: str, powers: Sequence[float], quantities_file: str | None = None
+) -> xr.Dataset:
     """Quantities, both sides of every inequality, and the training curves of one run.
 
     Args:
         run: the run's measurements.
         study: that it belongs to.
         powers: the k of Eq. 6 and 7.
+        quantities_file: with quantities of one's own, see `flatness.quantity`.
 
     Returns:
         Variables on (checkpoint, sample_set), see `quantities`, those of `bounds` with the
@@ -32,6 +36,7 @@ def analyse(run: xr.Dataset, *, study: str, powers: Sequence[float]) -> xr.Datas
 
     Raises:
         BoundError: an inequality is violated by more than rounding.
+        MeasurementError: a quantity of one's own fails.
     """
     known = quantities(run)
     found = bounds(run, powers, known=known)
@@ -39,5 +44,8 @@ def analyse(run: xr.Dataset, *, study: str, powers: Sequence[float]) -> xr.Datas
     together = known.merge(found, join="exact", compat="override")
     together = together.merge(run[[*_COPIED]], join="exact", compat="override")
     together["generalisation_gap"] = run["test_loss"] - run["train_loss"]
+    if quantities_file:
+        own = own_quantities(load_quantities(quantities_file), run, quantities_file)
+        together = together.assign(own)
     together.attrs = run.attrs | {"study": study, "analysis_commit": commit()}
     return annotate(together, PRIMITIVES | QUANTITIES | ANALYSIS)

@@ -23,6 +23,7 @@ from flatness.analysis.statistics import (
 )
 from flatness.glossary import annotate
 from flatness.glossary.correlations import CORRELATIONS
+from flatness.glossary.own import own_terms
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.run_id import shortest
@@ -55,7 +56,7 @@ _OF_ONE_STUDY = ("counted", "excluded", "not_finite", "absent", "provenance", "i
 
 
 def final_quantities(
-    runs: Sequence[AnalysedRun], sample_set: str, names: Sequence[str] = FINAL_QUANTITIES
+    runs: Sequence[AnalysedRun], sample_set: str, names: Sequence[str] | None = None
 ) -> xr.Dataset:
     """The final quantities of each run, for the runs that did not diverge.
 
@@ -65,7 +66,7 @@ def final_quantities(
         runs: the analysed runs of one study.
         sample_set: where the quantities are measured; test loss, test accuracy and
             generalisation gap are those of all images.
-        names: of the quantities.
+        names: of the quantities; None for `FINAL_QUANTITIES` and those of a user's own.
 
     Returns:
         A variable for each name over the dimension run, with each run's id, learning
@@ -77,7 +78,7 @@ def final_quantities(
     counted = that_count(runs)
     variables = {}
     not_finite: dict[str, dict[str, str]] = {}
-    for name in names:
+    for name in names or _final_names():
         values = np.array(
             [run.final(name, sample_set) if name in run else np.nan for run in counted]
         )
@@ -115,7 +116,7 @@ def correlations(
     sample_set: str,
     confidence: float,
     resamples: int,
-    names: Sequence[str] = FINAL_QUANTITIES,
+    names: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Pearson's, Spearman's and Kendall's coefficient for every pair of final quantities.
 
@@ -131,7 +132,7 @@ def correlations(
         sample_set: where the quantities are measured.
         confidence: level of the intervals, between 0 and 1.
         resamples: B.
-        names: of the quantities.
+        names: of the quantities; None for `FINAL_QUANTITIES` and those of a user's own.
 
     Returns:
         coefficient, low, high, settings_low, settings_high (group, method, quantity,
@@ -142,7 +143,7 @@ def correlations(
         `not_finite` as in `final_quantities`, `absent`, the reason for each quantity that does not
         exist, `in_words`, how people read each group, and `provenance`.
     """
-    names = _in_files(runs, names)
+    names = _in_files(runs, names or _final_names())
     final = final_quantities(runs, sample_set, names)
     values = np.stack([final[name].to_numpy() for name in names], axis=1)
     groups = _groups(final)
@@ -218,7 +219,8 @@ def together(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
     groups = {group for dataset in datasets.values() for group in dataset["group"].to_numpy()}
     ordered = np.array(sorted(groups, key=_rank_of_group), dtype=object)
     known = {name for dataset in datasets.values() for name in dataset["quantity"].to_numpy()}
-    names = np.array([name for name in FINAL_QUANTITIES if name in known], dtype=object)
+    ranked = _final_names()
+    names = np.array([name for name in ranked if name in known], dtype=object)
     nothing = dict.fromkeys(NUMBERS, np.nan) | {"n": 0, "seeds": 0, "runs": 0}
     places = {"group": ordered, "quantity": names, "other_quantity": names}
     aligned = [dataset.reindex(places, fill_value=nothing) for dataset in datasets.values()]
@@ -230,6 +232,11 @@ def together(datasets: Mapping[str, xr.Dataset]) -> xr.Dataset:
         for key in _OF_ONE_STUDY
     }
     return annotate(joined, CORRELATIONS)
+
+
+def _final_names() -> tuple[str, ...]:
+    """The quantities of tables: the package's, and those of a user's own."""
+    return (*FINAL_QUANTITIES, *own_terms())
 
 
 def _in_files(runs: Sequence[AnalysedRun], names: Sequence[str]) -> list[str]:

@@ -60,7 +60,8 @@ def is_plumbing(module: str) -> bool:
 
 
 @cache
-def _tree(file: Path) -> ast.Module:
+def without_comments(file: Path) -> ast.Module:
+    """What a file of Python says, without comments and docstrings."""
     tree = ast.parse(file.read_bytes())
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
@@ -72,7 +73,7 @@ def _tree(file: Path) -> ast.Module:
 
 @cache
 def _digest(file: Path) -> str:
-    digest = hashlib.sha256(ast.unparse(_tree(file)).encode())
+    digest = hashlib.sha256(ast.unparse(without_comments(file)).encode())
     if file.name == "__init__.py":
         for other in sorted(file.parent.iterdir()):
             if other.is_file() and other.suffix != ".py" and not other.name.startswith("."):
@@ -83,7 +84,7 @@ def _digest(file: Path) -> str:
 @cache
 def _imports(file: Path) -> tuple[str, ...]:
     names: set[str] = set()
-    for node in ast.walk(_tree(file)):
+    for node in ast.walk(without_comments(file)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -15,6 +15,7 @@ from flatness import figures
 from flatness.experiment import datasets, networks
 from flatness.jobs.fingerprint import fingerprint, reached
 from flatness.jobs.same_results import known_as
+from flatness.own.code import own_code
 from flatness.publication.paper import papers_settings
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -32,17 +33,28 @@ def script_code(script: str) -> str:
 
 def preparing_code(dataset: Mapping[str, Any]) -> str:
     """The code that prepares one dataset."""
-    return _known("prepare_dataset", dataset["source"], datasets.module_name(dataset))
+    name = dataset["source"]
+    return _known("prepare_dataset", name, datasets.module_name(dataset)) + _own(dataset)
 
 
 def training_code(network: Mapping[str, Any]) -> str:
     """The code that trains one network."""
-    return _known("train_run", network["name"], networks.module_name(network["name"]))
+    return _of_network("train_run", network)
 
 
 def measuring_code(network: Mapping[str, Any]) -> str:
     """The code that measures one network."""
-    return _known("measure_run", network["name"], networks.module_name(network["name"]))
+    return _of_network("measure_run", network)
+
+
+def analysing_code(quantities: str | None) -> str:
+    """The code that turns measurements into quantities and bounds.
+
+    Args:
+        quantities: the file with quantities of one's own, if there are any.
+    """
+    own = f"+{own_code(quantities)}" if quantities else ""
+    return script_code("analyse_run") + own
 
 
 def drawing_code(kind: str) -> str:
@@ -72,8 +84,19 @@ def modules_that_count(script: str, *chosen: str) -> set[str]:
     return reached(SCRIPTS / f"{script}.py", *chosen)
 
 
-def _known(script: str, name: str, module: str) -> str:
-    return known_as(f"{script} {name}", fingerprint(SCRIPTS / f"{script}.py", module))
+def _of_network(script: str, network: Mapping[str, Any]) -> str:
+    name = network["name"]
+    modules = [] if name == networks.FACTORY else [networks.module_name(name)]
+    return _known(script, name, *modules) + _own(network)
+
+
+def _known(script: str, name: str, *modules: str) -> str:
+    return known_as(f"{script} {name}", fingerprint(SCRIPTS / f"{script}.py", *modules))
+
+
+def _own(entry: Mapping[str, Any]) -> str:
+    """What follows the code of the package where an entry of the settings names a user's own."""
+    return f"+{own_code(entry['factory'])}" if "factory" in entry else ""
 
 
 def _digest(text: str) -> str:

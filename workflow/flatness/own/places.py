@@ -63,13 +63,16 @@ def import_module(source: str, what: str) -> ModuleType:
 
 
 @contextmanager
-def naming_failures(what: str, doing: str, advice: str) -> Iterator[None]:
+def naming_failures(
+    what: str, doing: str, advice: str, *, of_network: bool = True
+) -> Iterator[None]:
     """Turn what a user's code raises into one line.
 
     Args:
         what: whose code it is.
         doing: what is done with it, before "raised".
         advice: what the user can do to see where it fails.
+        of_network: whether advice about networks may help.
 
     Raises:
         MeasurementError: in the place of any exception but those that have a line of their own;
@@ -86,7 +89,7 @@ def naming_failures(what: str, doing: str, advice: str) -> Iterator[None]:
         raise MeasurementError(
             f"{what}: {doing} raised {type(error).__name__}: {lines[0] if lines else ''}. "
             + (
-                _hint(error)
+                (of_network and _hint(error))
                 or f"Allowed: code that runs. {advice} yourself in Python to see where it fails."
             )
         ) from error

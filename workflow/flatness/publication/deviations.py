@@ -11,7 +11,7 @@ from flatness.settings.datasets import HERE_ONLY
 # What a deviation from the paper may be in; seeds and settings decide how much a verdict rests on.
 _COMPARED = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
 # What decides which images a study is of.
-_IMAGES = ("source", "dataset", "path", "classes")
+_IMAGES = ("source", "dataset", "path", "factory", "arguments", "classes")
 # What decides numbers of all studies; other options of measuring change roundings at most.
 _MEASURED = ("hessian_trace", "hessian_probes", "hessian_exact_products")
 _KINDS = {

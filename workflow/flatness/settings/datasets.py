@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from flatness.settings.section import MAX_SEED, Folder, Section, key
+from flatness.settings.section import MAX_SEED, Folder, Place, Section, key, one_of
 
 # Keys that say only where this machine keeps the same images. They decide no result, so that no
 # result is computed anew when they change, and what is published leaves them out.
@@ -90,6 +90,16 @@ class DigitsDataset(Dataset):
     source: Literal["digits"] = key("Where the images come from.")
 
 
-AnyDataset = Annotated[
-    TorchvisionDataset | ImageFolderDataset | DigitsDataset, Field(discriminator="source")
-]
+class FactoryDataset(Dataset):
+    """Images that a function outside of the package returns."""
+
+    source: Literal["factory"] = key("May be left out.", default="factory")
+    factory: Place = key(
+        "`path/to/file.py:function`, relative to the folder Snakemake runs in, or "
+        "`package.module:function`. It gets `arguments` and returns a "
+        "flatness.experiment.datasets.Images."
+    )
+    arguments: dict[str, Any] = key("Keyword arguments of the function.", default={})
+
+
+AnyDataset = one_of("source", TorchvisionDataset, ImageFolderDataset, DigitsDataset, FactoryDataset)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from flatness.errors import SettingsError
+from flatness.own.quantities import load_quantities
 from flatness.settings.earlier import in_todays_form
 from flatness.settings.extending import read_configuration
 from flatness.settings.keys import follow, shown
@@ -18,8 +19,10 @@ from flatness.settings.section import (
     FOLDER_PATTERN,
     MODULE_PATTERN,
     NAME_PATTERN,
+    PLACE_PATTERN,
     TITLE_PATTERN,
 )
+from flatness.settings.studies import MISTAKES
 
 # A mapping deeper than this is none of ours; pydantic reads 200 levels.
 _DEEPEST = 50
@@ -28,6 +31,7 @@ _NAMES = {
     NAME_PATTERN: "letters, digits, - and _, at most 100, beginning with a letter or digit",
     MODULE_PATTERN: "names of letters, digits and _, with dots between them",
     TITLE_PATTERN: "words without line breaks and $ \\ [ ] { } < > |",
+    PLACE_PATTERN: "path/to/file.py:function or package.module:function",
     FOLDER_PATTERN: "at least one character, no braces and no control characters",
 }
 
@@ -46,6 +50,8 @@ def load_settings(config: Mapping[str, Any], place: str) -> Settings:
         SettingsError: one line per mistake, each with place, key, value, what is
             allowed and what to do.
     """
+    for mistake in MISTAKES:
+        raise SettingsError(mistake)
     for problem in _unusual(config, ""):
         raise SettingsError(f"{place}: {problem}")
     try:
@@ -62,7 +68,10 @@ def read_settings(path: str | Path) -> Settings:
     Raises:
         SettingsError: one line per mistake.
     """
-    return load_settings(read_configuration([path]), str(path))
+    config = read_configuration([path])
+    if isinstance(config.get("quantities"), str):
+        load_quantities(config["quantities"])  # figures may name them
+    return load_settings(config, str(path))
 
 
 def _unusual(value: Any, path: str, depth: int = 0) -> Iterator[str]:
@@ -135,10 +144,10 @@ def _explain(detail: ErrorDetails) -> str:
     if kind == "missing":
         return f"{path} is missing{meaning}. Add it; config/README.md gives its type and bounds."
     if kind == "union_tag_not_found":
-        tag = context["discriminator"].strip("'")
+        tag = context["discriminator"].strip("'()")
         return f"{path}.{tag} is missing. Allowed: {', '.join(key.variants)}. Add it."
     if kind == "union_tag_invalid":
-        tag = context["discriminator"].strip("'")
+        tag = context["discriminator"].strip("'()")
         return (
             f"{path}.{tag} = {context['tag']!r} is unknown. "
             f"Allowed: {context['expected_tags']}. Choose one of these."

@@ -11,7 +11,7 @@ from pydantic import model_validator
 from flatness.settings.conventions import Analysis, Claims, Folders, Measuring, Training
 from flatness.settings.datasets import HERE_ONLY, AnyDataset
 from flatness.settings.figures import AnyFigure, check_figures
-from flatness.settings.section import Name, Section, key
+from flatness.settings.section import Folder, Name, Section, key
 from flatness.settings.studies import Study
 
 
@@ -38,6 +38,12 @@ class Settings(Section):
         default=1,
         ge=1,
         le=1000,
+    )
+    quantities: Folder | None = key(
+        "File with quantities of one's own (`@flatness.quantity`), relative to the folder "
+        "Snakemake runs in, or dotted name of such a module. They stand beside the package's in "
+        "analysed files, figures and tables.",
+        default=None,
     )
     datasets: dict[Name, AnyDataset] = key("Datasets by name.", min_length=1)
     studies: dict[Name, Study] = key("Studies by name; run ids begin with it.", min_length=1)

@@ -1,21 +1,47 @@
 """Networks, and the studies that train them."""
 
-import operator
-from functools import reduce
-from typing import Annotated, Literal
+from inspect import Parameter
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, field_validator
 
+from flatness.errors import SettingsError
 from flatness.experiment import networks
 from flatness.experiment.loss_names import LossName
-from flatness.settings.section import MAX_SEED, Module, Section, key, without_repeats
+from flatness.settings.section import MAX_SEED, Module, Place, Section, key, one_of, without_repeats
+
+# What is wrong with modules of networks; no configuration is read until it is mended.
+MISTAKES: list[str] = []
 
 
-def _network_section(name: str) -> type[Section]:
-    """The options of one registered network, read off its function's signature."""
+class FactoryNetwork(Section):
+    """A network of one's own, made by a function outside of the package."""
+
+    name: Literal[networks.FACTORY] = key("May be left out.", default=networks.FACTORY)
+    factory: Place = key(
+        "`path/to/file.py:function`, relative to the folder Snakemake runs in, or "
+        "`package.module:function`. It returns a torch.nn.Module and gets `arguments`, besides "
+        "`input_shape` and `outputs` where it has arguments of these names."
+    )
+    arguments: dict[str, Any] = key("Keyword arguments of the function.", default={})
+
+
+def _network_section(name: str) -> type[Section] | None:
+    """The options of one registered network, read off its function's signature.
+
+    None where these cannot be read, which is then among `MISTAKES`.
+    """
+    try:
+        options = networks.options(name)
+    except SettingsError as error:
+        MISTAKES.append(str(error))
+        return None
     fields = {
-        option: (parameter.annotation, parameter.default)
-        for option, parameter in networks.options(name).items()
+        option: (
+            parameter.annotation,
+            ... if parameter.default is Parameter.empty else parameter.default,
+        )
+        for option, parameter in options.items()
     }
     return create_model(
         f"{name}_network",
@@ -26,10 +52,8 @@ def _network_section(name: str) -> type[Section]:
     )
 
 
-AnyNetwork = Annotated[
-    reduce(operator.or_, [_network_section(name) for name in networks.names()]),
-    Field(discriminator="name"),
-]
+_SECTIONS = [FactoryNetwork, *filter(None, map(_network_section, networks.names()))]
+AnyNetwork = one_of("name", *_SECTIONS)
 
 
 class Setting(Section):

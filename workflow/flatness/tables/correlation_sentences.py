@@ -1,6 +1,7 @@
 """What correlation tables say in words, whatever the format."""
 
 import json
+from collections import ChainMap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.storage import atomic_path
 
-TERMS = PRIMITIVES | QUANTITIES | ANALYSIS
+# A view, which knows what is registered later, too.
+TERMS = ChainMap(QUANTITIES, PRIMITIVES, ANALYSIS)
 STATISTICS = {"pearson": "Pearson", "spearman": "Spearman", "kendall": "Kendall (tau-b)"}
 
 

@@ -19,7 +19,12 @@ from flatness.errors import DatasetError
 if TYPE_CHECKING:
     import numpy as np
 
-_MODULES = {"torchvision": "from_torchvision", "image_folder": "image_folder", "digits": "digits"}
+_MODULES = {
+    "torchvision": "from_torchvision",
+    "image_folder": "image_folder",
+    "digits": "digits",
+    "factory": "from_factory",
+}
 
 
 @dataclass(frozen=True)

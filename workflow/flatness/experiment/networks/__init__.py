@@ -10,13 +10,24 @@ Its keyword-only arguments become the options of `network:` in the
 configuration, with the types, bounds and sentences given there. The modules
 load torch inside the function, so that the configuration can be read, and
 `snakemake -n` answered, without it.
+
+A network of one's own outside of the package is named by its place: `name` is then `FACTORY`, with
+the keys `factory` and `arguments` (see `flatness.own`).
 """
 
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from flatness.errors import MeasurementError, SettingsError
+from flatness.own.places import find, naming_failures
+
+FACTORY = "factory"
+# Known to fit every dataset; others are tried before any job starts.
+SHIPPED = frozenset({"mlp", "vgg10"})
+_OPTION = '*, {}: Annotated[int, Field(description="In a sentence.")] = 1'
 
 
 def names() -> tuple[str, ...]:
@@ -35,13 +46,49 @@ def constructor(name: str) -> Callable[..., Any]:
 
 
 def options(name: str) -> dict[str, inspect.Parameter]:
-    """The keyword-only arguments of a network's function."""
-    parameters = inspect.signature(constructor(name)).parameters
-    return {
-        key: parameter
-        for key, parameter in parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+    """The keyword-only arguments of a network's function.
+
+    Raises:
+        SettingsError: the module fails, or an option lacks what the configuration needs of it.
+    """
+    what = f"{__path__[0]}/{name}.py"
+    try:
+        function = constructor(name)
+    except Exception as error:
+        raise SettingsError(
+            f"{what}: importing {name!r} from it raised {type(error).__name__}: {error}. Allowed: "
+            f"a module with a function {name!r} that returns the network. Correct it."
+        ) from error
+    first, second, *others = [*inspect.signature(function).parameters.values(), None, None]
+    for parameter, needed in ((first, "input_shape"), (second, "outputs")):
+        if parameter is None or parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            raise SettingsError(
+                f"{what}: the function {name!r} has no argument {needed}. Allowed: {name}("
+                f"input_shape, outputs, {_OPTION.format('option')}). Add it."
+            )
+    found = {parameter.name: parameter for parameter in others if parameter is not None}
+    for option, parameter in found.items():
+        problem = _problem(parameter)
+        if problem:
+            raise SettingsError(
+                f"{what}: option {option!r} of the network {name!r} {problem}. Allowed: "
+                f"{_OPTION.format(option)}. Write it so, with its type and bounds."
+            )
+    return found
+
+
+def _problem(option: inspect.Parameter) -> str | None:
+    """What keeps an argument from being a key of the configuration."""
+    if option.kind is not inspect.Parameter.KEYWORD_ONLY:
+        return "is not keyword-only"
+    if option.annotation is inspect.Parameter.empty:
+        return "has no annotation"
+    described = [getattr(extra, "description", None) for extra in _extras(option.annotation)]
+    return None if any(described) else "has no description"
+
+
+def _extras(annotation: Any) -> tuple[Any, ...]:
+    return getattr(annotation, "__metadata__", ())
 
 
 def build(network: dict[str, Any], input_shape: tuple[int, ...], outputs: int, seed: int):
@@ -61,8 +108,28 @@ def build(network: dict[str, Any], input_shape: tuple[int, ...], outputs: int, s
     import torch
 
     chosen = dict(network)
-    function = constructor(chosen.pop("name"))
+    name = chosen.pop("name")
     # Whatever default device the caller has set.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
-        return function(input_shape, outputs, **chosen)
+        if name == FACTORY:
+            return _build_own(**chosen, input_shape=input_shape, outputs=outputs)
+        return constructor(name)(input_shape, outputs, **chosen)
+
+
+def _build_own(factory: str, arguments: Mapping[str, Any], **offered: Any):
+    """The network that a place names; what is offered is passed where it has such an argument."""
+    import torch
+
+    what = f"network.factory = {factory!r}"
+    network, _ = find(factory, what)
+    if not isinstance(network, torch.nn.Module):
+        with naming_failures(what, "calling it", "Call it", of_network=False):
+            taken = inspect.signature(network).parameters
+            network = network(**{k: v for k, v in offered.items() if k in taken} | dict(arguments))
+    if not isinstance(network, torch.nn.Module):
+        raise MeasurementError(
+            f"{what}: returned an object of type {type(network).__name__}. Allowed: a "
+            "torch.nn.Module. Return the network itself."
+        )
+    return network
