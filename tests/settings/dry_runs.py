@@ -2,10 +2,13 @@
 
 import multiprocessing
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
 
+# What Snakemake says of `profiles/default` before anything else.
+_PROFILE = re.compile(r"^Using workflow specific profile \S+ for setting default .*\n", re.M)
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [
@@ -30,7 +33,8 @@ def dry_run(snakefile: Path, folder: Path, config: Path, *arguments: str) -> tup
     if process.exitcode is None:
         process.kill()
         process.join()
-    return process.exitcode, printed.read_text(encoding="utf-8", errors="replace")
+    text = printed.read_text(encoding="utf-8", errors="replace")
+    return process.exitcode, _PROFILE.sub("", text)
 
 
 def _run(words: list[str], printed: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
+_PROFILE = "Using workflow specific profile "
 
 # A study of seconds: two networks, two settings, two seeds on the bundled digits.
 SMALL = {
@@ -65,13 +66,17 @@ class Workflow:
         ]
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        return subprocess.run(
+        done = subprocess.run(
             self.command(*arguments),
             capture_output=True,
             text=True,
             timeout=300,
             env=self.environment | environment,
         )
+        # What Snakemake says of `profiles/default` before anything else.
+        said = [line for line in done.stderr.splitlines(True) if not line.startswith(_PROFILE)]
+        done.stderr = "".join(said)
+        return done
 
     @property
     def environment(self) -> dict[str, str]:
