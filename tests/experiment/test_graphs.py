@@ -13,8 +13,10 @@ from flatness.errors import DeviceError
 from flatness.experiment import networks
 from flatness.experiment.checkpoints import read_run
 from flatness.experiment.graphs import GraphedSgd
+from flatness.experiment.optimisers import make_optimiser
 from flatness.experiment.sgd import Sgd
 from flatness.experiment.training import train
+from flatness.settings.optimisers import AdamOptimiser, SgdOptimiser
 from interruption import interrupt_after
 from recorded_graph import install
 
@@ -291,3 +293,25 @@ def test_a_diverging_run_with_graphs_ends_as_without(digits, tmp_path, plan):
     assert direct.facts["diverged_at"] == graphs.facts["diverged_at"]
     assert direct.iterations == graphs.iterations
     assert len(direct.record["minibatch_loss"]) == len(graphs.record["minibatch_loss"])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [SgdOptimiser(name="sgd", momentum=0.9), AdamOptimiser(name="adam")],
+    ids=["momentum", "adam"],
+)
+def test_replays_carry_on_what_an_optimiser_remembers(options, monkeypatch):
+    direct, inner = (_with_optimiser(options) for _ in range(2))
+    install(monkeypatch, inner.state())
+    graphed = GraphedSgd(inner, 3)
+    for seed, iterations in enumerate((7, 2, 9)):
+        batches = draw_batches(iterations, seed)
+        assert torch.equal(graphed(batches), direct(batches))
+    assert_equal(state_of(direct), state_of(inner))
+    assert_equal(direct.optimiser.state, inner.optimiser.state)
+
+
+def _with_optimiser(options):
+    plain = make_sgd(seeded(NETWORKS["mlp"]))
+    optimiser = make_optimiser(options.model_dump(), plain.network, 0.01)
+    return Sgd(plain.network, plain.loss, 0.01, plain.inputs, plain.targets, optimiser)

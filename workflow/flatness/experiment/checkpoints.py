@@ -12,7 +12,7 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,13 @@ class Checkpoint:
         iteration: number of updates so far.
         weights: the network's state, by name.
         record: training curve at this iteration, by name (see `training`).
+        optimiser: what it remembers, by name; nothing for plain SGD. Not in finished runs.
     """
 
     iteration: int
     weights: Mapping[str, Tensor]
     record: Mapping[str, Tensor]
+    optimiser: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class StateFolder:
@@ -106,7 +108,8 @@ class StateFolder:
         if metadata.get("digest") != _digest(tensors):
             log.warning("not resuming from %s, which is damaged", path)
             return None
-        return Checkpoint(iteration, _part(tensors, "weights/"), _part(tensors, "record/"))
+        parts = (_part(tensors, prefix) for prefix in ("weights/", "record/", "optimiser/"))
+        return Checkpoint(iteration, *parts)
 
 
 @dataclass(frozen=True)
@@ -286,9 +289,12 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _joined(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    return {f"weights/{name}": tensor for name, tensor in checkpoint.weights.items()} | {
-        f"record/{name}": tensor for name, tensor in checkpoint.record.items()
+    parts = {
+        "weights": checkpoint.weights,
+        "record": checkpoint.record,
+        "optimiser": checkpoint.optimiser,
     }
+    return {f"{part}/{name}": each for part, of in parts.items() for name, each in of.items()}
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -74,8 +74,7 @@ class GraphedSgd:
 
     def _warm_up(self, stream: torch.cuda.Stream) -> None:
         """Let libraries set up on `stream` what must not be captured, and undo the updates."""
-        network = self._sgd.network
-        state = [tensor.detach() for tensor in (*network.parameters(), *network.buffers())]
+        state = [tensor.detach() for tensor in self._sgd.state()]
         saved = [tensor.clone() for tensor in state]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

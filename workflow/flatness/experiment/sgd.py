@@ -1,4 +1,4 @@
-"""Iterations of plain SGD on tensors that are resident on the device."""
+"""Iterations of SGD on tensors that are resident on the device."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from flatness.experiment.dense import DenseEndStep, dense_end
+from flatness.experiment.optimisers import Optimiser
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Step = Callable[[Tensor, Tensor], Tensor]
@@ -35,6 +36,20 @@ class AutogradStep:
         return loss.detach()
 
 
+class OptimiserStep:
+    """One update of any network by an optimiser; called like an `AutogradStep`."""
+
+    def __init__(self, network: nn.Module, loss: Loss, optimiser: Optimiser):
+        self._network, self._loss, self._optimiser = network, loss, optimiser
+        self._weights = [weight for weight in network.parameters() if weight.requires_grad]
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Update the weights once; see `AutogradStep.__call__`."""
+        loss = self._loss(self._network(inputs), targets)
+        self._optimiser.step(torch.autograd.grad(loss, self._weights, allow_unused=True))
+        return loss.detach()
+
+
 def fastest_step(network: nn.Module, loss: Loss, learning_rate: float) -> Step:
     """A `DenseEndStep` for a network that has a dense end, else an `AutogradStep`."""
     kind = DenseEndStep if dense_end(network)[1] else AutogradStep
@@ -42,7 +57,7 @@ def fastest_step(network: nn.Module, loss: Loss, learning_rate: float) -> Step:
 
 
 class Sgd:
-    """Does one update, w <- w - r dL/dw, for each batch it is called with.
+    """Does one update, w <- w - r dL/dw or that of an optimiser, for each batch of a call.
 
     Args:
         network: in training mode; parameters that need no gradient stay as they are.
@@ -50,17 +65,27 @@ class Sgd:
         learning_rate: the step size r.
         inputs: (samples, *input_shape), on the network's device and in its memory format.
         targets: (samples, ...), on the same device.
+        optimiser: in the place of plain SGD.
 
     Attributes:
         make_step: makes the step from network, loss and learning rate, at the start of each call.
     """
 
     def __init__(
-        self, network: nn.Module, loss: Loss, learning_rate: float, inputs: Tensor, targets: Tensor
+        self,
+        network: nn.Module,
+        loss: Loss,
+        learning_rate: float,
+        inputs: Tensor,
+        targets: Tensor,
+        optimiser: Optimiser | None = None,
     ):
+        self.optimiser = optimiser
         self.network, self.loss, self.learning_rate = network, loss, learning_rate
         self.inputs, self.targets = inputs, targets
         self.make_step: Callable[[nn.Module, Loss, float], Step] = fastest_step
+        if optimiser is not None:
+            self.make_step = lambda network, loss, rate: OptimiserStep(network, loss, optimiser)
         # Selecting from rows keeps the memory format and is faster than from images.
         self._rows = inputs.as_strided((len(inputs), inputs[0].numel()), (inputs.stride(0), 1))
 
@@ -75,6 +100,11 @@ class Sgd:
         """
         step = self.make_step(self.network, self.loss, self.learning_rate)
         return torch.stack([step(*self._samples(batch)) for batch in batches])
+
+    def state(self) -> list[Tensor]:
+        """Every tensor that an iteration may change."""
+        remembered = [] if self.optimiser is None else self.optimiser.state.values()
+        return [*self.network.parameters(), *self.network.buffers(), *remembered]
 
     def _samples(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         shape, strides = self.inputs.shape[1:], self.inputs.stride()

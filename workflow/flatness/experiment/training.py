@@ -1,13 +1,15 @@
-"""Training one network with plain SGD.
+"""Training one network with plain SGD or another optimiser.
 
 A run is a pure function of its plan and the dataset. Its whole state between two
-checkpoints is the weights: batch order depends on (seed, epoch) only, and torch's
-generators are seeded anew, from (seed, iteration), after every checkpoint. A
-checkpoint is therefore all that is needed to resume with the same bits.
+checkpoints is the weights and what the optimiser remembers, for plain SGD nothing:
+batch order depends on (seed, epoch) only, and torch's generators are seeded anew,
+from (seed, iteration), after every checkpoint. A checkpoint is therefore all that
+is needed to resume with the same bits.
 """
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -26,6 +28,7 @@ from flatness.experiment.graphs import GraphedSgd
 from flatness.experiment.look import Look
 from flatness.experiment.losses import loss_function, targets
 from flatness.experiment.networks import build
+from flatness.experiment.optimisers import make_optimiser
 from flatness.experiment.prepared import load_prepared
 from flatness.experiment.repeatable import repeatable_operations
 from flatness.experiment.schedule import checkpoint_iterations
@@ -58,6 +61,7 @@ class TrainingPlan:
         threads: CPU threads.
         iterations_per_graph: iterations in one CUDA graph, see `graphs`; 0 for none. Other
             devices ignore it.
+        optimiser: `name` and options, as in the configuration; None for plain SGD.
     """
 
     run: str
@@ -72,6 +76,15 @@ class TrainingPlan:
     device: str
     threads: int
     iterations_per_graph: int
+    optimiser: dict[str, Any] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """All of it, as files of runs have it; plain SGD is not mentioned."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name != "optimiser" or value is not None
+        }
 
     @property
     def schedule(self) -> tuple[int, ...]:
@@ -108,7 +121,7 @@ def train(
     device = configure(plan.device, plan.threads)
     data = load_prepared(dataset)
     facts = {
-        "plan": asdict(plan),
+        "plan": plan.facts(),
         "device": device_name(device),
         "dataset_checksum": data.checksum,
         "iterations_per_epoch": iterations_per_epoch(len(data.train_targets), plan.batch_size),
@@ -171,12 +184,16 @@ class _Loop:
             self.targets[split] = targets(
                 plan.loss, self.labels[split], data.outputs, self.inputs[split].dtype
             )
+        self.optimiser = None
+        if plan.optimiser is not None:
+            self.optimiser = make_optimiser(plan.optimiser, self.network, plan.learning_rate)
         self.iterate = Sgd(
             self.network,
             self.loss,
             plan.learning_rate,
             self.inputs["train"],
             self.targets["train"],
+            self.optimiser,
         )
         self.block = _LOOK_EVERY
         if device.type == "cuda" and plan.iterations_per_graph:
@@ -188,8 +205,10 @@ class _Loop:
         return self.checkpoint(0, torch.empty(0, device="cpu"))
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Make the network what it was at `checkpoint`."""
+        """Make network and optimiser what they were at `checkpoint`."""
         self.network.load_state_dict(dict(checkpoint.weights))
+        for name, remembered in checkpoint.optimiser.items():
+            self.optimiser.state[name].copy_(remembered)
 
     def advance(self, begin: int, end: int, bar: tqdm) -> Tensor:
         """Do the iterations begin + 1 .. end, or fewer if the loss stops being finite.
@@ -226,11 +245,10 @@ class _Loop:
             record[f"{split}_loss"] = loss
             record[f"{split}_accuracy"] = correct.double().mean().cpu()
         record["test_prediction"] = predicted.to(torch.int16).cpu()
-        weights = {
-            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, tensor in self.network.state_dict().items()
-        }
-        return Checkpoint(iteration, weights, record)
+        remembered = {} if self.optimiser is None else self.optimiser.state
+        return Checkpoint(
+            iteration, _copied(self.network.state_dict()), record, _copied(remembered)
+        )
 
     @torch.no_grad()
     def _evaluate(self, split: str) -> tuple[Tensor, Tensor]:
@@ -288,6 +306,13 @@ class _Progress:
             rate,
             left,
         )
+
+
+def _copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
 
 
 def _leading_finite(losses: Tensor) -> int:

@@ -33,10 +33,24 @@ def sgd_in_words(plans: Sequence[Mapping[str, Any]], outputs: int) -> str:
     loss = plans[0]["loss"]
     rates = sorted({plan["learning_rate"] for plan in plans})
     sizes = sorted({plan["batch_size"] for plan in plans})
-    text = f"plain SGD on {loss} at {_named('learning_rate', rates)}"
+    steps = optimiser_in_words(plans[0].get("optimiser"))
+    text = f"{steps} on {loss} at {_named('learning_rate', rates)}"
     if _differs_from_mse(loss, outputs):
         text += f" ({_listed([in_mse(rate, loss, outputs) for rate in rates])} in mse)"
     return f"{text} and {_named('batch_size', sizes)}"
+
+
+def optimiser_in_words(optimiser: Mapping[str, Any] | None) -> str:
+    """Such as "plain SGD" or "Adam (beta1 0.9, ...)", from the settings of one run or study."""
+    if optimiser is None:
+        return "plain SGD"
+    named = {"sgd": "SGD", "adam": "Adam"}[optimiser["name"]]
+    options = [
+        f"{key.replace('_', ' ')} {str(value).lower() if isinstance(value, bool) else f'{value:g}'}"
+        for key, value in optimiser.items()
+        if key != "name" and value
+    ]
+    return f"{named} ({', '.join(options)})"
 
 
 def name_in_words(key: str, loss: str, outputs: int) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flatness.analysis.learning_rates import in_mse
+from flatness.figures.training import optimiser_in_words
 from flatness.publication import facts
 from flatness.settings.datasets import HERE_ONLY
 
@@ -156,6 +157,8 @@ def _steps(
     settings: Mapping, study: Mapping, paper: Mapping, theirs: Mapping
 ) -> Iterator[tuple[str, str]]:
     """Loss and learning rates; rates are compared in mse, where they exist there."""
+    if study.get("optimiser") is not None:
+        yield "variant", f"{optimiser_in_words(study['optimiser'])} in the place of plain SGD"
     if study["loss"] != theirs["loss"]:
         yield "variant", f"loss {study['loss']} in the place of {theirs['loss']}"
     pairs, wanted = _pairs(settings, study), _pairs(paper, theirs)

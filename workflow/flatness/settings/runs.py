@@ -71,7 +71,9 @@ def training_plan(settings: Settings, run: Run) -> dict[str, Any]:
     study = settings.studies[run.study]
     # A CPU ignores it, so there it is no part of a run.
     per_graph = 0 if settings.device == "cpu" else settings.training.iterations_per_graph
-    return {
+    # Runs of plain SGD say nothing of it, as all did before there was another optimiser.
+    optimiser = {} if study.optimiser is None else {"optimiser": study.optimiser.model_dump()}
+    return optimiser | {
         "run": run.id,
         "network": study.network.model_dump(),
         "loss": study.loss,

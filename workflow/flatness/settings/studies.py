@@ -8,6 +8,7 @@ from pydantic import Field, create_model, field_validator
 from flatness.errors import SettingsError
 from flatness.experiment import networks
 from flatness.experiment.loss_names import LossName
+from flatness.settings.optimisers import AnyOptimiser, SgdOptimiser
 from flatness.settings.section import MAX_SEED, Module, Place, Section, key, one_of, without_repeats
 
 # What is wrong with modules of networks; no configuration is read until it is mended.
@@ -59,7 +60,7 @@ AnyNetwork = one_of("name", *_SECTIONS)
 class Setting(Section):
     """One pair of learning rate and batch size."""
 
-    learning_rate: float = key("Constant step size of plain SGD.", gt=0)
+    learning_rate: float = key("Constant step size.", gt=0)
     batch_size: int = key("Samples in each mini-batch.", unit="samples", ge=1)
 
 
@@ -81,6 +82,9 @@ class Study(Section):
         "Training loss: `mse` is the mean over batch and outputs, `half_squared_error` half the "
         "squared norm averaged over the batch only, `cross_entropy` the softmax cross entropy."
     )
+    optimiser: AnyOptimiser | None = key(
+        "Optimiser in the place of plain SGD; learning rates are its step sizes.", default=None
+    )
     sweep: tuple[Setting, ...] = key("The pairs of learning rate and batch size.", min_length=1)
     seeds: tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...] = key(
         "One run per seed and pair; a seed fixes initial weights and batch order.", min_length=1
@@ -92,6 +96,11 @@ class Study(Section):
     )
     iterations: int = key("Length of every run.", unit="iterations", ge=1)
     checkpoints: Checkpoints = key("Checkpoint schedule.")
+
+    @field_validator("optimiser")
+    @classmethod
+    def _plain_sgd_has_one_spelling(cls, optimiser):
+        return None if optimiser == SgdOptimiser(name="sgd") else optimiser
 
     @field_validator("sweep")
     @classmethod
