@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from flatness.analysis.learning_rates import in_mse, rate_in_words
+from flatness.analysis.learning_rates import in_mse, rate_in_words, trained_on
 from flatness.experiment.losses import loss_function
 
 
@@ -32,3 +32,22 @@ def test_words():
     assert rate_in_words(0.1, "mse", 10) == "0.1 (mse)"
     assert rate_in_words(0.1, "half_squared_error", 10) == "0.1 (half_squared_error; 0.5 in mse)"
     assert rate_in_words(0.1, "cross_entropy", 10) == "0.1 (cross_entropy)"
+
+
+ADAM = {"name": "adam", "weight_decay": 0}
+MOMENTUM = {"name": "sgd", "momentum": 0.9, "weight_decay": 0}
+DECAY = {"name": "sgd", "momentum": 0, "weight_decay": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "words"),
+    [
+        ({}, "0.1 (half_squared_error; 0.5 in mse)"),
+        ({"optimiser": MOMENTUM}, "0.1 (half_squared_error; 0.5 in mse)"),
+        ({"optimiser": ADAM}, "0.1 (half_squared_error with Adam)"),
+        ({"optimiser": DECAY}, "0.1 (half_squared_error with weight decay)"),
+    ],
+)
+def test_steps_that_are_no_multiples_of_gradients_have_no_rate_in_mse(optimiser, words):
+    plan = {"loss": "half_squared_error"} | optimiser
+    assert rate_in_words(0.1, trained_on(plan), 10) == words

@@ -5,6 +5,7 @@ import pytest
 from flatness.figures.training import (
     name_in_words,
     network_in_words,
+    optimiser_in_words,
     sgd_in_words,
     value_in_words,
 )
@@ -45,3 +46,14 @@ def test_a_legend_names_the_loss_once():
 def test_a_network_is_named_with_its_activation():
     assert network_in_words({"network": {"name": "vgg10", "activation": "relu"}}) == "VGG10 (relu)"
     assert network_in_words({"network": {"name": "mine", "depth": 2}}) == "MINE"
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "words"),
+    [
+        ({"name": "sgd", "momentum": 0.9, "nesterov": True}, "SGD (momentum 0.9, nesterov true)"),
+        ({"name": "adam", "beta1": 0.9, "weight_decay": 0}, "Adam (beta1 0.9)"),
+    ],
+)
+def test_an_optimiser_is_named_with_its_options(optimiser, words):
+    assert optimiser_in_words(optimiser) == words

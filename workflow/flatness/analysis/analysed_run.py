@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from flatness.analysis.learning_rates import in_mse, rate_in_words
+from flatness.analysis.learning_rates import in_mse, rate_in_words, trained_on
 from flatness.errors import StorageError
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.run_id import study_of
@@ -51,6 +51,7 @@ class AnalysedRun:
         dataset: as named in the configuration.
         outputs: of the network, N.
         loss: that was trained with.
+        trained_on: the loss, and the optimiser where learning rates are none of plain SGD.
         learning_rate: of plain SGD on that loss.
         batch_size: samples in each mini-batch.
         seed: of initial weights and batch order.
@@ -71,6 +72,7 @@ class AnalysedRun:
         self.dtype: str = about["dtype"]
         self.network: dict = self.settings["network"]
         self.loss: str = self.settings["loss"]
+        self.trained_on = trained_on(self.settings)
         self.learning_rate: float = self.settings["learning_rate"]
         self.batch_size: int = self.settings["batch_size"]
         self.seed: int = self.settings["seed"]
@@ -97,12 +99,12 @@ class AnalysedRun:
     @property
     def learning_rate_in_mse(self) -> float | None:
         """The learning rate with which `mse` takes the same steps; None where there is none."""
-        return in_mse(self.learning_rate, self.loss, self.outputs)
+        return in_mse(self.learning_rate, self.trained_on, self.outputs)
 
     @property
     def rate_in_words(self) -> str:
         """The learning rate beside its loss, such as "0.1 (half_squared_error; 0.5 in mse)"."""
-        return rate_in_words(self.learning_rate, self.loss, self.outputs)
+        return rate_in_words(self.learning_rate, self.trained_on, self.outputs)
 
     def curve(self, name: str, sample_set: str = "train") -> np.ndarray:
         """A quantity, or another variable, at every checkpoint.

@@ -64,7 +64,7 @@ def by_setting(runs: Sequence[AnalysedRun], accuracy: float) -> list[Setting]:
     for number, (rate, batch) in enumerate(sorted({run.setting for run in runs})):
         positions = [place for place, run in enumerate(runs) if run.setting == (rate, batch)]
         look = {"color": colors[number % len(colors)], "marker": MARKERS[number % len(MARKERS)]}
-        entry = value_in_words("learning_rate", rate, runs[0].loss, runs[0].outputs)
+        entry = value_in_words("learning_rate", rate, runs[0].trained_on, runs[0].outputs)
         settings.append(
             Setting(
                 f"{entry}, {batch:g}",
@@ -78,7 +78,7 @@ def by_setting(runs: Sequence[AnalysedRun], accuracy: float) -> list[Setting]:
 
 def title_of_settings(runs: Sequence[AnalysedRun]) -> str:
     """What the labels of `by_setting` are, for the legend."""
-    rate = name_in_words("learning_rate", runs[0].loss, runs[0].outputs)
+    rate = name_in_words("learning_rate", runs[0].trained_on, runs[0].outputs)
     return f"{rate}, {WORDS['batch_size']}"
 
 

@@ -7,7 +7,7 @@ that is not `mse`, the rate of `mse` that takes the same steps.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flatness.analysis.learning_rates import in_mse
+from flatness.analysis.learning_rates import in_mse, trained_on
 
 # By key of a run's settings, in the singular.
 WORDS = {"learning_rate": "learning rate", "batch_size": "batch size"}
@@ -35,7 +35,7 @@ def sgd_in_words(plans: Sequence[Mapping[str, Any]], outputs: int) -> str:
     sizes = sorted({plan["batch_size"] for plan in plans})
     steps = optimiser_in_words(plans[0].get("optimiser"))
     text = f"{steps} on {loss} at {_named('learning_rate', rates)}"
-    if _differs_from_mse(loss, outputs):
+    if _differs_from_mse(trained_on(plans[0]), outputs):
         text += f" ({_listed([in_mse(rate, loss, outputs) for rate in rates])} in mse)"
     return f"{text} and {_named('batch_size', sizes)}"
 

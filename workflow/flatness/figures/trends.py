@@ -66,7 +66,7 @@ def trends_figure(
     """
     counted = that_count(runs)
     groups = by_value(counted, compare)
-    loss, outputs = runs[0].loss, runs[0].outputs
+    loss, outputs = runs[0].trained_on, runs[0].outputs
     infinite = 0
     handles, interpolating = [], {}
     with matplotlib.style.context(STYLE):

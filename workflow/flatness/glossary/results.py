@@ -4,7 +4,7 @@ from flatness.glossary import Term
 
 RESULTS: dict[str, Term] = {
     "run": Term("", "run", "study, learning rate, batch size and seed"),
-    "learning_rate": Term("", "learning rate", "of plain SGD with the loss it is trained with"),
+    "learning_rate": Term("", "learning rate", "of the optimiser with the loss it is trained with"),
     "learning_rate_in_mse": Term(
         "", "learning rate with which mse takes the same steps", "NaN where there is none"
     ),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flatness.analysis.learning_rates import in_mse
+from flatness.analysis.learning_rates import in_mse, trained_on
 from flatness.figures.training import optimiser_in_words
 from flatness.publication import facts
 from flatness.settings.datasets import HERE_ONLY
@@ -190,7 +190,7 @@ def _steps(
 def _pairs(settings: Mapping, study: Mapping) -> set[tuple[float | None, int]]:
     """Learning rates in mse, None where they do not exist there, with their batch sizes."""
     outputs = settings["datasets"][study["dataset"]]["outputs"]
-    rates = [in_mse(each["learning_rate"], study["loss"], outputs) for each in study["sweep"]]
+    rates = [in_mse(each["learning_rate"], trained_on(study), outputs) for each in study["sweep"]]
     return {
         (rate and _rounded(rate), each["batch_size"])
         for rate, each in zip(rates, study["sweep"], strict=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from flatness.analysis.analysed_run import AnalysedRun
-from flatness.analysis.learning_rates import rate_in_words
+from flatness.analysis.learning_rates import rate_in_words, trained_on
 from flatness.provenance import commits
 
 STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
@@ -37,7 +37,7 @@ def sweep(settings: Mapping[str, Any], study: Mapping[str, Any]) -> str:
     """Learning rates, with the loss they belong to, and batch sizes of one study."""
     outputs = settings["datasets"][study["dataset"]]["outputs"]
     return "; ".join(
-        f"learning rate {rate_in_words(each['learning_rate'], study['loss'], outputs)}, batch "
+        f"learning rate {rate_in_words(each['learning_rate'], trained_on(study), outputs)}, batch "
         f"size {each['batch_size']}"
         for each in study["sweep"]
     )
