@@ -12,7 +12,16 @@ READERS = {
     *("open", "fdopen", "read_text", "read_bytes", "urlopen", "safe_open", "fromfile", "memmap"),
     *("load", "loads", "safe_load", "load_dataset", "open_dataset", "load_digits", "download_url"),
     "open_datatree",
-    *("read_csv", "read_table", "genfromtxt", "loadtxt", "SafeLoader", "extractall", "reader"),
+    *(
+        "read_csv",
+        "read_table",
+        "genfromtxt",
+        "loadtxt",
+        "SafeLoader",
+        "_Loader",
+        "extractall",
+        "reader",
+    ),
 }
 RUNNERS = {
     *("__import__", "system", "popen", "run", "Popen", "execv", "spawnv"),
@@ -63,7 +72,7 @@ REASONS = {
         "run": "git, without a shell",
         "read_text": "the kernel's list of processors",
     },
-    "flatness/settings/reading.py": {"read_text": "parsed", "SafeLoader": "plain YAML"},
+    "flatness/settings/reading.py": {"read_text": "parsed", "_Loader": "plain YAML"},
     "flatness/publication/costs.py": {"read_csv": "CSV"},
     "flatness/publication/earlier.py": {"read_text": "a page, looked through for one sentence"},
     "flatness/publication/page.py": {"read_text": "a template of the repository, not run"},

@@ -14,7 +14,16 @@ from pathlib import Path
 # makes nothing stale.
 PLUMBING = frozenset(
     f"flatness.{name}"
-    for name in ("errors", "glossary", "jobs", "joblog", "preemption", "provenance", "storage")
+    for name in (
+        "errors",
+        "extras",
+        "glossary",
+        "jobs",
+        "joblog",
+        "preemption",
+        "provenance",
+        "storage",
+    )
 )
 
 _PACKAGE = Path(__file__).parents[1]
