@@ -5,9 +5,10 @@ import pytest
 
 from flatness.analysis.claims import judge, sensitivity, with_sensitivity
 from flatness.analysis.claims.the_claims import PARTS
-from flatness.publication.opening import read_results
+from flatness.publication.opening import read_results, settings_of_publication
 from flatness.publication.overview import write_overview
-from flatness.publication.publish import PAPER, publish, settings_of_publication
+from flatness.publication.paper import PAPER
+from flatness.publication.publish import publish
 from flatness.settings import load_settings, read_settings
 from flatness.settings.roles import ROLES
 from made_up import analysed

@@ -14,8 +14,7 @@ from flatness.errors import SettingsError
 from flatness.figures import module_name
 from flatness.glossary.curves import curves
 from flatness.glossary.quantities import QUANTITIES
-from flatness.publication.opening import read_results, settings_of
-from flatness.publication.publish import settings_of_publication
+from flatness.publication.opening import read_results, settings_of, settings_of_publication
 from flatness.settings import load_settings, read_configuration, read_settings
 from flatness.settings.conventions import Analysis
 from flatness.settings.figures import KINDS, TARGETS
