@@ -50,7 +50,7 @@ print(json.dumps({
     "dense": float(torch.linalg.matrix_norm(model[1].weight.double(), 2)),
     "hessian_minus_sharpness": float(flatness.quantities(stored)["hessian_gap"][0]),
     "holds": bool((flatness.bounds(measured)["slack"].fillna(0) > -1e-6).all()),
-    "runs": study.sizes["run"],
+    "runs": len(study),
 }))
 """
 
