@@ -18,6 +18,7 @@ PLUMBING = frozenset(
         "errors",
         "extras",
         "glossary",
+        "glossary.own",
         "jobs",
         "joblog",
         "preemption",
