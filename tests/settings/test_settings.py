@@ -20,7 +20,6 @@ from flatness.settings import (
 from flatness.settings.datasets import HERE_ONLY
 from flatness.settings.keys import ANY_INDEX, ANY_NAME, tree
 
-
 # The paper has the package's quantities alone, and plain SGD.
 ELSEWHERE = {"quantities", "optimiser"}
 
