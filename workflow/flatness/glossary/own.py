@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flatness.glossary import Term
-from flatness.glossary.quantities import QUANTITIES
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,6 +26,9 @@ def own_terms() -> Mapping[str, Term]:
 
 def register(name: str, term: Term) -> None:
     """Put a row into the glossary, in the place of one of the user's own of that name."""
+    # Here, since every job reads files and few have to know of quantities.
+    from flatness.glossary.quantities import QUANTITIES
+
     _own[name] = QUANTITIES[name] = term
 
 
@@ -37,7 +39,7 @@ def adopt(dataset: "xr.Dataset") -> None:
     """
     for name, variable in dataset.data_vars.items():
         attributes = variable.attrs
-        if REGISTERED_BY in attributes and (name in _own or name not in QUANTITIES):
+        if REGISTERED_BY in attributes and not _is_the_packages(str(name)):
             register(
                 str(name),
                 Term(
@@ -47,3 +49,9 @@ def adopt(dataset: "xr.Dataset") -> None:
                     units=str(attributes.get("units", "1")),
                 ),
             )
+
+
+def _is_the_packages(name: str) -> bool:
+    from flatness.glossary.quantities import QUANTITIES
+
+    return name in QUANTITIES and name not in _own
