@@ -70,7 +70,7 @@ def fingerprints(root, tmp_path):
             "glossary/quantities.py",
             '"sharpness", "1/n',
             '"Sharpness", "1/n',
-            {"analyse", "correlate", "judge", "describe"} | DRAWN,
+            {"analyse", "correlate", "judge", "gather", "describe"} | DRAWN,
         ),
         ("analysis/quantities.py", "slice(3)", "slice(4)", {"analyse"}),
         ("analysis/bounds.py", "one.power * rounding", "one.power + rounding", {"analyse"}),

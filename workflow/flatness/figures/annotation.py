@@ -9,7 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from flatness.analysis.analysed_run import AnalysedRun
-from flatness.figures.training import network_in_words, sgd_in_words
+from flatness.analysis.training_in_words import network_in_words, sgd_in_words
 from flatness.provenance import commits
 
 # Of the caption's font, so that lines end before the figure does.

@@ -16,7 +16,7 @@ def caption(name: str, settings: Settings) -> str:
         settings: that have the figure.
     """
     # Here, since every job reads the configuration and few need words for learning rates.
-    from flatness.figures.training import network_in_words, sgd_in_words
+    from flatness.analysis.training_in_words import network_in_words, sgd_in_words
 
     figure = settings.figures[name]
     plans: dict[str, list[dict]] = {}

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.training_in_words import WORDS, name_in_words, value_in_words
 from flatness.figures import curves
-from flatness.figures.training import WORDS, name_in_words, value_in_words
 
 # Not as many as there are colours, so that pairs of both repeat late.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from flatness.analysis.absent import NOT_ANALYSED
 from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.groups import by_value, excluded, that_count
+from flatness.analysis.training_in_words import WORDS, name_in_words, value_in_words
 from flatness.figures import STYLE, curves, interpolation, scales
 from flatness.figures.annotation import (
     excluded_runs,
@@ -21,7 +22,6 @@ from flatness.figures.annotation import (
     wrap,
 )
 from flatness.figures.labels import label, words
-from flatness.figures.training import WORDS, name_in_words, value_in_words
 
 COLUMNS = 3
 # In inches: of each row of panels, and of the text around them.

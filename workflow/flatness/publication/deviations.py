@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flatness.analysis.learning_rates import in_mse, trained_on
-from flatness.figures.training import optimiser_in_words
+from flatness.analysis.training_in_words import optimiser_in_words
 from flatness.publication import facts
 from flatness.settings.datasets import HERE_ONLY
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flatness.figures.training import (
+from flatness.analysis.training_in_words import (
     name_in_words,
     network_in_words,
     optimiser_in_words,
