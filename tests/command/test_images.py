@@ -85,15 +85,23 @@ def test_more_samples_than_images(refused):
     )
 
 
-def test_the_first_hundred_are_measured(here, measured):
-    for k in range(103):
+def test_a_hundred_are_measured(here, measured):
+    for k in range(250):
         _save(here / f"many/{k:03}.png")
     measured(images="many")
     found = read_dataset(here / "out/found.nc")
-    assert found["image"].values.tolist() == [f"{k:03}.png" for k in range(100)]
+    assert found["image"].values.tolist() == [f"{5 * k // 2:03}.png" for k in range(100)]
 
 
-def test_an_image_beyond_the_first_samples_is_not_looked_at(photos, measured):
+def test_all_class_folders_have_a_share(here, measured):
+    for k in range(6):
+        _save(here / f"classes/{'abc'[k // 2]}/{k}.png")
+    measured(images="classes", samples=3)
+    found = read_dataset(here / "out/found.nc")
+    assert found["image"].values.tolist() == ["a/0.png", "b/2.png", "c/4.png"]
+
+
+def test_an_image_that_is_not_chosen_is_not_looked_at(photos, measured):
     (photos / "z.png").write_text("no image")
     measured(samples=5)
 

@@ -34,6 +34,10 @@ def _inputs(photos, names, *steps):
     return torch.stack([transform(Image.open(photos / name)) for name in names])
 
 
+# Four of the six images of `photos`, in the order of their paths.
+SPREAD = ["a.png", "a/10.png", "b.png", "c/d/1.BMP"]
+
+
 def _as_is():
     return transforms.Normalize([0.0] * 3, [1.0] * 3)
 
@@ -61,7 +65,7 @@ def test_normalised_resized_and_in_double_precision(here, photos, names, measure
     )
     resize = transforms.Resize((4, 3), transforms.InterpolationMode.BILINEAR)
     # Divided by 255 in the dtype of the measurement, which ToTensor does in float32.
-    pixels = _inputs(photos, names[:4], resize, _as_is()).mul(255).round().double() / 255
+    pixels = _inputs(photos, SPREAD, resize, _as_is()).mul(255).round().double() / 255
     inputs = torch.stack([(pixels[:, c] - mean[c]) / std[c] for c in range(3)], dim=1)
     found = read_dataset(here / "out/found.nc")
     network = _dense(0, inputs=36).double().eval()
@@ -139,8 +143,7 @@ def test_where_the_numbers_come_from(here, photos, names, measured):
     measured(samples=4, random_weights=3, arguments='{"outputs": 2}')
     attributes = read_dataset(here / "out/found.nc").attrs
     listed = "".join(
-        f"{hashlib.sha256((photos / name).read_bytes()).hexdigest()}  {name}\n"
-        for name in names[:4]
+        f"{hashlib.sha256((photos / name).read_bytes()).hexdigest()}  {name}\n" for name in SPREAD
     )
     images = json.loads(attributes["images"])
     assert images.pop("decoder").startswith("pillow ")

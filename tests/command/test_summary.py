@@ -87,7 +87,8 @@ def test_what_was_measured(here, measured):
         "parameters": ["4 tensors, all of them differentiated"],
         "dtype, device": ["float32, cpu"],
         "images": [
-            "the first 4 of 6 in photos (a.png to b.png), SHA-256 of their list " + digest[:12]
+            "4 of 6, evenly spread, in photos (a.png to c/d/1.BMP), SHA-256 of their list "
+            + digest[:12]
         ],
         "inputs": ["3 x 4 x 4 (resized)"],
         "normalisation": ["(pixels / 255 - mean) / std, mean 0.1, 0.2, 0.3, std 1, 1, 1"],

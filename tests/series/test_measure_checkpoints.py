@@ -7,7 +7,7 @@ import torch
 import flatness
 import loop
 from flatness import curvature, measure, measure_checkpoints
-from flatness.errors import MeasurementError, StorageError
+from flatness.errors import MeasurementError, NotFiniteError, StorageError
 
 
 @pytest.fixture
@@ -82,3 +82,28 @@ def test_progress_goes_to_the_standard_error(trained, capsys):
     measure_checkpoints(loop.network(), states, inputs)
     measure_checkpoints(loop.network(), states, inputs, progress=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_list_of_files_will_do(trained, tmp_path):
+    states, inputs, _ = trained
+    for iteration, state in states.items():
+        torch.save(state, tmp_path / f"{iteration}.pt")
+    files = list(tmp_path.iterdir())
+    assert measure_checkpoints(loop.network(), files, inputs).equals(
+        measure_checkpoints(loop.network(), states, inputs)
+    )
+
+
+def test_a_checkpoint_that_diverged_is_left_out_with_a_warning(trained):
+    states, inputs, _ = trained
+    nothing = {
+        name: value / 0 if value.is_floating_point() else value for name, value in states[4].items()
+    }
+    with pytest.warns(UserWarning, match=r"checkpoints\[4\] is left out: model: returned values"):
+        found = measure_checkpoints(loop.network(), states | {4: nothing}, inputs)
+    assert found["iteration"].to_numpy().tolist() == [0, 8, 12]
+    with (
+        pytest.warns(UserWarning, match="left out"),
+        pytest.raises(NotFiniteError, match="none has finite"),
+    ):
+        measure_checkpoints(loop.network(), {4: nothing}, inputs)

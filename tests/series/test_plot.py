@@ -13,7 +13,9 @@ import loop
 from flatness import measure, measure_checkpoints
 from flatness.errors import MeasurementError
 from flatness.figures.chain import CHAIN
+from flatness.figures.labels import label
 from flatness.figures.series import series_figure
+from flatness.storage import write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -194,3 +196,31 @@ def test_values_that_are_close_have_a_linear_axis():
             {"": close * factor}, ["local_dimension"], logarithmic=["local_dimension"]
         )
         assert figure.axes[0].get_yscale() == scale
+
+
+def test_files_will_do(dense, tmp_path):
+    write_dataset(dense["rate 0.1"], tmp_path / "run.nc")
+    one, other = (
+        _lines(flatness.plot.slack(each)) for each in (dense["rate 0.1"], tmp_path / "run.nc")
+    )
+    assert one.keys() == other.keys()
+    names = {"a": str(tmp_path / "run.nc"), "b": dense["rate 0.2"], "c": dense["rate 0.4"]}
+    assert len(flatness.plot.pairs(names, ["mls", "sharpness"]).axes) == 4
+    assert len(flatness.plot.trends(tmp_path / "run.nc", "mls").axes) == 1
+    for wrong in ([dense["rate 0.1"]], dense["rate 0.1"]):
+        with pytest.raises(MeasurementError, match="Allowed: a mapping"):
+            flatness.plot.pairs(wrong)
+    with pytest.raises(MeasurementError, match=r"measured: a int\. Allowed: a Dataset"):
+        flatness.plot.chain(3)
+
+
+def test_squares_are_drawn_where_roots_were_not_asked_for():
+    inputs, _ = loop.data()
+    model = loop.network()
+    found = measure_checkpoints(
+        model, {0: model.state_dict()}, inputs[:5], only=("sharpness", "mls")
+    )
+    assert set(_drawn(flatness.plot.trends(found))) == {
+        label("sharpness"),
+        label("mls"),
+    }

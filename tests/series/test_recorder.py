@@ -185,3 +185,22 @@ def test_another_subject_is_refused(samples, tmp_path):
     ):
         with pytest.raises(MeasurementError, match=said):
             Recorder(*given, path=path, **options)
+
+
+def test_a_training_that_diverges_goes_on(samples):
+    """With a warning, and what was measured before."""
+    recorder = Recorder(*samples)
+    model = loop.network()
+    assert recorder(model, 0)
+    with torch.no_grad():
+        model[5].bias.fill_(torch.inf)
+    with pytest.warns(UserWarning, match="iteration 1 is left out: model: returned values"):
+        assert not recorder(model, 1)
+    assert recorder.dataset["iteration"].to_numpy().tolist() == [0]
+
+
+def test_mistakes_are_named_before_a_training_begins(samples):
+    with pytest.raises(MeasurementError, match=r"onyl = 'mls': no option .* Allowed: start, "):
+        Recorder(samples[0], onyl="mls")
+    with pytest.raises(MeasurementError, match=r"inputs: a str\. Allowed: a tensor"):
+        Recorder("images")

@@ -12,7 +12,7 @@ that importing the package stays cheap: drawing a figure or reading a configurat
 loads torch.
 """
 
-import importlib
+import importlib as _importlib
 
 __version__ = "0.1.0"
 
@@ -32,7 +32,11 @@ __all__ = ["__version__", "plot", *_PUBLIC]
 
 def __getattr__(name: str):
     if name == "plot":
-        return importlib.import_module("flatness.plot")
+        return _importlib.import_module("flatness.plot")
     if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
+        return getattr(_importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'flatness' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

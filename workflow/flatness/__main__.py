@@ -29,6 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FlatnessError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(
+            "Interrupted. The same command starts again; what is finished is kept.", file=sys.stderr
+        )
+        return 130  # as shells say of SIGINT
     return 0
 
 

@@ -29,6 +29,10 @@ class MeasurementError(FlatnessError):
     """The network or the inputs cannot be measured as they are."""
 
 
+class NotFiniteError(MeasurementError):
+    """The network's outputs or derivatives are not finite, as after a training that diverged."""
+
+
 class BoundError(FlatnessError):
     """Measured numbers contradict an inequality that is proved."""
 

@@ -5,8 +5,9 @@ measurements; `pairs` takes what `flatness.measure` gives, too. The workflow's f
 the same functions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import ceil
+from os import PathLike
 
 import matplotlib.style
 import numpy as np
@@ -23,7 +24,10 @@ from flatness.figures.lemma import draw_gaps, draw_progress, drawable
 from flatness.figures.pair_grid import draw_pairs
 from flatness.figures.series import series_figure
 from flatness.figures.slack import draw_slacks
-from flatness.series.over_checkpoints import final_numbers, numbers, over_checkpoints
+from flatness.series.over_checkpoints import final_numbers, numbers, opened, over_checkpoints
+
+# What `measure_checkpoints` and a Recorder give, or the file that holds it.
+Measured = xr.Dataset | str | PathLike
 
 # What is shown if nothing is asked for, as far as it was measured.
 USUAL = (
@@ -34,8 +38,8 @@ _LOGARITHMIC = ("train_loss", "test_loss", "local_dimension")
 
 
 def trends(
-    measured: xr.Dataset | Mapping[str, xr.Dataset],
-    quantities: Sequence[str] | None = None,
+    measured: Measured | Mapping[str, Measured],
+    quantities: str | Sequence[str] | None = None,
     *,
     x: str = "linear",
     logarithmic: Sequence[str] = _LOGARITHMIC,
@@ -44,8 +48,8 @@ def trends(
     """Quantities against the iteration.
 
     Args:
-        measured: primitives with the dimension `checkpoint`, or several such Datasets by the name
-            of their curve.
+        measured: primitives with the dimension `checkpoint`, or their file, or several of these by
+            the name of their curve.
         quantities: names of quantities or of numbers recorded beside; None for the usual ones.
         x: "linear" or "log", the axis of the iterations.
         logarithmic: the quantities with a logarithmic axis, where all values are positive.
@@ -59,15 +63,16 @@ def trends(
     """
     if x not in ("linear", "log"):
         raise MeasurementError(f"x = {x!r}. Allowed: 'linear' or 'log'. Correct it.")
-    named = {"": measured} if isinstance(measured, xr.Dataset) else dict(measured)
-    series = {name: numbers(name, dataset, sample_set) for name, dataset in named.items()}
+    is_one = isinstance(measured, xr.Dataset | str | PathLike)
+    named = {"": measured} if is_one else dict(measured)
+    series = {name: numbers(name, opened(dataset), sample_set) for name, dataset in named.items()}
     there = {
         str(name)
         for dataset in series.values()
         for name in dataset.data_vars
         if _any(dataset[name])
     }
-    names = [name for name in USUAL if name in there] if quantities is None else list(quantities)
+    names = _usual(there) if quantities is None else _listed(quantities)
     lacking = [name for name in names if name not in there]
     if lacking or not names:
         raise MeasurementError(
@@ -77,16 +82,17 @@ def trends(
     return series_figure(series, names, logarithmic=logarithmic, logarithmic_width=x == "log")
 
 
-def chain(measured: xr.Dataset, *, sample_set: str = "train") -> Figure:
+def chain(measured: Measured, *, sample_set: str = "train") -> Figure:
     """The maximum local sensitivity A and its bounds, A ≤ B ≤ C ≤ D (Eq. 28), over checkpoints.
 
     Args:
-        measured: primitives with the dimension `checkpoint`.
+        measured: primitives with the dimension `checkpoint`, or their file.
         sample_set: which one is shown of a run's file, which has several.
 
     Raises:
         MeasurementError: there are no checkpoints; the bounds do not exist for the network.
     """
+    measured = opened(measured)
     found = _quantities(over_checkpoints("", measured, sample_set))
     for name in CHAIN.values():
         if name not in found or "absent" in found[name].attrs:
@@ -106,17 +112,18 @@ def chain(measured: xr.Dataset, *, sample_set: str = "train") -> Figure:
     return figure
 
 
-def slack(measured: xr.Dataset, *, sample_set: str = "train") -> Figure:
+def slack(measured: Measured, *, sample_set: str = "train") -> Figure:
     """log10(right / left) of every inequality that holds for the network, over checkpoints.
 
     Args:
-        measured: primitives with the dimension `checkpoint`.
+        measured: primitives with the dimension `checkpoint`, or their file.
         sample_set: which one is shown of a run's file, which has several.
 
     Raises:
         MeasurementError: there are no checkpoints, no inequality applies, or the primitives are
             estimates.
     """
+    measured = opened(measured)
     found = bounds(over_checkpoints("", measured, sample_set))["slack"]
     known = {
         str(name): found.sel(inequality=name).to_numpy()[None]
@@ -134,27 +141,31 @@ def slack(measured: xr.Dataset, *, sample_set: str = "train") -> Figure:
     return figure
 
 
-def lemma(measured: xr.Dataset, *, sample_set: str = "train") -> Figure:
+def lemma(measured: Measured, *, sample_set: str = "train") -> Figure:
     """|Tr Hessian - S| against the mean distance between output and target (Lemma A.1).
 
     One point for each checkpoint, the line of slope 1 and the error of estimated traces.
 
     Args:
-        measured: primitives with the dimension `checkpoint`, with `curvature`.
+        measured: primitives with the dimension `checkpoint`, or their file, with `curvature`.
         sample_set: which one is shown of a run's file, which has several.
 
     Raises:
         MeasurementError: there are no checkpoints, or curvature was not measured; every gap is
             zero, as it is for networks that are piecewise linear in each layer's parameters.
     """
+    measured = opened(measured)
     found = _quantities(over_checkpoints("", measured, sample_set))
     x, y = (found[name].to_numpy() for name in ("mean_residual_norm", "hessian_gap"))
     shown = drawable(x, y)
     if not shown.any():
-        reason = found["hessian_gap"].attrs.get("absent", "is zero at every checkpoint")
+        reason = found["hessian_gap"].attrs.get(
+            "absent", "is zero at every checkpoint, as the trace is the sharpness for this network"
+        )
         raise MeasurementError(
             f"measured: hessian_gap cannot be drawn: {reason}. Allowed: networks with curvature in "
-            "a layer's parameters, measured with targets. Pass targets, or draw trends."
+            "a layer's parameters, such as tanh between two layers, measured with targets. Draw "
+            "trends."
         )
     error = found["hessian_trace_standard_error"].to_numpy()
     iteration = measured["iteration"].to_numpy()
@@ -168,7 +179,7 @@ def lemma(measured: xr.Dataset, *, sample_set: str = "train") -> Figure:
 
 
 def pairs(
-    measured: Mapping[str, xr.Dataset],
+    measured: Mapping[str, Measured],
     quantities: Sequence[str] | None = None,
     *,
     sample_set: str = "train",
@@ -178,17 +189,22 @@ def pairs(
     Of checkpoints the final value is taken, the mean over the last fifth of the iterations.
 
     Args:
-        measured: primitives of each network, by name.
+        measured: primitives of each network, or their files, by name; three or more, or there
+            is no coefficient.
         quantities: two or more names of quantities; None for the usual ones.
         sample_set: which one is shown of a run's file, which has several.
 
     Raises:
         MeasurementError: a quantity is in none of them, or fewer than two are asked for.
     """
-    finals = [final_numbers(dataset, sample_set) for dataset in measured.values()]
+    if not isinstance(measured, Mapping) or isinstance(measured, xr.Dataset):
+        raise MeasurementError(
+            f"measured: a {type(measured).__name__}. Allowed: a mapping, {{name: Dataset or "
+            "file}. Name each network."
+        )
+    finals = [final_numbers(opened(dataset), sample_set) for dataset in measured.values()]
     there = {name for final in finals for name, value in final.items() if np.isfinite(value)}
-    usual = [name for name in USUAL if name in there]
-    names = usual if quantities is None else list(quantities)
+    names = _usual(there) if quantities is None else _listed(quantities)
     lacking = [name for name in names if name not in there]
     if lacking or len(names) < 2:
         raise MeasurementError(
@@ -226,6 +242,16 @@ def _coefficients(values: Mapping[str, np.ndarray]) -> xr.Dataset:
         | {"runs": ((), len(next(iter(values.values()))))},
         coords={"quantity": names, "other_quantity": names},
     )
+
+
+def _usual(there: Collection[str]) -> list[str]:
+    """The usual quantities as far as they are there; squares where the roots are not."""
+    squares = [name if name in there else name.removeprefix("sqrt_") for name in USUAL]
+    return [name for name in squares if name in there]
+
+
+def _listed(quantities: str | Sequence[str]) -> list[str]:
+    return [quantities] if isinstance(quantities, str) else list(quantities)
 
 
 def _any(values: xr.DataArray) -> bool:

@@ -118,7 +118,10 @@ def _chosen(folder: str, samples: int | None) -> tuple[tuple[str, ...], int, int
             f"--samples {samples}: {folder} holds {len(names)} images. Allowed: 1 to "
             f"{len(names)}. Lower it, or leave it out."
         )
-    return tuple(names[: samples or DEFAULT_SAMPLES]), len(names), len(files) - len(names)
+    wanted = min(samples or DEFAULT_SAMPLES, len(names))
+    # Images of one class lie together in their order.
+    spread = tuple(names[k * len(names) // wanted] for k in range(wanted))
+    return spread, len(names), len(files) - len(names)
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -219,8 +219,8 @@ def _images(group) -> None:
         "--samples",
         metavar="N",
         type=int,
-        help="measure the first N images in the order of their relative paths (default: "
-        f"{DEFAULT_SAMPLES}, or all where there are fewer)",
+        help="measure N images, spread evenly over the order of their relative paths, so that all "
+        f"class folders have a share (default: {DEFAULT_SAMPLES}, or all where there are fewer)",
     )
     group.add_argument(
         "--channels",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -60,6 +61,9 @@ def measure_several(
 
     def record(**how) -> Recorder:
         recorder = Recorder(chosen.inputs, every=list(files), path=unfinished, **how)
+        if unfinished.exists():
+            held = recorder.dataset.sizes["checkpoint"]
+            print(f"Goes on after {held} of {len(files)} checkpoints.", file=sys.stderr)
         with progress(options.progress, "measured", "checkpoint", len(files)) as line:
             for iteration, file in files.items():
                 _load(chosen, file)

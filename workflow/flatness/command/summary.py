@@ -140,13 +140,17 @@ def _image_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str
     return [
         (
             "images",
-            f"the first {images['measured']} of {images['found']} in {images['folder']} "
-            f"({names[0]} to {names[-1]}), SHA-256 of their list {images['sha256'][:12]}"
-            f"{notes}",
+            f"{_how_many(images)} in {images['folder']} ({names[0]} to {names[-1]}), SHA-256 of "
+            f"their list {images['sha256'][:12]}{notes}",
         ),
         ("inputs", f"{size}{' (resized)' if images['resized'] else ''}"),
         ("normalisation", f"(pixels / 255 - mean) / std, mean {mean}, std {std}"),
     ]
+
+
+def _how_many(images: dict) -> str:
+    measured, found = images["measured"], images["found"]
+    return f"all {found}" if measured == found else f"{measured} of {found}, evenly spread,"
 
 
 def _quantities(values: xr.Dataset, notes: _Notes) -> list[str]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from flatness.errors import MeasurementError
+from flatness.errors import MeasurementError, NotFiniteError
 from flatness.measurement.exported import own_modules
 
 _DTYPES = (torch.float32, torch.float64)
@@ -228,7 +228,7 @@ def check_output(output: Tensor, where_it_ends: Callable[[], str | None]) -> Non
             "the output, or the model and inputs, or give dtype=torch.float32."
         )
     if not output.isfinite().all():
-        raise MeasurementError(
+        raise NotFiniteError(
             "model: returned values that are not finite. Allowed: finite outputs. Measure an "
             "earlier checkpoint, or other samples."
         )

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from flatness.errors import MeasurementError
+from flatness.errors import MeasurementError, NotFiniteError
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.checks import check_network_and_inputs, refusing_failures
@@ -137,7 +137,7 @@ def curvature(
 
         parts = as_written(measured)
     if not all(estimates.isfinite().all() for estimates, _, _ in parts):
-        raise MeasurementError(
+        raise NotFiniteError(
             "model: its second derivatives hold values that are not finite. Allowed: a network "
             "that is twice differentiable at the samples. Look for overflow, or for roots and "
             "quotients at 0."

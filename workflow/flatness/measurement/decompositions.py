@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from flatness.errors import MeasurementError
+from flatness.errors import NotFiniteError
 from flatness.measurement.fetching import fetched_by_name
 from flatness.measurement.products import grams
 
@@ -116,7 +116,7 @@ def _blocks(jacobian: Tensor) -> tuple[Tensor, ...]:
 
 def _refuse_unless_finite(values: Tensor) -> None:
     if not values.isfinite().all():
-        raise MeasurementError(
+        raise NotFiniteError(
             "model: its input Jacobian holds values that are not finite. Allowed: a network that "
             "is differentiable at the samples. Look for overflow, or for roots and quotients at 0."
         )

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from flatness.errors import MeasurementError
+from flatness.errors import NotFiniteError
 from flatness.measurement.checks import RAISED
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.progress import done
@@ -224,7 +224,7 @@ def _orthogonal(vectors: Tensor, basis: Tensor) -> Tensor:
 
 def _finite(product: Tensor) -> Tensor:
     if not product.isfinite().all():
-        raise MeasurementError(
+        raise NotFiniteError(
             "model: its input Jacobian holds values that are not finite. Allowed: a network that "
             "is differentiable at the samples. Look for overflow, or for roots and quotients at 0."
         )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from flatness.errors import MeasurementError
+from flatness.errors import NotFiniteError
 from flatness.measurement.backward import by_site
 from flatness.measurement.element_forms import ElementForm
 from flatness.measurement.fetching import fetched_by_name
@@ -186,7 +186,7 @@ def refuse_infinite(sums: Iterable[Tensor]) -> None:
         MeasurementError: there is one.
     """
     if not all(values.isfinite().all() for values in sums):
-        raise MeasurementError(
+        raise NotFiniteError(
             "model: its parameter Jacobian holds values that are not finite. Allowed: a network "
             "that is differentiable at the samples. Look for overflow, or for roots and quotients "
             "at 0."

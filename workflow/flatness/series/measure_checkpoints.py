@@ -1,6 +1,6 @@
 """Measuring stored checkpoints of one network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from os import PathLike
 from typing import Any
@@ -8,18 +8,21 @@ from typing import Any
 import xarray as xr
 from torch import Tensor, nn
 
-from flatness.errors import MeasurementError, StorageError
+from flatness.errors import MeasurementError, NotFiniteError, StorageError
 from flatness.measurement.progress import progress as progress_line
 from flatness.series.checkpoint_files import checkpoint_files
 from flatness.series.growing import grown, of_checkpoint
-from flatness.series.one_checkpoint import check_targets, measure_one
+from flatness.series.one_checkpoint import check_targets, left_out, measure_one
 from flatness.weights.loading import load_weights, read_weights
 from flatness.weights.place import Place
 
 
 def measure_checkpoints(
     model: nn.Module,
-    checkpoints: Mapping[int, Mapping[str, Tensor] | str | PathLike] | str | PathLike,
+    checkpoints: Mapping[int, Mapping[str, Tensor] | str | PathLike]
+    | Sequence[str | PathLike]
+    | str
+    | PathLike,
     inputs: Tensor,
     targets: Tensor | None = None,
     *,
@@ -34,9 +37,9 @@ def measure_checkpoints(
     Args:
         model: the network, of the dtype in which it is to be measured; a copy is given the
             weights, in eval mode.
-        checkpoints: by iteration, a state dict or a file of one (see docs/what_is_read.md); or a
-            pattern of files, such as `run/epoch_*.pt`, whose iterations are the one number in
-            which their names differ.
+        checkpoints: by iteration, a state dict or a file of one (see docs/what_is_read.md); or
+            files, or a pattern of files such as `run/epoch_*.pt`, whose iterations are the one
+            number in which their names differ.
         inputs: (samples, ...), the same for all, as for `measure`.
         targets: (samples,) integers, the classes, or (samples, N): with them `curvature` is
             measured, too. None leaves it out.
@@ -51,7 +54,8 @@ def measure_checkpoints(
     Returns:
         What `measure` and `curvature` return with one dimension more, `checkpoint`, in the order
         of the coordinate `iteration`. `flatness.quantities` and `flatness.bounds` are functions of
-        it, `flatness.plot.trends` draws it.
+        it, `flatness.plot.trends` draws it. A checkpoint whose outputs or derivatives are not
+        finite is left out, with a warning.
 
     Raises:
         MeasurementError: as `measure` and `curvature`; there is no checkpoint; names of iterations
@@ -61,8 +65,10 @@ def measure_checkpoints(
     Cost: that of `measure` and `curvature` for each checkpoint.
     """
     if isinstance(checkpoints, str | PathLike):
+        checkpoints = [checkpoints]
+    if not isinstance(checkpoints, Mapping):
         checkpoints = checkpoint_files(
-            [str(checkpoints)],
+            [str(file) for file in checkpoints],
             "checkpoints =",
             iteration_after,
             "give the text before it as iteration_after",
@@ -97,9 +103,17 @@ def measure_checkpoints(
     with progress_line(progress, "measured", "checkpoint", len(iterations)) as line:
         for iteration in iterations:
             take_weights(iteration)
-            found = measure_one(network, inputs, targets, {"progress": False} | options)
-            measured.append(of_checkpoint(found, iteration, {}))
+            try:
+                found = measure_one(network, inputs, targets, {"progress": False} | options)
+                measured.append(of_checkpoint(found, iteration, {}))
+            except NotFiniteError as error:
+                left_out(f"checkpoints[{iteration}]", error)
             line.finish()
+    if not measured:
+        raise NotFiniteError(
+            "checkpoints: none has finite outputs and derivatives. Allowed: at least one that has. "
+            "Measure earlier ones."
+        )
     return grown(measured)
 
 

@@ -1,5 +1,6 @@
 """The primitives of a network at one moment of its training."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import xarray as xr
 from torch import Tensor, nn
 from torch.nn import functional
 
-from flatness.errors import MeasurementError
+from flatness.errors import MeasurementError, NotFiniteError
 from flatness.measurement.curvature import curvature
 from flatness.measurement.measuring import measure
 
@@ -51,6 +52,11 @@ def measure_one(
     if targets.ndim == 1:
         found = found.assign(label=("sample", targets.cpu().numpy()))
     return found
+
+
+def left_out(place: str, error: NotFiniteError) -> None:
+    """Warn that a checkpoint is not measured: nothing else is lost because a training diverged."""
+    warnings.warn(f"{place} is left out: {error}", stacklevel=3)
 
 
 def check_targets(inputs: Tensor, targets: Tensor | None) -> None:

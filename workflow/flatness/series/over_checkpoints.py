@@ -1,10 +1,30 @@
 """Numbers of one's own measurements: at each checkpoint, and at the end."""
 
+from os import PathLike
+
 import xarray as xr
 
 from flatness.analysis.analysed_run import last_part
 from flatness.analysis.quantities import quantities
 from flatness.errors import MeasurementError
+from flatness.storage import read_dataset
+
+
+def opened(measured: xr.Dataset | str | PathLike) -> xr.Dataset:
+    """A Dataset, or what its file holds.
+
+    Raises:
+        MeasurementError: it is something else.
+        StorageError: the file is absent or damaged.
+    """
+    if isinstance(measured, str | PathLike):
+        return read_dataset(measured)
+    if not isinstance(measured, xr.Dataset):
+        raise MeasurementError(
+            f"measured: a {type(measured).__name__}. Allowed: a Dataset that flatness measured, or "
+            "the file that holds it. Pass that."
+        )
+    return measured
 
 
 def numbers(name: str, dataset: xr.Dataset, sample_set: str) -> xr.Dataset:

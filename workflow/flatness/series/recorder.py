@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Collection, Mapping
+from inspect import signature
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,17 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
-from flatness.errors import MeasurementError
+from flatness.errors import MeasurementError, NotFiniteError
+from flatness.measurement.measuring import measure
 from flatness.measurement.selection import choice_in_words
 from flatness.series.growing import grown, of_checkpoint
-from flatness.series.one_checkpoint import check_targets, measure_one
+from flatness.series.one_checkpoint import check_targets, left_out, measure_one
 from flatness.storage import read_dataset, write_dataset
 
 log = logging.getLogger(__name__)
+
+# What `measure` takes beside the network and the inputs.
+_OPTIONS = [*signature(measure).parameters][2:]
 
 # Attributes that say what was measured and how, in words.
 _SUBJECT = {"inputs_sha256": "inputs", "targets_sha256": "targets", "measured_with": "options"}
@@ -49,7 +54,8 @@ class Recorder:
         options: of `measure`, such as `only` or `chunk_size`.
 
     Raises:
-        MeasurementError: targets do not fit the inputs, or `every` is no number of iterations;
+        MeasurementError: targets do not fit the inputs, `every` is no number of iterations, or an
+            option is none of `measure`;
             the file was measured on other inputs or with other options.
         StorageError: the file is damaged.
 
@@ -66,6 +72,16 @@ class Recorder:
         replace: bool = False,
         **options: Any,
     ):
+        if not isinstance(inputs, Tensor):
+            raise MeasurementError(
+                f"inputs: a {type(inputs).__name__}. Allowed: a tensor (samples, ...). Stack them."
+            )
+        unknown = sorted(set(options) - set(_OPTIONS))
+        if unknown:
+            raise MeasurementError(
+                f"{unknown[0]} = {options[unknown[0]]!r}: no option of flatness.measure. Allowed: "
+                f"{', '.join(_OPTIONS)}. Correct or remove it."
+            )
         check_targets(inputs, targets)
         self._subject = _subject(inputs, targets, options)
         if isinstance(every, int):
@@ -106,7 +122,8 @@ class Recorder:
             values: numbers to be kept with the measurement, such as `train_loss`.
 
         Returns:
-            Whether it was measured.
+            Whether it was measured. It is not, with a warning, where its outputs or derivatives
+            are not finite, as after a training that diverged.
 
         Raises:
             MeasurementError: as `measure`; the file holds this or a later iteration of another
@@ -117,7 +134,11 @@ class Recorder:
         weights = _checksum(model)
         if self._holds(iteration, weights):
             return False
-        found = measure_one(model, self._inputs, self._targets, self._options)
+        try:
+            found = measure_one(model, self._inputs, self._targets, self._options)
+        except NotFiniteError as error:
+            left_out(f"iteration {iteration}", error)
+            return False
         found = found.assign(weights_sha256=((), weights))
         new = of_checkpoint(found, iteration, {k: float(v) for k, v in values.items()})
         new.attrs |= self._subject

@@ -115,6 +115,14 @@ def _advice_for_folder(path: str, place: Place) -> str | None:
         found = sorted(Path(path).glob(pattern))
         if len(found) == 1 or (found and "*" not in pattern):
             return f"It is a folder: give {place.file} {found[0]}"
+    several = next(
+        (pattern for pattern in _IN_FOLDERS if len(list(Path(path).glob(pattern))) > 1), None
+    )
+    if several is not None:
+        return (
+            f"It is a folder: give its checkpoints by a pattern, such as {place.file} "
+            f"'{Path(path, several)}'"
+        )
     return "It is a folder: give the file in it"
 
 
