@@ -78,7 +78,7 @@ def test_correlations_are_those_of_scipy(folder, runs, network):
     table = table[(table["group"] == "pooled") & (table["statistic"] == "pearson")]
     final = {
         name: np.array([_at_the_end(run, name) for run in runs[network]])
-        for name in ("sqrt_sharpness", "log_volume", "input_gradient_norm", "mls")
+        for name in ("sqrt_sharpness", "log_volume", "mean_input_gradient_sq_norm", "mls")
     }
     pairs = table[table["quantity"].isin(final) & table["other_quantity"].isin(final)]
     assert len(pairs) == 6

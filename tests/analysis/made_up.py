@@ -51,7 +51,7 @@ def analysed_run(
     shape = (len(ITERATIONS), len(SAMPLE_SETS))
     names = (
         *("sharpness", "sqrt_sharpness", "log_volume", "log_volume_top3", "log_mean_volume"),
-        *("input_gradient_norm", "mls", "local_dimension", "mls_bound_b", "mls_bound_c"),
+        *("mean_input_gradient_sq_norm", "mls", "local_dimension", "mls_bound_b", "mls_bound_c"),
         *("mls_bound_d", "mls_bound_unshared", "nmls", "hessian_trace"),
         *("hessian_trace_standard_error", "hessian_gap", "mean_residual_norm"),
         *("sharpness_before_last_layer", "sqrt_sharpness_before_last_layer"),

@@ -62,7 +62,8 @@ def test_what_a_file_does_not_hold():
     run = AnalysedRun(data)
     assert (run.absent("mls"), run.absent("nmls")) == ("why", None)
     assert ("mls" in run, "mlss" in run) == (True, False)
-    with pytest.raises(StorageError, match=r"seed0: its file holds no 'mlss'. Allowed: .* mls,"):
+    line = r"seed0: its file holds no 'mlss'\. Allowed: .* mls,.* Did you mean 'mls'\? Choose"
+    with pytest.raises(StorageError, match=line):
         run.curve("mlss")
     assert np.isnan(run.slack("unknown")).all()
     assert run.slack("unknown").shape == (8,)

@@ -177,7 +177,7 @@ def test_b_and_c_do_not_change_with_the_parametrisation_but_s_and_d_do(scale):
         model[0].bias *= scale
         model[2].weight /= scale
     after = flatness.quantities(flatness.measure(model, inputs))
-    for name in ("mls", "mls_bound_b", "mls_bound_c", "input_gradient_norm", "log_volume"):
+    for name in ("mls", "mls_bound_b", "mls_bound_c", "mean_input_gradient_sq_norm", "log_volume"):
         assert np.isclose(after[name], before[name], rtol=1e-10), name
     for name in ("sharpness", "mls_bound_d"):
         assert abs(float(after[name] / before[name]) - 1) > 0.1, name

@@ -62,13 +62,23 @@ def test_the_late_phase_begins_at_the_accuracy_that_is_asked_for():
         ("vgg10", "7d", {"test_loss": np.inf}, "test_loss is not finite"),
         ("vgg10", "5c", {"log_volume": -np.inf}, "log_volume (test samples) is not finite"),
         ("vgg10", "1b", {"sqrt_sharpness": 2}, "sqrt_sharpness is constant over late checkpoints"),
-        ("vgg10", "5b", {"input_gradient_norm": 2}, "input_gradient_norm is constant over evenly"),
+        (
+            "vgg10",
+            "5b",
+            {"mean_input_gradient_sq_norm": 2},
+            "mean_input_gradient_sq_norm is constant over evenly",
+        ),
         ("vgg10", "5d", {"sqrt_sharpness": [1, 0, 1]}, "sqrt_sharpness is zero at the end"),
         ("vgg10", "5d", {"sqrt_sharpness": [1, 1, 0]}, "sqrt_sharpness is zero at the end"),
         ("vgg10", "5e", {"log_volume": [1, 1, np.nan]}, "log_volume (misclassified samples) is"),
         ("mlp", "6b", {"mls": np.nan}, "mls (train samples) is not finite"),
         ("mlp", "9a", {"sqrt_sharpness": 0}, "sqrt_sharpness is not positive at the end"),
-        ("mlp", "9e", {"input_gradient_norm": 2}, "input_gradient_norm is constant over evenly"),
+        (
+            "mlp",
+            "9e",
+            {"mean_input_gradient_sq_norm": 2},
+            "mean_input_gradient_sq_norm is constant over evenly",
+        ),
         ("mlp", "9f", {"sqrt_sharpness": np.nan}, "sqrt_sharpness (train samples) is not finite"),
         ("mlp", "9g", {"log_volume": np.nan}, "log_volume (train samples) is not finite"),
         ("mlp", "10a", {"mean_residual_norm": 2}, "mean_residual_norm is constant over check"),
@@ -262,9 +272,9 @@ def test_with_few_seeds_values_are_told_and_nothing_is_decided(seeds):
     runs = [run for run in study("mlp") if settings_of(run)["seed"] < seeds]
     for number, run in enumerate(runs):
         run["sqrt_sharpness"] = run["sqrt_sharpness"] * 0 + RISING
-        run["input_gradient_norm"] = run["input_gradient_norm"] * 0 + RISING
+        run["mean_input_gradient_sq_norm"] = run["mean_input_gradient_sq_norm"] * 0 + RISING
         if settings_of(run)["seed"] == 0:  # reversed: a coefficient of -1
-            run["input_gradient_norm"][:] = RISING[::-1]
+            run["mean_input_gradient_sq_norm"][:] = RISING[::-1]
         run.attrs["run"] = f"run{number}"
     row = judged(MLP, runs, "9e")
     assert (row.n, row.seeds) == (5 * seeds, seeds)

@@ -37,7 +37,7 @@ def test_quantities_are_means_of_the_estimates(estimated):
     expected = {
         "sharpness": estimated["parameter_gradient_sq_norm"].sum("parameter").mean(),
         "adaptive_sharpness": estimated["parameter_adaptive_sq_norm"].sum("parameter").mean(),
-        "input_gradient_norm": estimated["input_gradient_sq_norm"].mean(),
+        "mean_input_gradient_sq_norm": estimated["input_gradient_sq_norm"].mean(),
         "mls": estimated["input_jacobian_norm"].mean(),
         "mls_residual": estimated["input_jacobian_norm_residual"].mean(),
         "sharpness_standard_error": np.sqrt(
@@ -48,7 +48,7 @@ def test_quantities_are_means_of_the_estimates(estimated):
             np.square(estimated["total_adaptive_sq_norm_standard_error"]).sum()
         )
         / 4,
-        "input_gradient_norm_standard_error": np.sqrt(
+        "mean_input_gradient_sq_norm_standard_error": np.sqrt(
             np.square(estimated["input_gradient_sq_norm_standard_error"]).sum()
         )
         / 4,

@@ -135,9 +135,9 @@ def test_without_a_last_linear_layer_there_is_no_such_share(jacobians, change, r
         assert function(found).attrs["absent"] == reason
 
 
-def test_input_gradient_norm_is_the_mean_squared_frobenius_norm(jacobians):
+def test_mean_input_gradient_sq_norm_is_the_mean_squared_frobenius_norm(jacobians):
     expected = (jacobians**2).sum((1, 2)).mean()
-    assert np.isclose(q.input_gradient_norm(primitives(jacobians)), expected, rtol=1e-12)
+    assert np.isclose(q.mean_input_gradient_sq_norm(primitives(jacobians)), expected, rtol=1e-12)
 
 
 def test_mls_is_the_mean_spectral_norm(jacobians):

@@ -196,7 +196,7 @@ def chain(a: float, b: float, c: float, d: float) -> dict:
 
 
 BETWEEN_QUANTITIES = {
-    "7a": final_values(("input_gradient_norm", "mls"), 0.9),
+    "7a": final_values(("mean_input_gradient_sq_norm", "mls"), 0.9),
     "7b": final_values(("log_volume", "sqrt_sharpness"), 0.5),
     "7c": final_values(("log_volume", "mls"), 0.5),
     "7d": final_values(("sqrt_sharpness", "test_loss"), 0),
@@ -224,10 +224,12 @@ CASES = {
         ),
         "1b": each_run({"sqrt_sharpness": FALLING}, {"sqrt_sharpness": RISING}),
         "1c": each_run({"log_volume": FALLING}, {"log_volume": RISING}),
-        "1d": each_run({"input_gradient_norm": FALLING}, {"input_gradient_norm": RISING}),
+        "1d": each_run(
+            {"mean_input_gradient_sq_norm": FALLING}, {"mean_input_gradient_sq_norm": RISING}
+        ),
         "2a": rate("sqrt_sharpness"),
         "2b": rate("log_volume"),
-        "2c": rate("input_gradient_norm"),
+        "2c": rate("mean_input_gradient_sq_norm"),
         "3a": size("sqrt_sharpness"),
         "3b": size("log_volume"),
         "3c": each_run(
@@ -240,7 +242,9 @@ CASES = {
             {"sqrt_sharpness": RISING, "local_dimension": FALLING},
         ),
         "5a": each_run({"sqrt_sharpness": RISING}, {"sqrt_sharpness": FALLING}),
-        "5b": each_run({"input_gradient_norm": RISING}, {"input_gradient_norm": FALLING}),
+        "5b": each_run(
+            {"mean_input_gradient_sq_norm": RISING}, {"mean_input_gradient_sq_norm": FALLING}
+        ),
         "5c": each_run({"log_volume": FALLING}, {"log_volume": OPPOSED}, balance=7),
         "5d": each_run({"sqrt_sharpness": [1, 1, 10]}, {"sqrt_sharpness": [1, 10, 1]}),
         "5e": each_run({"log_volume": [0, -20, -10]}, {"log_volume": [0, -10, -20]}),
@@ -260,8 +264,8 @@ CASES = {
         "9c": size("sqrt_sharpness"),
         "9d": size("log_volume"),
         "9e": each_run(
-            {"input_gradient_norm": RISING, "sqrt_sharpness": RISING},
-            {"input_gradient_norm": FALLING, "sqrt_sharpness": RISING},
+            {"mean_input_gradient_sq_norm": RISING, "sqrt_sharpness": RISING},
+            {"mean_input_gradient_sq_norm": FALLING, "sqrt_sharpness": RISING},
             balance=7,
         ),
         "9f": each_run(

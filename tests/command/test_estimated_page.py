@@ -26,7 +26,7 @@ def test_the_page_has_estimates_with_their_errors(here, measured):
             name, *rest = (cell.strip() for cell in line[1:-1].split(" | "))
             cells[name] = rest
     assert cells.pop("name") == ["in words", "value", "standard error", "paper"]
-    for name in ("sharpness", "adaptive_sharpness", "input_gradient_norm"):
+    for name in ("sharpness", "adaptive_sharpness", "mean_input_gradient_sq_norm"):
         assert float(cells[name][1]) == pytest.approx(float(values[name]), rel=5e-6)
         error = float(values[f"{name}_standard_error"])
         assert float(cells[name][2]) == pytest.approx(error, rel=5e-6)

@@ -7,9 +7,9 @@ from flatness.glossary.quantities import QUANTITIES
 
 
 def test_words_and_symbol():
-    assert words("input_gradient_norm") == "Squared input-gradient norm"
-    assert symbol("input_gradient_norm") == "$G$"
-    assert label("input_gradient_norm") == "Squared input-gradient norm $G$"
+    assert words("mean_input_gradient_sq_norm") == "Squared input-gradient norm"
+    assert symbol("mean_input_gradient_sq_norm") == "$G$"
+    assert label("mean_input_gradient_sq_norm") == "Squared input-gradient norm $G$"
 
 
 def test_a_variable_without_a_symbol_has_words_only():

@@ -16,7 +16,7 @@ PAIRED = (
     "local_dimension",
     "sqrt_sharpness",
     "log_volume",
-    "input_gradient_norm",
+    "mean_input_gradient_sq_norm",
     "mls",
     "test_loss",
 )

@@ -13,7 +13,7 @@ PANELS = (
     "test_accuracy",
     "sqrt_sharpness",
     "log_volume",
-    "input_gradient_norm",
+    "mean_input_gradient_sq_norm",
     "local_dimension",
 )
 LOOK = {

@@ -69,7 +69,7 @@ def computed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
                 "sharpness": float(squares.sum(1).mean()),
                 "log_volume": float(sigma.log().sum(1).mean()),
                 "log_mean_volume": math.log(float(sigma.prod(1).mean())),
-                "input_gradient_norm": float(sigma.square().sum(1).mean()),
+                "mean_input_gradient_sq_norm": float(sigma.square().sum(1).mean()),
                 "mls": float(sigma[:, 0].mean()),
                 "local_dimension": float(
                     (sigma.square().sum(1).square() / sigma.pow(4).sum(1)).mean()

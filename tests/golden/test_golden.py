@@ -110,7 +110,7 @@ def test_measuring_agrees(case, dtype):
     of_logarithms = 3 * d * float((sigma[:, 0] / sigma[:, -1]).max())
     for name, relative, absolute in (
         ("sharpness", 2 * d, 0),
-        ("input_gradient_norm", 2 * d, 0),
+        ("mean_input_gradient_sq_norm", 2 * d, 0),
         ("mls", d, 0),
         ("local_dimension", 8 * d, 0),
         ("log_volume", 0, of_logarithms),

@@ -122,7 +122,7 @@ def test_intervals_cover_the_exact_values():
     expected = flatness.quantities(exact)
     by_trial = found.coarsen(sample=3).construct(sample=("trial", "sample"))
     quantities = flatness.quantities(by_trial)
-    for name in ("sharpness", "adaptive_sharpness", "input_gradient_norm"):
+    for name in ("sharpness", "adaptive_sharpness", "mean_input_gradient_sq_norm"):
         estimates, errors = (
             quantities[each].to_numpy() for each in (name, f"{name}_standard_error")
         )
@@ -302,12 +302,17 @@ def test_what_can_be_asked_for_is_what_is_not_absent(estimated):
     absent = {n for n, value in estimated[2].items() if value.attrs.get("absent") == reason}
     assert absent == set(_PARTS) - set(_ESTIMATED_PARTS)
     assert "log_volume" in absent
-    assert not {"mls", "input_gradient_norm", "sharpness"} & absent
+    assert not {"mls", "mean_input_gradient_sq_norm", "sharpness"} & absent
 
 
 @pytest.mark.parametrize(
     ("only", "passes", "iterations"),
-    [(("sharpness",), 1, 0), (("mls",), 0, 1), (("input_gradient_norm",), 1, 0), (None, 1, 1)],
+    [
+        (("sharpness",), 1, 0),
+        (("mls",), 0, 1),
+        (("mean_input_gradient_sq_norm",), 1, 0),
+        (None, 1, 1),
+    ],
 )
 def test_nothing_else_is_computed(monkeypatch, only, passes, iterations):
     calls = []

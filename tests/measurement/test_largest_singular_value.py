@@ -228,4 +228,4 @@ def test_infinite_derivatives_are_refused():
     with pytest.raises(MeasurementError, match="holds values that are not finite"):
         flatness.measure(Root().eval(), inputs, only=["mls"], probes=2)
     with pytest.raises(MeasurementError, match="holds values that are not finite"):
-        flatness.measure(Root().eval(), inputs, only=["input_gradient_norm"], probes=2)
+        flatness.measure(Root().eval(), inputs, only=["mean_input_gradient_sq_norm"], probes=2)

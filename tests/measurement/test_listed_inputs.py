@@ -144,7 +144,7 @@ def test_measured_exactly(case, dtype):
         atol=0,
     )
     quantities = flatness.quantities(measured)
-    for name in ("sharpness", "input_gradient_norm", "mls"):
+    for name in ("sharpness", "mean_input_gradient_sq_norm", "mls"):
         assert quantities[name].notnull(), name
 
 

@@ -73,6 +73,8 @@ def test_nothing_else_is_computed(monkeypatch, only, spectra, norms, forms):
     ("only", "message"),
     [
         (("sharp",), r"only: 'sharp' is no quantity .* Allowed: sharpness, "),
+        (("input_gradient_norm",), r"Did you mean 'mean_input_gradient_sq_norm'\?"),
+        ((1,), r"only: 1 is no quantity"),
         (("hessian_trace",), r"measured by flatness\.curvature"),
         ("mls", r"Write only=\('mls',\)"),
         ((), r"only = \(\)"),
@@ -81,6 +83,17 @@ def test_nothing_else_is_computed(monkeypatch, only, spectra, norms, forms):
 def test_refused(only, message):
     with pytest.raises(MeasurementError, match=message):
         flatness.measure(*network("mlp-tanh", torch.float64), only=only)
+
+
+def test_what_an_earlier_version_was_asked_for():
+    """The names of then are in the attribute of a Dataset that somebody kept."""
+    measured = flatness.measure(
+        *network("mlp-tanh", torch.float64), only=("mean_input_gradient_sq_norm",)
+    )
+    expected = flatness.quantities(measured)
+    found = flatness.quantities(measured.assign_attrs(only='["input_gradient_norm"]'))
+    assert list(found) == ["mean_input_gradient_sq_norm"]
+    assert found.identical(expected)
 
 
 def test_inequalities_need_everything():

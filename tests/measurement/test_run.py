@@ -155,7 +155,13 @@ def test_a_middle_layer_has_a_file_of_its_own(folder, measured, tmp_path):
 def test_quantities_skip_places_without_a_sample(measured):
     quantities = flatness.quantities(measured)
     assert quantities.sizes == {"checkpoint": 5, "sample_set": 3, "layer": 3}
-    for name in ("sharpness", "log_volume", "input_gradient_norm", "mls", "local_dimension"):
+    for name in (
+        "sharpness",
+        "log_volume",
+        "mean_input_gradient_sq_norm",
+        "mls",
+        "local_dimension",
+    ):
         assert np.isfinite(quantities[name]).all(), name
 
 

@@ -94,6 +94,10 @@ REFUSED = {
         RATIO.replace("sigma_ratio", "sharpness"),
         "the name 'sharpness' is one of the glossary's own. Allowed: another name. Rename it.",
     ),
+    "a name of earlier versions": (
+        RATIO.replace("sigma_ratio", "input_gradient_norm"),
+        "the name 'input_gradient_norm' is one of the glossary's own.",
+    ),
     "a name of a primitive": (RATIO.replace("sigma_ratio", "label"), "the name 'label' is one of"),
     "no words": (
         '@flatness.quantity("", "f")\ndef mine(p): ...',

@@ -74,7 +74,7 @@ def test_mistakes_are_named(measured):
 
 def test_titles_lie_within_the_figure():
     """The longest names, too."""
-    names = ["nmls", "sqrt_sharpness", "local_dimension", "nvr", "input_gradient_norm"]
+    names = ["nmls", "sqrt_sharpness", "local_dimension", "nvr", "mean_input_gradient_sq_norm"]
     dataset = xr.Dataset(
         {name: ("checkpoint", [1.0, 2.0]) for name in names},
         coords={"iteration": ("checkpoint", [0, 1])},

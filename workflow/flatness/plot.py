@@ -32,7 +32,14 @@ Measured = xr.Dataset | str | PathLike
 # What is shown if nothing is asked for, as far as it was measured.
 USUAL = (
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-    *("sqrt_sharpness", "log_volume", "mls", "input_gradient_norm", "local_dimension", "nmls"),
+    *(
+        "sqrt_sharpness",
+        "log_volume",
+        "mls",
+        "mean_input_gradient_sq_norm",
+        "local_dimension",
+        "nmls",
+    ),
 )
 _LOGARITHMIC = ("train_loss", "test_loss", "local_dimension")
 

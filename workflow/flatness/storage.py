@@ -2,7 +2,7 @@
 
 A file appears under its final name whole or not at all, whatever kills the
 writer; what cannot be read is named with what to do about it. Quantities of a user's own that a
-file holds are then in the glossary.
+file holds are then in the glossary, and those of files of earlier versions have the names of today.
 """
 
 import hashlib
@@ -23,6 +23,7 @@ import numpy as np
 import xarray as xr
 
 from flatness.errors import StorageError
+from flatness.glossary.earlier import with_todays_names
 from flatness.glossary.own import adopt
 
 # The attribute that lets a reader see a flipped bit: netCDF itself notices little but a lost end.
@@ -90,7 +91,7 @@ def read_dataset(path: str | Path) -> xr.Dataset:
         dataset = xr.load_dataset(path, engine="netcdf4")
     _verify(path, dataset.attrs.pop(CHECKSUM, "no checksum"), _checksum(dataset))
     adopt(dataset)
-    return dataset
+    return with_todays_names(dataset)
 
 
 def write_tree(tree: xr.DataTree, path: str | Path) -> None:
@@ -129,9 +130,10 @@ def read_tree(path: str | Path, advice: str = _ANEW) -> xr.DataTree:
     with _opening(path, advice), xr.open_datatree(path, engine="netcdf4") as opened:
         tree = opened.load()
     _verify(path, tree.attrs.pop(CHECKSUM, "no checksum"), _checksum_of_tree(tree), advice)
-    for node in tree.subtree:
-        adopt(node.to_dataset(inherit=False))
-    return tree
+    groups = {node.path: node.to_dataset(inherit=False) for node in tree.subtree}
+    for group in groups.values():
+        adopt(group)
+    return xr.DataTree.from_dict({path: with_todays_names(each) for path, each in groups.items()})
 
 
 @contextmanager

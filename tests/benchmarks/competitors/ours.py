@@ -25,5 +25,5 @@ def ours(network: nn.Module, inputs: Tensor, chunk_size: int = 100) -> Primitive
 
 def ours_in_part(network: nn.Module, inputs: Tensor) -> None:
     """Without adaptive norms and without the singular values of every layer's Jacobian."""
-    only = ("sharpness", "log_volume", "mls", "input_gradient_norm", "mls_bound_d")
+    only = ("sharpness", "log_volume", "mls", "mean_input_gradient_sq_norm", "mls_bound_d")
     flatness.measure(network, inputs, only=only)

@@ -4,6 +4,7 @@ An analysed file and a publication both give runs of this class, and figures, ta
 pages read nothing else. K checkpoints.
 """
 
+import difflib
 import json
 from typing import NamedTuple
 
@@ -121,10 +122,12 @@ class AnalysedRun:
             StorageError: its file holds no such variable.
         """
         if name not in self:
+            known = sorted(map(str, self.data.data_vars))
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
             raise StorageError(
-                f"{self.id}: its file holds no {name!r}. Allowed: "
-                f"{', '.join(sorted(map(str, self.data.data_vars)))}. Choose one of these, or "
-                "analyse the run anew with the version that has it."
+                f"{self.id}: its file holds no {name!r}. Allowed: {', '.join(known)}. {hint}Choose "
+                "one of these, or analyse the run anew with the version that has it."
             )
         variable = self.data.variables[name]  # without coordinates, which take time
         if "sample_set" not in variable.dims:

@@ -35,7 +35,7 @@ FINAL_QUANTITIES = (
     "sqrt_adaptive_sharpness",
     "relative_flatness",
     "log_volume",
-    "input_gradient_norm",
+    "mean_input_gradient_sq_norm",
     "mls",
     "local_dimension",
     "mls_bound_b",

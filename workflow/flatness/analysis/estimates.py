@@ -60,7 +60,7 @@ def adaptive_sharpness_standard_error(primitives: xr.Dataset) -> xr.DataArray:
     return _of_mean(primitives["total_adaptive_sq_norm_standard_error"])
 
 
-def input_gradient_norm_standard_error(primitives: xr.Dataset) -> xr.DataArray:
+def mean_input_gradient_sq_norm_standard_error(primitives: xr.Dataset) -> xr.DataArray:
     """Standard error of the estimated squared input-gradient norm, for these samples."""
     return _of_mean(primitives["input_gradient_sq_norm_standard_error"])
 

@@ -24,8 +24,8 @@ from flatness.analysis.estimates import (
     WITHOUT_ESTIMATE,
     adaptive_sharpness_standard_error,
     how_estimated,
-    input_gradient_norm_standard_error,
     is_estimate,
+    mean_input_gradient_sq_norm_standard_error,
     mls_residual,
     sharpness_standard_error,
     without_estimate,
@@ -44,6 +44,7 @@ from flatness.analysis.sensitivity import (
 )
 from flatness.errors import MeasurementError
 from flatness.glossary import annotate
+from flatness.glossary.earlier import todays_names
 from flatness.glossary.estimates import QUANTITIES_OF_ESTIMATES
 from flatness.glossary.quantities import QUANTITIES
 
@@ -106,7 +107,7 @@ def log_mean_volume(primitives: xr.Dataset) -> xr.DataArray:
     return log_mean_exp(_logarithm(primitives["singular_value"]).sum("mode", skipna=False))
 
 
-def input_gradient_norm(primitives: xr.Dataset) -> xr.DataArray:
+def mean_input_gradient_sq_norm(primitives: xr.Dataset) -> xr.DataArray:
     """G = mean of ||df/dx||_F^2 over samples (Eq. 6 with k = 2)."""
     if is_estimate(primitives):
         return mean(primitives["input_gradient_sq_norm"])
@@ -180,7 +181,7 @@ _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
     log_volume,
     log_volume_top3,
     log_mean_volume,
-    input_gradient_norm,
+    mean_input_gradient_sq_norm,
     mls,
     local_dimension,
     mls_bound_b,
@@ -202,7 +203,7 @@ _FUNCTIONS: tuple[Callable[[xr.Dataset], xr.DataArray], ...] = (
 _OF_ESTIMATES = (
     sharpness_standard_error,
     adaptive_sharpness_standard_error,
-    input_gradient_norm_standard_error,
+    mean_input_gradient_sq_norm_standard_error,
     mls_residual,
 )
 _OF_CURVATURE = (hessian_trace, hessian_trace_standard_error, hessian_gap, mean_residual_norm)
@@ -273,7 +274,8 @@ def quantities(primitives: xr.Dataset) -> xr.Dataset:
 
 def asked_for(primitives: xr.Dataset) -> list[str]:
     """The quantities that `flatness.measure` was asked for alone; none if for all."""
-    return json.loads(primitives.attrs.get("only", "[]")) if _is_dataset(primitives) else []
+    only = json.loads(primitives.attrs.get("only", "[]")) if _is_dataset(primitives) else []
+    return todays_names(only)  # a file that somebody kept of an earlier version
 
 
 def _is_dataset(primitives: object) -> bool:

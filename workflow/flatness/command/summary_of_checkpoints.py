@@ -17,7 +17,7 @@ _SHOWN = (
     "sqrt_sharpness",
     "log_volume",
     "mls",
-    "input_gradient_norm",
+    "mean_input_gradient_sq_norm",
     "local_dimension",
     "nmls",
 )

@@ -14,7 +14,7 @@ from flatness.figures.annotation import excluded_runs, headline, lay_out, proven
 from flatness.figures.labels import label
 
 LOSSES = ("train_loss", "test_loss")
-QUANTITIES = ("sqrt_sharpness", "log_volume", "input_gradient_norm", "local_dimension")
+QUANTITIES = ("sqrt_sharpness", "log_volume", "mean_input_gradient_sq_norm", "local_dimension")
 LOGARITHMIC = (*LOSSES, "misclassified_total", "local_dimension")
 TITLES = {"misclassified_total": "Misclassified test images"}
 SAMPLE_SETS = {"test": "test samples", "misclassified": "misclassified test samples"}

@@ -62,7 +62,7 @@ QUANTITIES_OF_ESTIMATES: dict[str, Term] = {
     "adaptive_sharpness_standard_error": Term(
         "", "standard error of the adaptive sharpness", _OF_MEANS, "adaptive sharpness"
     ),
-    "input_gradient_norm_standard_error": Term(
+    "mean_input_gradient_sq_norm_standard_error": Term(
         "", "standard error of the squared input-gradient norm", _OF_MEANS, "Eq. 6, k = 2"
     ),
     "mls_residual": Term(

@@ -57,7 +57,7 @@ QUANTITIES: dict[str, Term] = {
         "log(1/n sum_i prod_j sigma_ij) (natural logarithm)",
         "Eq. 12",
     ),
-    "input_gradient_norm": Term(
+    "mean_input_gradient_sq_norm": Term(
         "$G$", "squared input-gradient norm", "1/n sum_i ||J_i||_F^2, J = df/dx", "Eq. 6, k = 2"
     ),
     "mls": Term("MLS", "maximum local sensitivity", "1/n sum_i sigma_i1", "Eq. 13"),

@@ -1,5 +1,6 @@
 """What is to be computed, so that nothing else is."""
 
+import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -78,9 +79,11 @@ class Wanted:
         parts: set[str] = set()
         for name in only:
             if name not in known:
+                near = difflib.get_close_matches(str(name), known, n=1)
+                hint = f"Did you mean {near[0]!r}? " if near else ""
                 raise MeasurementError(
                     f"only: {name!r} is no quantity that is measured here. Allowed: "
-                    f"{', '.join(known)}. Choose among these; what concerns the Hessian is "
+                    f"{', '.join(known)}. {hint}Choose among these; what concerns the Hessian is "
                     "measured by flatness.curvature."
                 )
             parts |= known[name]
@@ -101,7 +104,7 @@ _PARTS = {
     "log_volume": _JACOBIAN,
     "log_volume_top3": _JACOBIAN,
     "log_mean_volume": _JACOBIAN,
-    "input_gradient_norm": _JACOBIAN,
+    "mean_input_gradient_sq_norm": _JACOBIAN,
     "mls": _JACOBIAN,
     "local_dimension": _JACOBIAN,
     "zero_singular_values": _JACOBIAN,
@@ -120,11 +123,11 @@ _PARTS = {
 _ESTIMATED_PARTS = {
     name: parts
     for name, parts in _PARTS.items()
-    if not parts & {"jacobian", "spectra"} or name == "input_gradient_norm"
+    if not parts & {"jacobian", "spectra"} or name == "mean_input_gradient_sq_norm"
 } | {
     "mls": frozenset({"largest"}),
     "mls_residual": frozenset({"largest"}),
     "sharpness_standard_error": _PARAMETERS,
     "adaptive_sharpness_standard_error": _PARAMETERS | {"adaptive"},
-    "input_gradient_norm_standard_error": _JACOBIAN,
+    "mean_input_gradient_sq_norm_standard_error": _JACOBIAN,
 }

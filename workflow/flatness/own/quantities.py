@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flatness.errors import MeasurementError, SettingsError
 from flatness.glossary import Term
+from flatness.glossary.earlier import TODAYS_NAMES
 from flatness.glossary.own import REGISTERED_BY, own_terms, register
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
@@ -116,7 +117,7 @@ def own_quantities(
 
 
 def _problems(found: Mapping[str, Any]) -> Iterator[str]:
-    taken = {*PRIMITIVES, *ANALYSIS, *QUANTITIES} - set(own_terms())
+    taken = {*PRIMITIVES, *ANALYSIS, *QUANTITIES, *TODAYS_NAMES} - set(own_terms())
     for name, function in found.items():
         term = getattr(function, _TERM)
         if name != getattr(function, "__name__", name):

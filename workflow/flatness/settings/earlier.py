@@ -1,10 +1,13 @@
 """Configurations of an earlier form, as they lie in published files, in the form of today.
 
-Figures had no `kind`: eleven names were known, and each stood for a kind and a title.
+Figures had no `kind`: eleven names were known, and each stood for a kind and a title. Some
+quantities had other names.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+from flatness.glossary.earlier import todays_names
 
 _FIGURES = {
     "fig1": ("trends", "Figure 1"),
@@ -19,6 +22,8 @@ _FIGURES = {
     "figS2": ("slack", "Figure S.2"),
     "figS3": ("lemma", "Figure S.3"),
 }
+# Keys of figures that name quantities.
+_QUANTITIES = ("panels", "logarithmic", "quantities")
 
 
 def in_todays_form(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -36,7 +41,11 @@ def in_todays_form(configuration: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _figure(name: Any, figure: Any) -> Any:
-    if name not in _FIGURES or not isinstance(figure, Mapping) or "kind" in figure:
+    if not isinstance(figure, Mapping):
+        return figure
+    listed = {key: figure[key] for key in _QUANTITIES if isinstance(figure.get(key), list | tuple)}
+    figure = {**figure, **{key: todays_names(names) for key, names in listed.items()}}
+    if name not in _FIGURES or "kind" in figure:
         return figure
     kind, title = _FIGURES[name]
     return {"kind": kind, "title": title, **figure}

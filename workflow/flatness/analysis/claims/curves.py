@@ -146,8 +146,8 @@ class Curves:
 
     def _curve(self, name: str, sample_set: str) -> np.ndarray:
         """One variable over all checkpoints, (checkpoints,)."""
-        if name == "sqrt_input_gradient_norm":
-            return np.sqrt(self._curve("input_gradient_norm", sample_set))
+        if name == "sqrt_mean_input_gradient_sq_norm":
+            return np.sqrt(self._curve("mean_input_gradient_sq_norm", sample_set))
         if name == "mls_bound_c_without_weight_norm":
             norm = self._curve("input_weight_spectral_norm", sample_set)
             return self._curve("mls_bound_c", sample_set) / norm

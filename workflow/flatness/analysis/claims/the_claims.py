@@ -89,7 +89,7 @@ def _late() -> tuple[Part, ...]:
             for letter, words, name in (
                 ("b", "sharpness", "sqrt_sharpness"),
                 ("c", "log volume", "log_volume"),
-                ("d", "G", "input_gradient_norm"),
+                ("d", "G", "mean_input_gradient_sq_norm"),
             )
         ),
     )
@@ -98,7 +98,7 @@ def _late() -> tuple[Part, ...]:
 _QUANTITIES = {
     "sharpness": "sqrt_sharpness",
     "log volume": "log_volume",
-    "G": "input_gradient_norm",
+    "G": "mean_input_gradient_sq_norm",
 }
 
 
@@ -202,7 +202,7 @@ def _test_samples() -> tuple[Part, ...]:
         )
         for letter, words, name in (
             ("a", "sharpness", "sqrt_sharpness"),
-            ("b", "G", "input_gradient_norm"),
+            ("b", "G", "mean_input_gradient_sq_norm"),
         )
     )
     return (
@@ -288,10 +288,14 @@ def _between_quantities(network: str, figure: str) -> tuple[Part, ...]:
             *(7, "a", network),
             "G and the maximum local sensitivity are almost the same quantity.",
             place.format(1),
-            _one(Correlation("input_gradient_norm", "mls"), SAME),
+            _one(Correlation("mean_input_gradient_sq_norm", "mls"), SAME),
             figure,
             caveat="That one is a multiple of the other: G is a mean of squares.",
-            beside=(Beside("with the root of G", Correlation("sqrt_input_gradient_norm", "mls")),),
+            beside=(
+                Beside(
+                    "with the root of G", Correlation("sqrt_mean_input_gradient_sq_norm", "mls")
+                ),
+            ),
         ),
         Part(
             *(7, "b", network),
@@ -397,7 +401,7 @@ def _mlp() -> tuple[Part, ...]:
         Part(
             *(9, "e", MLP, "G closely follows sharpness over training."),
             "Sec. 4.1, sixth paragraph; caption of Fig. E.7",
-            _one(RankCorrelation("input_gradient_norm", "sqrt_sharpness"), SAME),
+            _one(RankCorrelation("mean_input_gradient_sq_norm", "sqrt_sharpness"), SAME),
             "figE7",
             caveat="That they are in proportion: only their order over training is compared.",
             tells_interpolating=True,
