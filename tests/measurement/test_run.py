@@ -1,6 +1,7 @@
 """Measuring a whole run into one netCDF file."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -245,11 +246,40 @@ def test_damaged_checkpoint_is_named_and_not_used(folder, tmp_path):
         (['["a"]', "[]"], '["a"]'),
         (['["b"]', '["a", "b"]'], '["a", "b"]'),
         (['{"a": "x"}', '{"b": "y"}'], '{"a": "x", "b": "y"}'),
-        (["exact", "16 random probes"], "exact; 16 random probes"),
-        (["1", "2"], "1; 2"),
+        (["exact", "16 random probes"], '["16 random probes", "exact"]'),
+        (["exact", '["16 random probes", "exact"]'], '["16 random probes", "exact"]'),
+        (["1", "2"], '["1", "2"]'),
+        ([np.int64(1), np.int64(2)], "[1, 2]"),
+        (['{"a": "x"}', '{"a": "y", "b": "x"}'], '{"a": ["x", "y"], "b": "x"}'),
+        (['{"a": ["x", "y"]}', '{"a": "y"}'], '{"a": ["x", "y"]}'),
     ],
 )
 def test_attributes_that_differ_are_united(values, expected):
     """What checkpoints say of themselves stays what it was: a list stays a list."""
     attributes = [{"said": value} for value in values]
     assert united(attributes) == {"said": expected}
+
+
+def test_reasons_are_told_once():
+    said = [{"absent": "no layer"}, {"absent": "overflow"}, {"absent": "no layer; overflow"}]
+    assert united(said) == {"absent": "no layer; overflow"}
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ([{"input_layer": "a"}, {"input_layer": "b"}], "is not the same in all: a, b"),
+        ([{"input_layer": "a"}, {"absent": "none"}], "is not the same in all: a; none"),
+        ([{"absent": "none"}, {"input_layer": "a"}], "none; .*is not the same in all: a"),
+    ],
+)
+def test_what_rests_on_another_layer_is_absent(attributes, reason):
+    found = united(attributes)
+    assert set(found) == {"absent"}
+    assert re.search(f"{reason}$", found["absent"])
+    assert set(united([found, {"input_layer": "a"}])) == {"absent"}
+
+
+def test_numbers_of_another_precision_do_not_go_together():
+    with pytest.raises(ValueError, match="dtype: float32, float64"):
+        united([{"dtype": "float32"}, {"dtype": "float64"}])

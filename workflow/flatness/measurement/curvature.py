@@ -45,6 +45,7 @@ from flatness.measurement.second_derivatives import (
 )
 from flatness.measurement.selection import Choice
 from flatness.measurement.signs import generator_of, signs
+from flatness.measurement.together import one_or_all
 from flatness.measurement.traced import Layer, TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
 from flatness.measurement.unwrapped import unwrapped
@@ -150,7 +151,7 @@ def curvature(
     dataset = xr.Dataset(
         {name: ("sample", values.cpu().numpy()) for name, values in per_sample.items()}
     )
-    dataset["residual_curvature"].attrs["method"] = "; ".join(sorted({how for *_, how in parts}))
+    dataset["residual_curvature"].attrs["method"] = one_or_all(how for *_, how in parts)
     return annotate(dataset, PRIMITIVES)
 
 
