@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
-from tqdm import tqdm
 
 from flatness.experiment.networks import build
 from flatness.experiment.sgd import AutogradStep
@@ -92,11 +91,11 @@ def advancing(
     loop = _Loop(plan, data, torch.device(plan.device))
     if make_step:
         loop.iterate.make_step = make_step
-    bar, done = tqdm(disable=True), 0
+    done = 0
 
     def advance(iterations: int) -> None:
         nonlocal done
-        loop.advance(done, done + iterations, bar)
+        loop.advance(done, done + iterations)
         done += iterations
 
     return advance

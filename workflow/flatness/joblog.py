@@ -11,6 +11,8 @@ from types import FrameType
 from flatness.errors import FlatnessError
 from flatness.extras import naming_what_is_missing
 from flatness.preemption import requeue_if_preempted
+from flatness.progress.terminal import make_room
+from flatness.progress.told import telling
 
 _INTERRUPTED = "The job was interrupted. Start again; what is finished is kept."
 _PREEMPTED = "The job was preempted. It is back in the queue, and what is finished is kept."
@@ -19,6 +21,8 @@ _PREEMPTED = "The job was preempted. It is back in the queue, and what is finish
 @contextmanager
 def job_log(path: str) -> Iterator[None]:
     """Send log records and warnings to `path` while a job runs, and failures too.
+
+    Beside it the job tells how far it is (see `flatness.progress.told`).
 
     A mistake that a user can mend ends the job with its one line, on the terminal
     and in the log, and so does an interruption: Ctrl-C, or SIGTERM, which schedulers send
@@ -34,16 +38,19 @@ def job_log(path: str) -> Iterator[None]:
     warnings.simplefilter("default")
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with naming_what_is_missing("this job"):
+        with telling(path), naming_what_is_missing("this job"):
             yield
     except FlatnessError as error:
+        make_room()
         root.error("%s", error)
         sys.exit(str(error))
     except KeyboardInterrupt:
         message = _PREEMPTED if requeue_if_preempted() else _INTERRUPTED
+        make_room()
         root.error("%s", message)
         sys.exit(message)
     except Exception:
+        make_room()
         root.exception("The job failed")
         raise
     finally:

@@ -14,8 +14,8 @@ from flatness.command.output import Output
 from flatness.command.subject import Subject, subject
 from flatness.command.summary_of_checkpoints import summary_of_checkpoints
 from flatness.errors import BoundError
-from flatness.measurement.progress import progress
 from flatness.plot import trends
+from flatness.progress.bar import progress
 from flatness.series.checkpoint_files import checkpoint_files, is_pattern
 from flatness.series.recorder import Recorder
 from flatness.weights.loading import load_weights, read_weights

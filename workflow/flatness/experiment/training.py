@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from flatness.experiment.batches import iterations_per_epoch, mini_batches
 from flatness.experiment.checkpoints import Checkpoint, StateFolder, write_run
@@ -33,6 +32,7 @@ from flatness.experiment.prepared import load_prepared
 from flatness.experiment.repeatable import repeatable_operations
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.experiment.sgd import Sgd
+from flatness.progress.share import done
 from flatness.provenance import commit, processor
 
 log = logging.getLogger(__name__)
@@ -141,12 +141,10 @@ def train(
     loop.restore(checkpoints[-1])
 
     diverged_at, tail = None, torch.empty(0, device="cpu")
-    with (
-        repeatable_operations(device),
-        _Progress(plan, checkpoints[-1].iteration) as progress,
-    ):
+    pace = _Pace(plan, checkpoints[-1].iteration)
+    with repeatable_operations(device):
         for end in plan.schedule[len(checkpoints) :]:
-            losses = loop.advance(checkpoints[-1].iteration, end, progress.bar)
+            losses = loop.advance(checkpoints[-1].iteration, end)
             checkpoint, finite = None, _leading_finite(losses)
             if finite == end - checkpoints[-1].iteration:
                 checkpoint = loop.checkpoint(end, losses)
@@ -157,7 +155,7 @@ def train(
                 break
             folder.save(checkpoint)
             checkpoints.append(checkpoint)
-            progress.report(checkpoint)
+            pace.log(checkpoint)
 
     # Where and by which commit it was finished is told, but does not tell one run from another.
     place = {"commit": commit(), "processor": processor()}
@@ -210,7 +208,7 @@ class _Loop:
         for name, remembered in checkpoint.optimiser.items():
             self.optimiser.state[name].copy_(remembered)
 
-    def advance(self, begin: int, end: int, bar: tqdm) -> Tensor:
+    def advance(self, begin: int, end: int) -> Tensor:
         """Do the iterations begin + 1 .. end, or fewer if the loss stops being finite.
 
         Returns:
@@ -228,7 +226,7 @@ class _Loop:
                 # Of memory that may be moved, torch makes a copy before it goes on.
                 there = torch.from_numpy(batches).to(self.device, non_blocking=True)
                 losses.append(self.iterate(there))
-                bar.update(len(batches))
+                done(len(batches) / plan.iterations)
                 before, look = look, Look(losses[-1])
                 # A GPU is asked about the block before, while it is busy with this one.
                 asked = look if self.device.type == "cpu" else before
@@ -268,31 +266,17 @@ class _Loop:
         return (total / len(self.labels[split])).cpu(), torch.cat(predicted)
 
 
-class _Progress:
-    """A bar on a terminal, and one line per checkpoint in the log."""
+class _Pace:
+    """How fast a run is, with one line per checkpoint in the log."""
 
     def __init__(self, plan: TrainingPlan, begin: int):
         self.plan, self.begin = plan, begin
         self.started = time.monotonic()
-        self.bar = tqdm(
-            total=plan.iterations,
-            initial=begin,
-            desc=plan.run,
-            unit="it",
-            leave=False,
-            disable=None,
-        )
+        done(begin / plan.iterations)  # by an earlier attempt
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure):
-        self.bar.close()
-
-    def report(self, checkpoint: Checkpoint) -> None:
+    def log(self, checkpoint: Checkpoint) -> None:
         """Log a checkpoint with the rate so far and the time that is left at this rate."""
-        done = checkpoint.iteration - self.begin
-        rate = done / max(time.monotonic() - self.started, 1e-9)
+        rate = (checkpoint.iteration - self.begin) / max(time.monotonic() - self.started, 1e-9)
         left = (self.plan.iterations - checkpoint.iteration) / max(rate, 1e-9)
         log.info(
             "%s: iteration %d of %d, train loss %.4g, train accuracy %.4f, test accuracy %.4f, "

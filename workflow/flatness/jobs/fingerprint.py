@@ -22,6 +22,7 @@ PLUMBING = frozenset(
         "jobs",
         "joblog",
         "preemption",
+        "progress",
         "provenance",
         "storage",
     )
@@ -66,7 +67,7 @@ def reached(*roots: str | Path) -> set[str]:
 
 def is_plumbing(module: str) -> bool:
     """Whether a module decides no number; what lies in `flatness.glossary` may."""
-    return module in PLUMBING or module.startswith("flatness.jobs.")
+    return module in PLUMBING or module.startswith(("flatness.jobs.", "flatness.progress."))
 
 
 @cache

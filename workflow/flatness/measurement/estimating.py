@@ -21,11 +21,11 @@ from flatness.measurement.largest_singular_value import (
 from flatness.measurement.memory import estimate_bytes_per_sample
 from flatness.measurement.probes import Probes
 from flatness.measurement.probing import Probed, probe
-from flatness.measurement.progress import part
 from flatness.measurement.proof import Proof
 from flatness.measurement.sweep import LayerTerms, Sweep
 from flatness.measurement.traced import TracedChunk
 from flatness.measurement.wanted import Wanted
+from flatness.progress.share import part
 
 # What is a mean over probes, and has a standard error beside it.
 _MEANS = (

@@ -35,7 +35,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from flatness.errors import NotFiniteError
 from flatness.measurement.checks import RAISED
 from flatness.measurement.frozen import FrozenNetwork
-from flatness.measurement.progress import done
+from flatness.progress.share import done
 
 # Iterations end where the residual is this much of the value, or after so many of them.
 TOLERANCE = 1e-4

@@ -18,8 +18,6 @@ from flatness.measurement.estimating import estimate
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.memory import bytes_per_sample
 from flatness.measurement.probes import Probes
-from flatness.measurement.progress import part
-from flatness.measurement.progress import progress as progress_line
 from flatness.measurement.proof import Proof
 from flatness.measurement.selection import Choice, choice_in_words
 from flatness.measurement.sweep import sweep
@@ -27,6 +25,8 @@ from flatness.measurement.traced import TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
 from flatness.measurement.unwrapped import unwrapped
 from flatness.measurement.wanted import Wanted
+from flatness.progress.bar import progress as progress_line
+from flatness.progress.share import part
 
 
 def measure(

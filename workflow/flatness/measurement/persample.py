@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from flatness.measurement.frozen import FrozenNetwork
-from flatness.measurement.progress import done
+from flatness.progress.share import done
 
 
 def per_sample_sq_norms(

@@ -10,12 +10,12 @@ from torch.autograd.graph import Node
 
 from flatness.measurement.backward import Backward
 from flatness.measurement.persample import per_sample_sq_norms_of
-from flatness.measurement.progress import done, part
 from flatness.measurement.squares import SAFE_IN_FLOAT32
 from flatness.measurement.sums import Sums, refuse_infinite
 from flatness.measurement.traced import TracedChunk
 from flatness.measurement.underflow import lacking
 from flatness.measurement.wanted import Wanted
+from flatness.progress.share import done, part
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.curvature import curvature
 from flatness.measurement.measuring import measure
 from flatness.measurement.together import together
+from flatness.progress.share import done, part, step
 from flatness.provenance import provenance
 from flatness.storage import write_dataset
 
@@ -74,11 +75,12 @@ def measure_run(
     diverged_at = run.facts["diverged_at"]
     options = {"chunk_size": chunk_size, "layer": layer}
     measured = []
+    done(0)
     for position, iteration in enumerate(run.iterations):
         network.load_state_dict(run.weights(iteration))
         predicted = run.record["test_prediction"][position].numpy()
         try:
-            with repeatable_operations(device):
+            with repeatable_operations(device), step(1 / len(run.iterations)):
                 measured.append(
                     _measure_checkpoint(
                         network, data, predicted, device, options, curvature_options
@@ -133,7 +135,9 @@ def _measure_checkpoint(
     inputs = torch.from_numpy(
         np.concatenate([data.train_inputs[data.train_samples], data.test_inputs[test]])
     ).to(device, memory_format=memory_format(network, device))
-    primitives = measure(network, inputs, **options)
+    # The curvature, which tells nothing meanwhile, takes about as long again.
+    with part(1 if curvature_options is None else 1 / 2):
+        primitives = measure(network, inputs, **options)
     if curvature_options is not None:
         labels = np.concatenate([data.train_targets[data.train_samples], data.test_targets[test]])
         targets = functional.one_hot(torch.from_numpy(labels).long(), data.outputs).to(inputs)

@@ -12,11 +12,11 @@ from flatness.measurement.decompositions import SingularValues, singular_values
 from flatness.measurement.fetching import fetched
 from flatness.measurement.jacobians import Columns, Piece, rounds
 from flatness.measurement.persample import per_sample_sq_norms
-from flatness.measurement.progress import done, part
 from flatness.measurement.sums import Sums, refuse_infinite
 from flatness.measurement.traced import Layer, TracedChunk
 from flatness.measurement.underflow import lacking
 from flatness.measurement.wanted import Wanted
+from flatness.progress.share import done, part
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,12 @@
 """How far a measurement is, on one line of a terminal."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 
 from tqdm import tqdm
 
-# Called with the share that is newly done.
-_receive: ContextVar[Callable[[float], None] | None] = ContextVar("receive", default=None)
+from flatness.progress.share import heard, listening
 
 # Seconds before the line appears, so that what is quick stays silent.
 _DELAY = 2.0
@@ -16,31 +14,6 @@ _FORMAT = (
     "{desc}: {percentage:3.0f} %|{bar}| {n:.1f} of {total} in {elapsed}, "
     "{remaining} left, {rate_fmt}"
 )
-
-
-def done(share: float) -> None:
-    """Tell whoever listens that this share of what goes on is newly done.
-
-    Args:
-        share: of the measurement, or of the `part` around the call.
-    """
-    receive = _receive.get()
-    if receive is not None:
-        receive(share)
-
-
-@contextmanager
-def part(share: float) -> Iterator[None]:
-    """Let what goes on be this share of what goes on around it."""
-    receive = _receive.get()
-    if receive is None:
-        yield
-        return
-    token = _receive.set(lambda inner: receive(share * inner))
-    try:
-        yield
-    finally:
-        _receive.reset(token)
 
 
 class Line:
@@ -74,7 +47,7 @@ def progress(
 ) -> Iterator[Line]:
     """A line with the share that is done, the time taken, the time left and the rate.
 
-    Where there is a line around this one, that one alone is shown, and moved.
+    Where somebody listens already, such as a line around this one, that one alone is moved.
 
     Args:
         shown: whether it is; None for yes if the standard error is a terminal and it takes more
@@ -85,7 +58,7 @@ def progress(
         units: how many of these one measurement has.
     """
     wanted = sys.stderr.isatty() if shown is None else shown
-    if not wanted or _receive.get() is not None:
+    if not wanted or heard():
         yield Line(None, units)
         return
     bar = tqdm(
@@ -97,9 +70,8 @@ def progress(
         bar_format=_FORMAT,
     )
     line = Line(bar, units)
-    token = _receive.set(line.move)
     try:
-        yield line
+        with listening(line.move):
+            yield line
     finally:
-        _receive.reset(token)
         bar.close()
