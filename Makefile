@@ -30,7 +30,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 # Numbers, errors and what is installed; no Snakemake, and nothing that takes long.
-QUICK := tests/analysis tests/golden tests/series tests/tables \
+QUICK := tests/analysis tests/golden tests/progress tests/series tests/tables \
   $(addprefix tests/measurement/test_,decompositions.py exactness.py refusals.py) \
   $(addprefix tests/command/test_,options.py weights.py) tests/settings/test_settings.py \
   $(addprefix tests/test_,extras.py joblog.py package.py)

@@ -23,6 +23,7 @@ from flatness.experiment.prepared import load_prepared
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.experiment.training import train
 from flatness.measurement.run import measure_run
+from flatness.progress.share import listening
 from interruption import interrupt_after, train_and_measure
 
 
@@ -271,6 +272,23 @@ def test_progress_is_a_line_per_checkpoint_with_rate_and_remaining_time(trained,
     lines = [record.getMessage() for record in caplog.records if "it/s" in record.getMessage()]
     assert len(lines) == len(plan().schedule) - 1
     assert "s left" in lines[0]
+
+
+def test_it_tells_each_block_of_iterations_and_what_an_earlier_attempt_did(
+    trained, plan, monkeypatch
+):
+    told = []
+    with listening(told.append):
+        trained(iterations=300)
+    assert told[0] == 0
+    assert len(told) > 300 / 100
+    assert sum(told) == pytest.approx(1)
+    interrupt_after(3, monkeypatch, lambda: trained("resumed", iterations=300))
+    told.clear()
+    with listening(told.append):
+        trained("resumed", iterations=300)
+    assert told[0] * 300 == pytest.approx(plan(iterations=300).schedule[2])
+    assert sum(told) == pytest.approx(1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -59,6 +59,7 @@ def fingerprints(root, tmp_path):
         ("experiment/datasets/digits.py", "= 1437", "= 1438", {"prepare"}),
         ("jobs/stages.py", "def drawing_code", "EXTRA = 1\n\n\ndef drawing_code", set()),
         ("storage.py", "no such file", "not there", set()),
+        ("progress/told.py", "_EVERY = 1.0", "_EVERY = 2.0", set()),
         (
             "errors.py",
             "class DeviceError",

@@ -18,6 +18,7 @@ from flatness.experiment.training import TrainingPlan, train
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.run import measure_run
 from flatness.measurement.together import united
+from flatness.progress.share import listening
 from flatness.storage import read_dataset
 from short_run import DIGITS
 from short_run import PLAN as SHORT
@@ -53,6 +54,18 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def measured(folder):
     return read_dataset(folder / "measured.nc")
+
+
+def test_it_tells_how_far_each_checkpoint_is(folder, tmp_path):
+    told = []
+    with listening(told.append):
+        measure_run(
+            *(folder / "trained", folder / "digits.nc", tmp_path / "again.nc"),
+            **{"dataset_name": "digits", "chunk_size": 100, "minibatch_window": 100},
+        )
+    assert told[0] == 0
+    assert len(told) > 5
+    assert sum(told) == pytest.approx(1)
 
 
 def test_dimensions_and_coordinates(measured):

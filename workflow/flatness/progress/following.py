@@ -1,8 +1,8 @@
 """Follows the jobs of a workflow by what Snakemake logs of them, and shows the line.
 
 On a terminal the line is redrawn; elsewhere one is written for each run that is trained or
-measured, and one every few minutes. It takes the place of Snakemake's count of steps, in which a training
-weighs as much as a picture. Everything else that Snakemake says is shown as it is.
+measured, and one every few minutes. It takes the place of Snakemake's count of steps, in which a
+training weighs as much as a picture. Everything else that Snakemake says is shown as it is.
 """
 
 import logging

@@ -22,7 +22,8 @@ def in_words(found: Forecast, running: Sequence[Job], width: int | None = None) 
     if found.finished == found.jobs:
         share = "100"
     left = "?" if found.left is None else f"{found.certainty}{duration(found.left)}"
-    parts = [f"{share} % ({found.finished} of {found.jobs} jobs)", f"{left} left", *_rates(running)]
+    jobs = f"{found.finished}/{found.jobs} jobs"
+    parts = [f"{share} %", jobs, f"{left} left", *_rates(running)]
     lines = [
         _BETWEEN.join([*parts, what] if what else parts)
         for what in (_by_name(running), _by_number(running))
@@ -33,7 +34,7 @@ def in_words(found: Forecast, running: Sequence[Job], width: int | None = None) 
 
 def duration(seconds: float) -> str:
     """A time in the units that matter, such as "3 h 20 min"."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     if minutes < 60:
