@@ -8,13 +8,8 @@ from typing import Any
 import xarray as xr
 from torch import Tensor, nn
 
-<<<<<<< HEAD
 from flatness.errors import MeasurementError, NotFiniteError, StorageError
-from flatness.measurement.progress import progress as progress_line
-=======
-from flatness.errors import MeasurementError, StorageError
 from flatness.progress.bar import progress as progress_line
->>>>>>> 31b8123 (Jobs tell how far they are, and one line says how long the whole takes)
 from flatness.series.checkpoint_files import checkpoint_files
 from flatness.series.growing import grown, of_checkpoint
 from flatness.series.one_checkpoint import check_targets, left_out, measure_one
