@@ -33,7 +33,7 @@ INSTALLED := .venv/installed
 QUICK := tests/analysis tests/golden tests/progress tests/series tests/tables \
   $(addprefix tests/measurement/test_,decompositions.py exactness.py refusals.py) \
   $(addprefix tests/command/test_,options.py weights.py) tests/settings/test_settings.py \
-  $(addprefix tests/test_,extras.py joblog.py package.py)
+  tests/jobs/test_log.py $(addprefix tests/test_,extras.py package.py)
 SLOW := $(addprefix tests/analysis/test_,claims_documented.py correlations.py sensitivity.py)
 
 .PHONY: environment demo test test-quick slurm faults verify same-bits publish republish reproduce bench gpu lint docs lock clean

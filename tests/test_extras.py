@@ -8,7 +8,7 @@ import pytest
 from flatness.errors import InstallationError
 from flatness.experiment.datasets import load
 from flatness.extras import naming_what_is_missing
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 LINE = (
     "{}: needs the package {!r}, which is not installed. Allowed: an environment with everything "

@@ -60,14 +60,14 @@ REASONS = {
     "flatness/jobs/fingerprint.py": {"read_bytes": "parsed, or hashed, never run"},
     "flatness/jobs/same_results.py": {"read_text": "JSON"},
     "flatness/jobs/stages.py": {"read_text": "hashed"},
-    "flatness/nvidia_driver.py": {"CDLL": "NVIDIA's driver"},
+    "flatness/jobs/nvidia_driver.py": {"CDLL": "NVIDIA's driver"},
     "flatness/own/quantities.py": {"import_module": "as own/places.py"},
     "flatness/own/places.py": {
         "import_module": "the user's code, which the command line or the configuration names",
         "exec_module": "the same",
     },
-    "flatness/preemption.py": {"run": "scontrol, without a shell"},
-    "flatness/preflight.py": {"urlopen": "the answer is not read"},
+    "flatness/jobs/preemption.py": {"run": "scontrol, without a shell"},
+    "flatness/jobs/preflight.py": {"urlopen": "the answer is not read"},
     "flatness/provenance.py": {
         "run": "git, without a shell",
         "read_text": "the kernel's list of processors",

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flatness import preflight
 from flatness.errors import DatasetError, SettingsError
 from flatness.experiment import datasets
 from flatness.experiment.datasets import class_folders
 from flatness.experiment.datasets.known import KNOWN
 from flatness.experiment.prepared import assemble, load_prepared, prepare
+from flatness.jobs import preflight
 from flatness.settings import load_settings
 from published_archive import (
     TEST_PER_CLASS,

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from flatness import preflight
 from flatness.errors import SettingsError
 from flatness.experiment.prepared import load_prepared, prepare
+from flatness.jobs import preflight
 
 FILE = """\
 import numpy as np

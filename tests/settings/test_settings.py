@@ -160,7 +160,7 @@ def test_further_mistakes(shipped, change, message):
 
 def test_reading_the_configuration_does_not_load_torch(root):
     code = (
-        "import sys, flatness.preflight, flatness.jobs.stages, flatness.settings;"
+        "import sys, flatness.jobs.preflight, flatness.jobs.stages, flatness.settings;"
         "heavy = {'torch', 'pandas', 'xarray', 'matplotlib'} & set(sys.modules);"
         "assert not heavy, heavy"
     )

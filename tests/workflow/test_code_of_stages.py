@@ -86,4 +86,4 @@ def test_scripts_import_inside_of_their_log_only():
     for script in SCRIPTS:
         top = ast.parse((ROOT / "workflow/scripts" / script).read_text()).body
         names = {node.module for node in top if isinstance(node, ast.ImportFrom)}
-        assert names <= {"flatness.joblog", "pathlib"}, script
+        assert names <= {"flatness.jobs.log", "pathlib"}, script

@@ -20,7 +20,7 @@ def one_gpu(tmp_path):
     for each in (source, folder):
         each.mkdir()
     copy_source(source)
-    driver = source / "workflow/flatness/nvidia_driver.py"
+    driver = source / "workflow/flatness/jobs/nvidia_driver.py"
     driver.write_text("def visible_gpus():\n    return 1\n")
     workflow = Workflow(source, folder)
     workflow.config["device"] = "auto"

@@ -10,7 +10,7 @@ import snakemake_executor_plugin_slurm as plugin
 import yaml
 
 from flatness.errors import SettingsError
-from flatness.preflight import check_no_job_arrays
+from flatness.jobs.preflight import check_no_job_arrays
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from flatness import preflight
 from flatness.errors import FlatnessError
 from flatness.experiment.gpus import RUNS_PER_GPU
 from flatness.figures.captions import caption
-from flatness.jobs import stages, trial
-from flatness.nvidia_driver import visible_gpus
+from flatness.jobs import preflight, stages, trial
+from flatness.jobs.nvidia_driver import visible_gpus
 from flatness.own.quantities import load_quantities
 from flatness.publication.configuration import portable, with_seeds
 from flatness.settings import (

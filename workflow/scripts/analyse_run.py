@@ -1,6 +1,6 @@
 """Analyse one run."""
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     from flatness.analysis.analyse import analyse

@@ -1,6 +1,6 @@
 """Correlate the final quantities of each study and write the tables."""
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     from pathlib import Path

@@ -1,6 +1,6 @@
 """Write the first page of the report."""
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     import pandas as pd

@@ -1,6 +1,6 @@
 """Draw one figure."""
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     from flatness.analysis.analysed_run import AnalysedRun

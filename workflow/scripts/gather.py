@@ -1,6 +1,6 @@
 """Put all analysed runs into one file."""
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     from pathlib import Path

@@ -1,6 +1,6 @@
 """Test the claims, as they are and under other choices, and write the tables in every form."""
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     from pathlib import Path

@@ -1,6 +1,6 @@
 """Measure every checkpoint of one run."""
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     from flatness.measurement.run import measure_run

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     from flatness.experiment.prepared import prepare

@@ -1,6 +1,6 @@
 """Keep of measured runs what is to stay."""
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     from flatness.experiment.thinning import thin_measured

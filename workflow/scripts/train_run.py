@@ -1,6 +1,6 @@
 """Train one run, or finish it where an earlier attempt stopped."""
 
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     from flatness.experiment.training import TrainingPlan, train

@@ -20,8 +20,6 @@ PLUMBING = frozenset(
         "glossary",
         "glossary.own",
         "jobs",
-        "joblog",
-        "preemption",
         "progress",
         "provenance",
         "storage",

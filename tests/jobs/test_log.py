@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from flatness.errors import StorageError
-from flatness.joblog import job_log
+from flatness.jobs.log import job_log
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

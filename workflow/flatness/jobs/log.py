@@ -10,7 +10,7 @@ from types import FrameType
 
 from flatness.errors import FlatnessError
 from flatness.extras import naming_what_is_missing
-from flatness.preemption import requeue_if_preempted
+from flatness.jobs.preemption import requeue_if_preempted
 from flatness.progress.terminal import make_room
 from flatness.progress.told import telling
 

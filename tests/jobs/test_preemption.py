@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from flatness.joblog import job_log
-from flatness.preemption import requeue_if_preempted
+from flatness.jobs.log import job_log
+from flatness.jobs.preemption import requeue_if_preempted
 
 _COMPLETING = "JobState=COMPLETING PreemptEligibleTime=2026-01-01T10:00:00"
 PREEMPTED = f"{_COMPLETING} PreemptTime=2026-01-01T10:00:07"

@@ -15,7 +15,7 @@ from flatness.experiment.datasets import (
     selected_labels,
 )
 from flatness.experiment.networks import build
-from flatness.nvidia_driver import visible_gpus
+from flatness.jobs.nvidia_driver import visible_gpus
 from flatness.settings.datasets import Dataset
 from flatness.settings.model import Settings
 from flatness.writable import obstacle
