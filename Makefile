@@ -82,12 +82,12 @@ publish: PART = $(shell $(BIN)/python -c 'from flatness.settings import read_set
 publish: $(INSTALLED)
 	$(if $(PARTS),,$(BIN)/snakemake --cores $(CORES) part --configfile $(CONFIG))
 	$(BIN)/flatness publish $(or $(PARTS),$(PART)) --output $(PUBLISHED)
-	$(BIN)/python -m flatness.documentation
+	$(BIN)/python tools/generated_tables.py
 
 republish: $(INSTALLED)
 	set -e; for results in `find docs -name results.nc`; do \
 	  $(BIN)/flatness publish $$results --output `dirname $$results`; done
-	$(BIN)/python -m flatness.documentation
+	$(BIN)/python tools/generated_tables.py
 
 reproduce: $(INSTALLED)
 	$(BIN)/flatness reproduce $(PUBLISHED) --output results/reproduced/$(notdir $(PUBLISHED:/=))
@@ -109,11 +109,11 @@ lint: $(INSTALLED)
 	$(BIN)/snakemake --lint
 
 docs: $(INSTALLED)
-	$(BIN)/python -m flatness.documentation
+	$(BIN)/python tools/generated_tables.py
 
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile pyproject.toml --extra workflow --extra dev --extra bench --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock" --output-file envs/requirements.txt
-	$(BIN)/python -m flatness.documentation
+	$(BIN)/python tools/generated_tables.py
 
 clean:
 	rm -rf .venv

@@ -7,11 +7,11 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from flatness import documentation
+import generated_tables
 
 
 def test_generated_tables_are_in_step():
-    stale = [path.name for path in documentation.stale()]
+    stale = [path.name for path in generated_tables.stale()]
     assert not stale, f"run `make docs`: {stale}"
 
 
@@ -26,10 +26,10 @@ def test_the_readme_opens_with_what_is_published(is_published, tmp_path, monkeyp
     (folder / "tables/claims.csv").write_text(
         "claim,part,network,verdict\n6,a,MLP,reproduced\n6,b,MLP,not reproduced\n"
     )
-    monkeypatch.setattr(documentation, "ROOT", tmp_path)
-    monkeypatch.setattr(documentation, "PUBLISHED", tmp_path / "docs/reproduction")
-    monkeypatch.setattr(documentation, "VARIANT", tmp_path / "docs/variants/another")
-    opening, picture, table = documentation.reproduction().split("\n\n")
+    monkeypatch.setattr(generated_tables, "ROOT", tmp_path)
+    monkeypatch.setattr(generated_tables, "PUBLISHED", tmp_path / "docs/reproduction")
+    monkeypatch.setattr(generated_tables, "VARIANT", tmp_path / "docs/variants/another")
+    opening, picture, table = generated_tables.reproduction().split("\n\n")
     place = folder.relative_to(tmp_path)
     assert opening.endswith(" What it is: this.")
     assert ("have not been run yet" in opening) == (not is_published)

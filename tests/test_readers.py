@@ -36,7 +36,6 @@ REASONS = {
     "flatness/__init__.py": {"import_module": "names written there"},
     "flatness/command/factory.py": {"read_bytes": "hashed"},
     "flatness/command/images.py": {"read_bytes": "hashed and decoded"},
-    "flatness/documentation.py": {"read_text": "the repository's documents", "read_csv": "CSV"},
     "flatness/experiment/checkpoints.py": {"safe_open": "safetensors"},
     "flatness/experiment/datasets/__init__.py": {
         "load": "of a module below",

@@ -14,6 +14,7 @@ PARTS = (
     "workflow",
 )
 README = Path(__file__).parents[2] / "README.md"
+sys.path.append(str(README.with_name("tools")))
 
 
 def main(folder: str, *chosen: str) -> None:

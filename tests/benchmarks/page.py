@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from flatness.documentation import between
+from markers import between
 from rows import Row, Tables
 
 HEAD = ("comparison", "of", "value", "unit", "ratio", "lower quartile", "upper quartile")

@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-# Small studies and the cluster; the line about the machine.
-sys.path += [str(TESTS / "workflow"), str(TESTS / "benchmarks")]
+# Small studies and the cluster; the line about the machine; markers in README.
+sys.path += map(str, (TESTS / "workflow", TESTS / "benchmarks", TESTS.parent / "tools"))
 
 SEED = 0
 

@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 
 import page
-from flatness.documentation import between
 from harness import Injection
+from markers import between
 
 
 @dataclass(frozen=True)

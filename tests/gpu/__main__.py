@@ -11,8 +11,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-# The package itself, runs and their interruption, the loop and the floor of the benchmarks.
-PLACES = [ROOT / "workflow", *(ROOT / "tests" / name for name in ("experiment", "benchmarks"))]
+# The package itself, markers in pages; runs and their interruption; the benchmarks' loop and floor.
+PLACES = [ROOT / name for name in ("workflow", "tools", "tests/experiment", "tests/benchmarks")]
 sys.path += map(str, PLACES)
 
 SECONDS = 540

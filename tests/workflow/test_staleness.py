@@ -135,7 +135,7 @@ def test_an_edit_of_a_script_makes_its_stage_stale(done, script, addition, stale
         ("glossary/quantities.py", "\nEXTRA = 1\n", ANALYSED),
         ("experiment/networks/vgg10.py", "\nEXTRA = 1\n", set()),
         ("settings/model.py", "\nEXTRA = 1\n", GATHERED | {"judge_claims"}),
-        ("documentation.py", "\nEXTRA = 1\n", set()),
+        ("command/summary.py", "\nEXTRA = 1\n", set()),
     ],
 )
 def test_an_edit_makes_its_stage_stale(done, file, addition, stale):

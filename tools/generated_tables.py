@@ -1,8 +1,9 @@
 """Tables in the documentation that come from the code.
 
-`python -m flatness.documentation` rewrites them between their markers, and
-`envs/environment.yaml` from the locked versions; a test fails while any of these is
-not in step.
+    python tools/generated_tables.py
+
+rewrites them between their markers, and `envs/environment.yaml` from the locked versions; a test
+fails while any of these is not in step.
 """
 
 import re
@@ -21,8 +22,9 @@ from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.settings.keys import tree
 from flatness.tables.claim_table import definitions, in_short
+from markers import between
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "docs/reproduction"
 # What README shows as long as the paper's own settings have not been run.
 VARIANT = ROOT / "docs/variants/five_fold_rates_tanh"
@@ -120,14 +122,6 @@ def reproduction() -> str:
             f"[{folder.name}]({place}/README.md); its page {page}"
         )
     return "\n\n".join([opening, *pictures, in_short(claims)])
-
-
-def between(content: str, marker: str, text: str) -> str:
-    """What a file holds, with `text` in the place of what stands between two markers."""
-    begin, end = f"<!-- begin {marker} -->\n", f"<!-- end {marker} -->"
-    before, rest = content.split(begin)
-    _, after = rest.split(end)
-    return f"{before}{begin}{text}\n{end}{after}"
 
 
 def _type(info: FieldInfo) -> str:
