@@ -74,6 +74,7 @@ REASONS = {
     "flatness/settings/reading.py": {"read_text": "parsed", "_Loader": "plain YAML"},
     "flatness/publication/costs.py": {"read_csv": "CSV"},
     "flatness/publication/earlier.py": {"read_text": "a page, looked through for one sentence"},
+    "flatness/publication/overview.py": {"read_csv": "CSV"},
     "flatness/publication/page.py": {"read_text": "a template of the repository, not run"},
     "flatness/publication/publish.py": {"read_csv": "CSV"},
     "flatness/storage.py": {
@@ -87,7 +88,6 @@ REASONS = {
         "load": "safetensors, or torch with weights_only=True",
     },
     "flatness/figures/pictures.py": {"open": "Pillow"},
-    "scripts/describe_results.py": {"read_csv": "CSV"},
 }
 
 

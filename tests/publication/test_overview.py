@@ -6,9 +6,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from flatness.publication.opening import settings_of_publication
 from flatness.publication.overview import write_overview
-from flatness.publication.paper import papers_settings
 from judged import judge
 from made_up_results import configuration, made_up_results, made_up_run, made_up_runs
 
@@ -20,13 +18,7 @@ def claims():
 
 
 def _write(path, claims, results):
-    write_overview(
-        path,
-        claims=claims,
-        results=results,
-        settings=settings_of_publication(results),
-        paper=papers_settings(),
-    )
+    write_overview(path, claims=claims, results=results)
 
 
 def _tables(path) -> dict[str, list[list[str]]]:

@@ -5,11 +5,9 @@ import pytest
 
 from flatness.analysis.claims import judge, sensitivity, with_sensitivity
 from flatness.analysis.claims.the_claims import PARTS
-from flatness.publication.opening import read_results, settings_of_publication
-from flatness.publication.overview import write_overview
-from flatness.publication.paper import PAPER
+from flatness.publication.overview import describe_results
 from flatness.publication.publish import publish
-from flatness.settings import load_settings, read_settings
+from flatness.settings import load_settings
 from flatness.settings.roles import ROLES
 from made_up import analysed
 from made_up_results import configuration, made_up_results, made_up_runs
@@ -65,15 +63,9 @@ def test_without_roles_a_publication_has_no_claims(without_roles):
 
 
 def test_without_roles_the_reports_first_page_begins_with_the_runs(without_roles, tmp_path):
-    results = read_results(without_roles / "results.nc")
-    write_overview(
-        tmp_path / "overview.html",
-        claims=None,
-        results=results,
-        settings=settings_of_publication(results),
-        paper=read_settings(PAPER),
-    )
-    text = (tmp_path / "overview.html").read_text()
+    page = tmp_path / "overview.html"
+    describe_results(without_roles / "results.nc", page, claims=None)
+    text = page.read_text()
     assert "<h2>Excluded runs</h2>" in text
     assert "<h2>Claims</h2>" not in text
 

@@ -81,9 +81,19 @@ def test_every_rule_that_runs_a_script_has_its_code_among_its_parameters():
         assert "        code=" in rule, script
 
 
-def test_scripts_import_inside_of_their_log_only():
-    """What fails to import is then told in the log; and a fingerprint finds imports anywhere."""
-    for script in SCRIPTS:
-        top = ast.parse((ROOT / "workflow/scripts" / script).read_text()).body
-        names = {node.module for node in top if isinstance(node, ast.ImportFrom)}
-        assert names <= {"flatness.jobs.log", "pathlib"}, script
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_calls_one_function_of_the_library_inside_of_its_log(script):
+    """With paths, and with what rules hand over; the function reads and writes.
+
+    What fails to import is then told in the log; and a fingerprint finds imports anywhere.
+    """
+    words, importing, logged = ast.parse((ROOT / "workflow/scripts" / script).read_text()).body
+    assert isinstance(words.value, ast.Constant)
+    assert ast.unparse(importing) == "from flatness.jobs.log import job_log"
+    assert list(map(ast.unparse, logged.items)) == ["job_log(snakemake.log[0])"]
+    *imports, only = logged.body
+    assert all(isinstance(each, ast.ImportFrom) for each in imports)
+    library = [each for each in imports if each.module.startswith("flatness.")]
+    functions = {name.name for each in library for name in each.names if name.name.islower()}
+    assert isinstance(only, ast.Expr)
+    assert {ast.unparse(only.value.func)} == functions

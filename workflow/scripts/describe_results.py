@@ -3,17 +3,10 @@
 from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
-    import pandas as pd
+    from flatness.publication.overview import describe_results
 
-    from flatness.publication.opening import read_results, settings_of_publication
-    from flatness.publication.overview import write_overview
-    from flatness.publication.paper import papers_settings
-
-    results = read_results(snakemake.input.results)
-    write_overview(
+    describe_results(
+        snakemake.input.results,
         snakemake.output.page,
-        claims=pd.read_csv(snakemake.input.claims) if snakemake.input.claims else None,
-        results=results,
-        settings=settings_of_publication(results),
-        paper=papers_settings(),
+        claims=snakemake.input.claims or None,
     )

@@ -5,7 +5,6 @@ from flatness.jobs.log import job_log
 with job_log(snakemake.log[0]):
     from pathlib import Path
 
-    from flatness.publication.opening import read_results
-    from flatness.publication.publish import publish
+    from flatness.publication.publish import publish_file
 
-    publish(read_results(snakemake.input.results), Path(snakemake.output.page).parent)
+    publish_file(snakemake.input.results, Path(snakemake.output.page).parent)

@@ -1,6 +1,7 @@
 """Everything that figures, tables and claims need of one run."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import xarray as xr
 
@@ -11,11 +12,35 @@ from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.own.quantities import load_quantities, own_quantities
 from flatness.provenance import commit
+from flatness.storage import read_dataset, write_dataset
 
 _COPIED = (
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
     *("sample_count", "misclassified_total", "input_weight_spectral_norm"),
 )
+
+
+def analyse_run(
+    measurements: str | Path,
+    analysis: str | Path,
+    *,
+    study: str,
+    powers: Sequence[float],
+    quantities_file: str | None = None,
+) -> None:
+    """As `analyse`, from file to file.
+
+    Args:
+        measurements: the file of a run that is measured.
+        analysis: the file that is written.
+        study: see `analyse`, as the others.
+        powers: see there.
+        quantities_file: see there.
+    """
+    analysed = analyse(
+        read_dataset(measurements), study=study, powers=powers, quantities_file=quantities_file
+    )
+    write_dataset(analysed, analysis)
 
 
 def analyse(

@@ -6,6 +6,8 @@ pages read nothing else. K checkpoints.
 
 import difflib
 import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +17,7 @@ from flatness.analysis.learning_rates import in_mse, rate_in_words, trained_on
 from flatness.errors import StorageError
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.run_id import study_of
+from flatness.storage import read_dataset
 
 # A final value is the mean over the last part of the iterations, one in so many. A single
 # checkpoint carries the noise of its last mini-batches; the authors' code averages its last
@@ -208,3 +211,12 @@ class AnalysedRun:
     def interpolates(self, accuracy: float) -> bool:
         """Whether it counts and ever interpolates; see `interpolation`."""
         return self.counts and self.interpolation(accuracy) is not None
+
+
+def read_runs(paths: Iterable[str | Path]) -> list[AnalysedRun]:
+    """The runs of some analysed files, in their order.
+
+    Raises:
+        StorageError: a file is absent or damaged.
+    """
+    return [AnalysedRun(read_dataset(path)) for path in paths]

@@ -13,7 +13,7 @@ from flatness.publication.gathering import gather
 from flatness.publication.merging import merge
 from flatness.publication.opening import read_results
 from flatness.publication.paper import PAPER
-from flatness.publication.publish import TEMPLATE, publish
+from flatness.publication.publish import TEMPLATE, publish, publish_file
 from flatness.settings import read_settings
 from flatness.storage import write_tree
 from flatness.writable import obstacle
@@ -88,7 +88,7 @@ def reproduce(options: Namespace) -> str:
         )
     _check_folder(output)
     check_reproduction(published, output)
-    publish(read_results(published / "results.nc"), output)
+    publish_file(published / "results.nc", output)
     made, theirs = (
         {file.name: file for file in Path(folder, "tables").glob("[!.]*.*")}
         for folder in (output, published)

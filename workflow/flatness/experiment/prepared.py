@@ -13,6 +13,7 @@ from flatness.errors import StorageError
 from flatness.experiment.datasets import Images, load, outputs_of_labels, selected_labels
 from flatness.glossary import annotate
 from flatness.glossary.datasets import DATASET
+from flatness.provenance import provenance
 from flatness.storage import read_dataset, write_dataset
 
 _SPLITS = ("train", "test")
@@ -59,15 +60,26 @@ class PreparedDataset:
 
 
 def prepare(
-    dataset: Mapping[str, Any], data_folder: Path, download: bool, path: Path, attributes: Mapping
+    dataset: Mapping[str, Any],
+    data_folder: str | Path,
+    download: bool,
+    path: str | Path,
+    facts: Mapping[str, Any],
 ) -> None:
     """Write the prepared dataset of one entry of `datasets` in the configuration.
+
+    Args:
+        dataset: the entry.
+        data_folder: where archives lie, or are downloaded to.
+        download: whether they may be.
+        path: the file that is written.
+        facts: what it is to say of itself, see `flatness.provenance`.
 
     Raises:
         DatasetError: the source is absent or damaged.
     """
-    prepared = assemble(dataset, load(dataset, data_folder, download))
-    prepared.attrs |= attributes
+    prepared = assemble(dataset, load(dataset, Path(data_folder), download))
+    prepared.attrs |= provenance(**facts)
     write_dataset(prepared, path)
 
 

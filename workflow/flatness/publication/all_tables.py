@@ -4,7 +4,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from flatness.analysis.claims import judge, sensitivity, with_sensitivity
+from flatness.analysis.claims import judge_with_sensitivity
 from flatness.analysis.correlations import correlations
 from flatness.publication.deviations import nature
 from flatness.publication.results import counts, separate
@@ -40,8 +40,6 @@ def write_tables(
     if not of_roles:
         return written
     shared["interpolation_accuracy"] = analysis.interpolation_accuracy
-    verdicts = judge(of_roles, **shared)
-    alternatives = sensitivity(of_roles, verdicts, **shared)
-    verdicts = with_sensitivity(verdicts, alternatives)
+    verdicts, alternatives = judge_with_sensitivity(of_roles, **shared)
     what = nature(settings.published(), paper.published(), counts(results)).sentence
     return written + write_claims(verdicts, alternatives, folder, nature=what)

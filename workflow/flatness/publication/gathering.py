@@ -1,7 +1,8 @@
 """The runs of a study that are finished, from its folder of results, in one file."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -10,8 +11,28 @@ from flatness.errors import StorageError
 from flatness.publication.costs import Cost, read_cost
 from flatness.publication.made_with import check_datasets, check_run
 from flatness.publication.results import condense
-from flatness.settings import Run, Settings, table_of_runs
-from flatness.storage import read_dataset
+from flatness.settings import Run, Settings, load_settings, table_of_runs
+from flatness.storage import read_dataset, write_tree
+
+
+def gather_study(
+    analyses: Sequence[str | Path],
+    part: str | Path,
+    *,
+    settings: Mapping[str, Any],
+    runs: Collection[str],
+) -> None:
+    """As `gather`, into a file in the study's folder.
+
+    Args:
+        analyses: the files of the analysed runs.
+        part: the file that is written.
+        settings: the configuration as a mapping.
+        runs: names of the runs that are wanted.
+    """
+    read_dataset(analyses[0])  # figures may name quantities of one's own in it
+    asked = load_settings(settings, "the configuration")
+    write_tree(gather(Path(part).parent, asked, runs), part)
 
 
 def gather(

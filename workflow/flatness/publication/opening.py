@@ -6,7 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from flatness.analysis.analysed_run import AnalysedRun
+from flatness.analysis.analysed_run import AnalysedRun, read_runs
 from flatness.analysis.groups import by_study
 from flatness.errors import SettingsError, StorageError
 from flatness.publication.configuration import with_seeds
@@ -14,7 +14,7 @@ from flatness.publication.paper import papers_settings
 from flatness.publication.results import NUMBERS, TEXTS, separate, together
 from flatness.settings import Settings, load_settings, runs_of_study, table_of_runs
 from flatness.settings.captions import captions_that_hold
-from flatness.storage import read_dataset, read_tree
+from flatness.storage import read_tree
 
 _NEEDED = {*TEXTS, *NUMBERS, "iteration", "sharpness", "slack", "checkpoint_count", "part"}
 
@@ -100,7 +100,7 @@ def open_results(path: str | Path) -> Results:
 def _of_folder(folder: Path) -> Results:
     # What begins with a dot is the unfinished file of a job.
     files = (folder / "analysis").glob("[!.]*.nc")
-    runs = [AnalysedRun(read_dataset(file)) for file in files]
+    runs = read_runs(files)
     if not runs:
         raise StorageError(
             f"{folder}: holds no analysis/*.nc and no results.nc. Allowed: RESULTS/NAME of a "

@@ -14,8 +14,9 @@ import xarray as xr
 from flatness.analysis.analysed_run import AnalysedRun
 from flatness.publication import costs, facts
 from flatness.publication.deviations import nature
+from flatness.publication.opening import read_results, settings_of_publication
+from flatness.publication.paper import papers_settings
 from flatness.publication.results import counts, every_run
-from flatness.settings import Settings
 from flatness.storage import atomic_path
 from flatness.tables.claim_table import html_table
 
@@ -37,14 +38,19 @@ div.prose:has(.overview), section:has(> .overview) {max-width: none;}
 </style>"""
 
 
-def write_overview(
-    path: str | Path,
-    *,
-    claims: pd.DataFrame | None,
-    results: xr.DataTree,
-    settings: Settings,
-    paper: Settings,
-) -> None:
+def describe_results(results: str | Path, page: str | Path, *, claims: str | Path | None) -> None:
+    """As `write_overview`, from files.
+
+    Args:
+        results: of the study, such as its part.nc.
+        page: the file that is written.
+        claims: the table claims.csv, or None where no study plays a role in the claims.
+    """
+    table = pd.read_csv(claims) if claims else None
+    write_overview(page, claims=table, results=read_results(results))
+
+
+def write_overview(path: str | Path, *, claims: pd.DataFrame | None, results: xr.DataTree) -> None:
     """Write the page, atomically.
 
     Args:
@@ -52,12 +58,13 @@ def write_overview(
         claims: from `flatness.analysis.claims.judge`, or read back from its CSV file; None where
             no study plays a role in the claims.
         results: as `flatness.publication.results.condense` gives it.
-        settings: the configuration.
-        paper: that of the paper, to compare with.
     """
     runs = every_run(results)
-    mapping = settings.model_dump(exclude_none=True)
-    what = nature(mapping, paper.model_dump(exclude_none=True), counts(results)).sentence
+    mapping, paper = (
+        settings.model_dump(exclude_none=True)
+        for settings in (settings_of_publication(results), papers_settings())
+    )
+    what = nature(mapping, paper, counts(results)).sentence
     parts = [
         _STYLE,
         '<div class="overview">',

@@ -13,7 +13,7 @@ import xarray as xr
 from flatness.publication.all_figures import draw_figures
 from flatness.publication.all_tables import write_tables
 from flatness.publication.configuration import portable
-from flatness.publication.opening import settings_of_publication
+from flatness.publication.opening import read_results, settings_of_publication
 from flatness.publication.page import write_page
 from flatness.publication.paper import papers_settings
 from flatness.settings import as_yaml
@@ -23,6 +23,16 @@ ROOT = Path(__file__).parents[3]
 TEMPLATE = ROOT / "workflow/report/reproduction.md"
 # Where the page reaches docs/claims.md from, if it lies outside of the repository.
 _ITS_PLACE = ROOT / "docs/reproduction"
+
+
+def publish_file(results: str | Path, folder: str | Path) -> None:
+    """As `publish`, with the results of a file.
+
+    Args:
+        results: a part, or the results.nc of a publication.
+        folder: see `publish`.
+    """
+    publish(read_results(results), folder)
 
 
 def publish(results: xr.DataTree, folder: str | Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from flatness.analysis.analysed_run import AnalysedRun
-from flatness.analysis.claims.judging import NUMBERS, SECOND, Options, row_of, tested
+from flatness.analysis.claims.judging import NUMBERS, SECOND, Options, judge, row_of, tested
 from flatness.analysis.claims.part import Part
 from flatness.analysis.claims.reading import Reading
 from flatness.analysis.claims.the_claims import PARTS
@@ -132,6 +132,31 @@ def sensitivity(
                 row["changes"] = int(row["verdict"] != before["verdict"] and not few)
             rows.append(row)
     return pd.DataFrame(rows, columns=list(SENSITIVITY_COLUMNS))
+
+
+def judge_with_sensitivity(
+    studies: Mapping[str, Sequence[AnalysedRun]],
+    *,
+    interpolation_accuracy: float,
+    confidence: float,
+    resamples: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The claims as `with_sensitivity` gives them, and what `sensitivity` gives.
+
+    Args:
+        studies: by role, as for `judge`.
+        interpolation_accuracy: as there.
+        confidence: as there.
+        resamples: as there.
+    """
+    options = {
+        "interpolation_accuracy": interpolation_accuracy,
+        "confidence": confidence,
+        "resamples": resamples,
+    }
+    claims = judge(studies, **options)
+    found = sensitivity(studies, claims, **options)
+    return with_sensitivity(claims, found), found
 
 
 def with_sensitivity(claims: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

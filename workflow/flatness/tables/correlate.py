@@ -1,0 +1,41 @@
+"""Correlation tables of the runs of several files, in every form."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from flatness.analysis.analysed_run import read_runs
+from flatness.analysis.correlations import correlations
+from flatness.analysis.groups import by_study
+from flatness.tables.correlation_files import write_correlations
+from flatness.tables.correlation_page import write_page
+
+
+def correlate(
+    analyses: Iterable[str | Path],
+    folder: str | Path,
+    pages: Mapping[str, str | Path],
+    *,
+    sample_set: str,
+    confidence: float,
+    resamples: int,
+) -> None:
+    """Correlate the final quantities of each study's runs, and write the tables.
+
+    Args:
+        analyses: files of analysed runs.
+        folder: where the tables go, see `write_correlations`.
+        pages: by study, the page of the report that is written.
+        sample_set: see `flatness.analysis.correlations.correlations`, as the others.
+        confidence: see there.
+        resamples: see there.
+    """
+    runs = by_study(read_runs(analyses))
+    found = {
+        study: correlations(
+            runs[study], sample_set=sample_set, confidence=confidence, resamples=resamples
+        )
+        for study in pages
+    }
+    write_correlations(found, folder)
+    for study, page in pages.items():
+        write_page(found[study], page, study=study)
