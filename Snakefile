@@ -4,7 +4,11 @@ min_version("9.27")
 
 
 include: "workflow/rules/configuration.smk"
-include: "workflow/rules/common.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/paths.smk"
+include: "workflow/rules/parameters.smk"
+include: "workflow/rules/resources.smk"
+include: "workflow/rules/checks.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/measure.smk"
@@ -25,3 +29,13 @@ rule all:
         *rules.figures.input,
         *rules.tables.input,
         rules.describe_results.output,
+
+
+rule unknown_target:
+    """Catch a misspelt target on the command line; it is refused while the graph is built."""
+    output:
+        "{unknown_target}",
+    wildcard_constraints:
+        unknown_target=r"[^/.]+",
+    params:
+        refusal=lambda wildcards: refuse(no_such_target(wildcards.unknown_target)),

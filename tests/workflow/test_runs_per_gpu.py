@@ -20,9 +20,8 @@ def one_gpu(tmp_path):
     for each in (source, folder):
         each.mkdir()
     copy_source(source)
-    driver = source / "workflow/flatness/jobs/nvidia_driver.py"
-    driver.write_text("def visible_gpus():\n    return 1\n")
     workflow = Workflow(source, folder)
+    _driver(workflow).write_text("def visible_gpus():\n    return 1\n")
     workflow.config["device"] = "auto"
     return workflow
 
@@ -36,3 +35,14 @@ def test_jobs_at_a_time(one_gpu, runs_per_gpu, given, together):
     resources = ("--resources", *given) if given else ()
     said = one_gpu.succeed(*resources, "--cores", "4", *TRAINED).stderr
     assert max(map(int, re.findall(r"^Execute (\d+) jobs", said, re.M))) == together
+
+
+@pytest.mark.parametrize("looking", [("--dry-run", "--cores", "4"), ("--summary",)], ids=" ".join)
+def test_the_driver_is_not_asked_where_nothing_is_started(one_gpu, looking):
+    """Asking initialises it in the process that asks."""
+    _driver(one_gpu).write_text("def visible_gpus():\n    raise SystemExit('asked')\n")
+    assert "asked" not in one_gpu.succeed(*looking, *TRAINED).stderr
+
+
+def _driver(workflow):
+    return workflow.source / "workflow/flatness/jobs/nvidia_driver.py"

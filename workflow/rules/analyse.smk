@@ -1,7 +1,6 @@
 # Quick jobs; they stay on the machine that Snakemake runs on.
 
-# By role in the paper's claims, the study that plays it.
-ROLES = settings.claims.roles()
+from flatness.jobs import stages
 
 
 localrules:
@@ -27,7 +26,7 @@ rule analyse_run:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        study=lambda wildcards: RUNS[wildcards.run].study,
+        study=lambda wildcards: run_of(wildcards).study,
         powers=settings.analysis.bound_powers,
         quantities=settings.quantities,
         code=stages.analysing_code(settings.quantities),

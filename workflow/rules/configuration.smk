@@ -1,10 +1,21 @@
-# Where the configuration comes from: the files of `--configfile`, or the default one, each with what
-# it extends, and `--config`. Snakemake would merge these otherwise, and knows no `extends`.
+# The configuration, from the files of `--configfile`, or the default one, each with what it extends,
+# and `--config`: Snakemake would merge these otherwise, and knows no `extends`. It has read them once
+# before this: what is no plain YAML or JSON was refused by snakemake_logger_plugin_flatness, which it
+# imports even earlier. From here on, rules read `settings` and the tables made of it at the end.
 
 import sys
 
 from flatness.errors import FlatnessError
-from flatness.settings import configuration_files, read_configuration
+from flatness.own.quantities import load_quantities
+from flatness.settings import (
+    configuration_files,
+    load_settings,
+    read_configuration,
+    runs_of_figure,
+    runs_of_study,
+    runs_with_seeds,
+    table_of_runs,
+)
 
 CONFIGURATION = workflow.overwrite_configfiles or ["config/config.yaml"]
 PLACE = ", ".join(map(str, CONFIGURATION))
@@ -27,3 +38,27 @@ else:
         refuse(error)
     config.clear()
     config.update(written)
+
+# `--config seeds=[1]`: the runs of these seeds only, as one part of the whole study.
+ONLY_SEEDS = config.pop("seeds", None)
+
+try:
+    # Figures may name quantities of one's own.
+    if isinstance(config.get("quantities"), str):
+        load_quantities(config["quantities"])
+    settings = load_settings(config, PLACE)
+    RUNS = runs_with_seeds(table_of_runs(settings), ONLY_SEEDS)
+except FlatnessError as error:
+    refuse(error)
+
+# One script reads this, see data.smk: what is checked, with every default.
+config.clear()
+config.update(settings.model_dump())
+
+STUDIES = [study for study in settings.studies if runs_of_study(RUNS, study)]
+FIGURES = {
+    name: figure for name, figure in settings.figures.items() if runs_of_figure(RUNS, figure)
+}
+MIDDLE_LAYERS = {run.id: settings.studies[run.study].middle_layers for run in RUNS.values()}
+# By role in the paper's claims, the study that plays it.
+ROLES = settings.claims.roles()

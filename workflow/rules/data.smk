@@ -1,5 +1,7 @@
 # The only rule that may touch the network; it never leaves the machine Snakemake runs on.
 
+from flatness.jobs import stages
+
 
 localrules:
     prepare_dataset,

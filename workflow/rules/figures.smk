@@ -1,3 +1,7 @@
+from flatness.figures.captions import caption
+from flatness.jobs import stages
+
+
 localrules:
     draw_figure,
 
@@ -30,7 +34,7 @@ rule draw_figure:
         title=lambda wildcards: settings.title_of(wildcards.figure),
         caption=lambda wildcards: caption(wildcards.figure, settings),
         options=lambda wildcards: FIGURES[wildcards.figure].options(settings.analysis),
-        code=code_of_figure,
+        code=lambda wildcards: stages.drawing_code(FIGURES[wildcards.figure].kind),
     message:
         "Drawing {wildcards.figure}"
     script:
@@ -50,13 +54,3 @@ for name in FIGURES:
             name
         input:
             expand(rules.draw_figure.output, figure=name),
-
-
-rule unknown_target:
-    """Catch a misspelt target on the command line; it is refused while the graph is built."""
-    output:
-        "{unknown_target}",
-    wildcard_constraints:
-        unknown_target=r"[^/.]+",
-    params:
-        refusal=lambda wildcards: refuse(no_such_target(wildcards.unknown_target)),

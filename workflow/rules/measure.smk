@@ -1,3 +1,6 @@
+from flatness.jobs import stages
+
+
 rule measure_run:
     """Measure every checkpoint of one run, or one of its layers, into one netCDF file."""
     input:
@@ -17,12 +20,12 @@ rule measure_run:
         runtime=minutes(60),
         gpu=GPUS,
     params:
-        dataset_name=lambda wildcards: RUNS[wildcards.run].dataset,
+        dataset_name=lambda wildcards: run_of(wildcards).dataset,
         chunk_size=settings.measuring.chunk_size,
         minibatch_window=settings.measuring.minibatch_window,
         curvature_options=curvature_options,
         layer=None,
-        code=lambda wildcards: stages.measuring_code(study_of(wildcards).network.model_dump()),
+        code=lambda wildcards: stages.measuring_code(network_of(wildcards)),
     message:
         "Measuring {wildcards.run}"
     script:
@@ -37,12 +40,12 @@ use rule measure_run as measure_layer with:
     benchmark:
         f"{RESULTS}/benchmarks/measure_layer/{{run}}/{{layer}}.tsv"
     params:
-        dataset_name=lambda wildcards: RUNS[wildcards.run].dataset,
+        dataset_name=lambda wildcards: run_of(wildcards).dataset,
         chunk_size=settings.measuring.chunk_size,
         minibatch_window=settings.measuring.minibatch_window,
         curvature_options=None,
         layer=lambda wildcards: wildcards.layer,
-        code=lambda wildcards: stages.measuring_code(study_of(wildcards).network.model_dump()),
+        code=lambda wildcards: stages.measuring_code(network_of(wildcards)),
     message:
         "Measuring layer {wildcards.layer} of {wildcards.run}"
 

@@ -1,5 +1,10 @@
 # What came out, in one file, and in a folder small enough to be published.
 
+from pathlib import Path
+
+from flatness.jobs import stages
+from flatness.publication.configuration import portable
+
 TABLES = [
     rules.correlate.output.netcdf,
     *rules.correlate.output.csv,

@@ -1,3 +1,6 @@
+from flatness.jobs import stages
+
+
 localrules:
     describe_results,
 

@@ -1,6 +1,8 @@
 # Which checkpoints stay on the disk once everything is measured. No rule has the thinned files as
 # output, and no rule's parameters tell what is kept: changing the setting must not train anything.
 
+from flatness.errors import FlatnessError
+
 KEEP = settings.training.keep_checkpoints
 
 

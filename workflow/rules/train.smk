@@ -1,3 +1,7 @@
+from flatness.jobs import stages
+from flatness.settings import training_plan
+
+
 rule train_run:
     """Train one network; a run that was killed resumes from its last checkpoint."""
     input:
@@ -16,9 +20,9 @@ rule train_run:
         runtime=minutes(240),
         gpu=GPUS,
     params:
-        plan=lambda wildcards: training_plan(settings, RUNS[wildcards.run]),
+        plan=lambda wildcards: training_plan(settings, run_of(wildcards)),
         state=f"{RESULTS}/state/{{run}}",
-        code=lambda wildcards: stages.training_code(study_of(wildcards).network.model_dump()),
+        code=lambda wildcards: stages.training_code(network_of(wildcards)),
     message:
         "Training {wildcards.run}"
     script:
