@@ -362,7 +362,7 @@ def test_every_variable_has_its_glossary_entry(sweep):
     assert dataset.attrs["confidence"] == 0.95
     assert dataset.attrs["resamples"] == 200
     assert dataset.attrs["bootstrap_seed"] == SEED
-    assert json.loads(dataset.attrs["provenance"])["one"]["commit"] == "c0ffee"
+    assert json.loads(dataset.attrs["provenance"])["one"]["commit"] == ["c0ffee"]
 
 
 def test_studies_go_together_into_one_file(sweep, tmp_path):

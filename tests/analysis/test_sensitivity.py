@@ -11,6 +11,7 @@ from flatness.analysis.claims.alternatives import (
     DOES_NOT_APPLY,
     NO_OTHER_SEEDS,
     NOT_IN_FILE,
+    sensitive_to,
 )
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
@@ -156,7 +157,7 @@ def test_a_verdict_that_changes_is_told(studies):
     row = of(found, "8a", "20 runs")
     assert (row.verdict, row.changes) == (REPRODUCED, 1)
     (marked,) = with_sensitivity(claims, found).itertuples()
-    told = marked.sensitive_to.split("; ")
+    told = sensitive_to(marked.sensitive_to)
     assert "20 runs" in told
     assert "last checkpoint" not in told  # curves are constant
 
@@ -225,4 +226,4 @@ def test_volume_that_only_the_three_largest_contradict():
     assert claims["verdict"].tolist() == [REPRODUCED]
     row = of(found, "1c", "three largest")
     assert (row.verdict, row.value, row.changes) == (NOT_REPRODUCED, 1, 1)
-    assert with_sensitivity(claims, found)["sensitive_to"].tolist() == ["three largest"]
+    assert with_sensitivity(claims, found)["sensitive_to"].tolist() == ['["three largest"]']

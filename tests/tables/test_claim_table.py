@@ -157,8 +157,10 @@ def test_two_conditions_stand_side_by_side(frame, tmp_path):
     ]
 
 
-def test_remarks_join_reason_remarks_and_sensitivity(frame, tmp_path):
-    row = one_row(reason="Two count.", remarks="Of two.", sensitive_to="Spearman; 20 runs")
+@pytest.mark.parametrize("cell", ['["Spearman", "20 runs"]', "Spearman; 20 runs"])
+def test_remarks_join_reason_remarks_and_sensitivity(tmp_path, cell):
+    """Tables of earlier versions have semicolons."""
+    row = one_row(reason="Two count.", remarks="Of two.", sensitive_to=cell)
     write_markdown(pd.DataFrame([row]), tmp_path / "claims.md", nature=NATURE)
     assert cells((tmp_path / "claims.md").read_text())[2][-1] == (
         "Two count. Of two. Sensitive: Spearman; 20 runs."
@@ -233,7 +235,7 @@ def test_a_verdict_that_does_not_occur_is_counted_as_none(frame, tmp_path):
 
 def test_the_short_table_counts_the_verdicts_of_each_claim_and_network(frame):
     other = one_row(claim=8, part="a", network="MLP", verdict="reproduced")
-    changed = other | {"part": "b", "sensitive_to": "Spearman"}
+    changed = other | {"part": "b", "sensitive_to": '["Spearman"]'}
     table = in_short(pd.DataFrame([*frame.to_dict("records"), other, changed]))
     head, _, seven, eight = ([c.strip() for c in row.split("|")] for row in table.splitlines())
     assert head[1:-1] == ["claim", "in short", "VGG10", "MLP"]

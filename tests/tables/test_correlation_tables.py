@@ -3,6 +3,7 @@
 import csv
 import html
 import itertools
+import json
 import re
 import shutil
 import subprocess
@@ -204,6 +205,18 @@ def test_markdown_says_what_the_tables_rest_on(tmp_path):
         f"4 of 5 runs count for `log_volume`.\n\n{FEW_SETTINGS}"
     )
     assert notes(text, "learning_rate 0.2") == FEW_SETTINGS
+
+
+def test_two_commits_are_both_named_and_tables_of_earlier_versions_are_read(tmp_path):
+    runs = [analysed_run(seed=seed) for seed in range(4)]
+    runs[0].attrs["commit"] = "decaf"
+    found = correlations(analysed(runs), sample_set="train", confidence=0.9, resamples=100)
+    lists = json.loads(found.attrs["provenance"])
+    assert lists["commit"] == ["c0ffee", "decaf"]
+    texts = json.dumps({key: ", ".join(each) for key, each in lists.items()})
+    for dataset in (found, found.assign_attrs(provenance=texts)):
+        write_markdown(dataset, tmp_path / "table.md", study="mlp")
+        assert "flatness test, commit c0ffee, decaf.\n" in (tmp_path / "table.md").read_text()
 
 
 def test_nothing_is_said_of_what_did_not_happen(tmp_path):

@@ -191,10 +191,7 @@ def correlations(
                 {group: _in_words(group, counted, groups[group]) for group in groups}
             ),
             "provenance": json.dumps(
-                {
-                    key: ", ".join(sorted({run.data.attrs[key] for run in runs}))
-                    for key in _PROVENANCE
-                }
+                {key: sorted({run.data.attrs[key] for run in runs}) for key in _PROVENANCE}
             ),
         },
     )

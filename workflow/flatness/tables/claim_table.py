@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from flatness.analysis.claims.alternatives import sensitive_to
 from flatness.analysis.claims.judging import SECOND
 from flatness.analysis.claims.part import Part
 from flatness.analysis.claims.the_claims import PARTS, TITLES
@@ -191,7 +192,7 @@ def definitions(parts: Sequence[Part] = PARTS) -> str:
 def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
     """The rows as people read them, in the order of `_HEADINGS`."""
     # An empty cell of a CSV file is read as NaN.
-    texts = ("reason", "remarks", "sensitive_to", f"{SECOND}comparison")
+    texts = ("reason", "remarks", f"{SECOND}comparison")
     filled = frame.astype(dict.fromkeys(texts, object)).fillna(dict.fromkeys(texts, ""))
     return [_row(row) for row in filled.to_dict("records")]
 
@@ -203,7 +204,8 @@ def _row(row: dict) -> dict[str, str]:
         texts = [text_of(prefix) for prefix in prefixes]
         return NOTHING if set(texts) == {NOTHING} else _BETWEEN.join(texts)
 
-    changed = f"Sensitive: {row['sensitive_to']}." if row["sensitive_to"] else ""
+    changes = sensitive_to(row["sensitive_to"])
+    changed = f"Sensitive: {'; '.join(changes)}." if changes else ""
     return {
         "claim": f"{row['claim']}{row['part']}",
         "network": row["network"],
@@ -249,7 +251,7 @@ def _in_short(parts: pd.DataFrame) -> str:
     said = [
         f"as claimed in every seed: {_names(few[few['seeds_held'] == few['seeds']])}",
         f"in none: {_names(few[few['seeds_held'] == 0])}",
-        f"sensitive: {_names(parts[parts['sensitive_to'].astype(object).fillna('') != ''])}",
+        f"sensitive: {_names(parts[parts['sensitive_to'].map(sensitive_to).astype(bool)])}",
     ]
     return "; ".join([words, *(each for each in said if not each.endswith(": "))]) or NOTHING
 

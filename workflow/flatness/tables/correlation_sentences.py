@@ -2,7 +2,7 @@
 
 import json
 from collections import ChainMap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,12 +65,19 @@ def about(dataset: xr.Dataset, markup: Markup) -> list[str]:
         ]
         sentences.append(f"Not counted where a value is not finite: {', '.join(runs)}.")
     sentences += absent_quantities(dataset, markup)
-    sentences.append(
-        f"Dataset {markup.text(provenance['dataset'])} (SHA-256 "
-        f"{markup.text(provenance['dataset_checksum'][:12])}); "
-        f"{markup.text(provenance['source'])}, commit {markup.text(provenance['commit'])}."
-    )
+    sentences.append(_made_of(provenance, markup))
     return sentences
+
+
+def _made_of(provenance: Mapping[str, list[str] | str], markup: Markup) -> str:
+    """Datasets, programs and commits; in files of earlier versions a text of each."""
+    facts = {key: [each] if isinstance(each, str) else each for key, each in provenance.items()}
+    facts["dataset_checksum"] = [checksum[:12] for checksum in facts["dataset_checksum"]]
+    said = {key: markup.text(", ".join(each)) for key, each in facts.items()}
+    return (
+        f"Dataset {said['dataset']} (SHA-256 {said['dataset_checksum']}); {said['source']}, commit "
+        f"{said['commit']}."
+    )
 
 
 def absent_quantities(dataset: xr.Dataset, markup: Markup) -> list[str]:

@@ -1,5 +1,6 @@
 """What the verdicts would be under other choices: the sensitivity of every part."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -162,14 +163,32 @@ def judge_with_sensitivity(
 def with_sensitivity(claims: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """The claims with the alternatives that change each verdict, in the column sensitive_to.
 
+    There they are a list, as JSON; the cell is empty where there is none. See `sensitive_to`.
+
     Args:
         claims: from `judge`.
         found: from `sensitivity`, for the same parts.
     """
     keys = ["claim", "part", "network"]
-    changed = found[found["changes"] == 1].groupby(keys)["alternative"].agg("; ".join)
+    changed = (
+        found[found["changes"] == 1]
+        .groupby(keys)["alternative"]
+        .agg(lambda names: json.dumps(list(names)))
+    )
     names = pd.MultiIndex.from_frame(claims[keys])
     return claims.assign(sensitive_to=changed.reindex(names, fill_value="").to_numpy())
+
+
+def sensitive_to(cell: object) -> list[str]:
+    """The alternatives in a cell of the column of that name.
+
+    Args:
+        cell: as it is, or read back from a CSV file; those of earlier versions have semicolons
+            between names.
+    """
+    if not isinstance(cell, str) or not cell:  # an empty cell of a CSV file is read as NaN
+        return []
+    return json.loads(cell) if cell.startswith("[") else cell.split("; ")
 
 
 def _note(part: Part, study: Sequence[AnalysedRun], alternative: Alternative) -> str:
