@@ -16,7 +16,7 @@ from training import advancing, images, plan
 ITERATIONS = 100
 # Operations of an iteration, by network.
 TRAINING = {"mlp": 34.2, "vgg10": 59.2}
-# Operations of a sweep over 100 samples, and waits, by network. Waits are for weights whose norms
+# Operations of measuring 100 samples, and waits, by network. Waits are for weights whose norms
 # are found on the CPU (one each), for the scale of each parameter (one), to show that outputs and
 # closed forms can be trusted (some ten), and for all results (six).
 SWEEPS = {"MLP 784-500-500-500-10": (530, 28), "VGG10 32x32x3": (3700, 37)}

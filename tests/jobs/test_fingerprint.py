@@ -51,8 +51,8 @@ def fingerprints(root, tmp_path):
 @pytest.mark.parametrize(
     ("file", "old", "new", "stale"),
     [
-        ("measurement/sweep.py", "for name, values in", "for  name, values in", set()),
-        ("measurement/sweep.py", '"""The sweep', '"""A sweep', set()),
+        ("measurement/chunk_terms.py", "for name, values in", "for  name, values in", set()),
+        ("measurement/chunk_terms.py", '"""N backward', '"""All backward', set()),
         ("measurement/proof.py", "min(n - 1, 3)", "min(n - 1, 4)", {"measure"}),
         ("experiment/networks/mlp.py", "= 500", "= 501", {"train mlp"}),
         ("experiment/networks/vgg10.py", "HIDDEN = 128", "HIDDEN = 129", {"train vgg", "measure"}),

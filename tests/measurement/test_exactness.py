@@ -88,7 +88,7 @@ def test_first_linear_layer_is_found_only_where_eq_4_holds(architecture):
 
 def test_closed_forms_are_used_where_they_apply(monkeypatch):
     """The exactness above must not come from differentiating every sample on its own."""
-    import flatness.measurement.sweep as sweep
+    from flatness.measurement import chunk_terms
 
     asked = []
 
@@ -96,7 +96,7 @@ def test_closed_forms_are_used_where_they_apply(monkeypatch):
         asked.append(names)
         return {}, {}
 
-    monkeypatch.setattr(sweep, "per_sample_sq_norms", spy)
+    monkeypatch.setattr(chunk_terms, "per_sample_sq_norms", spy)
     for name in (
         *("linear", "mlp-tanh", "mlp-relu-in-place", "vgg10-8x8", "strided-convolution"),
         *("layer-norm", "batch-norm", "attention", "tied-modules", "recurrent"),
@@ -107,15 +107,15 @@ def test_closed_forms_are_used_where_they_apply(monkeypatch):
 
 def test_per_sample_path_covers_what_has_no_closed_form(monkeypatch):
     """And nothing else; of both squared norms."""
-    import flatness.measurement.sweep as sweep
+    from flatness.measurement import chunk_terms
 
-    real, asked = sweep.per_sample_sq_norms, []
+    real, asked = chunk_terms.per_sample_sq_norms, []
 
     def spy(network, inputs, names, adaptive):
         asked.append((list(names), adaptive))
         return real(network, inputs, names, adaptive)
 
-    monkeypatch.setattr(sweep, "per_sample_sq_norms", spy)
+    monkeypatch.setattr(chunk_terms, "per_sample_sq_norms", spy)
     # As it is and transposed: two weights with one gradient.
     flatness.measure(*network("shared-weights", torch.float32))
     assert asked == [(["tied.weight"], True)]

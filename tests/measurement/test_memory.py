@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import flatness
-from flatness.measurement import sweep
+from flatness.measurement import chunk_terms
 
 GIB = 2**30
 
@@ -53,14 +53,14 @@ def _least(model: nn.Module, inputs: torch.Tensor) -> int:
 def rounds_taken(monkeypatch) -> list[int]:
     """How many rounds each chunk took."""
     taken: list[int] = []
-    real = sweep.rounds
+    real = chunk_terms.rounds
 
     def spy(*arguments):
         found = real(*arguments)
         taken.append(len(found))
         return found
 
-    monkeypatch.setattr(sweep, "rounds", spy)
+    monkeypatch.setattr(chunk_terms, "rounds", spy)
     return taken
 
 
@@ -122,14 +122,14 @@ def test_jacobians_stay_within_the_budget(tiny, dtype, monkeypatch):
             model[2].weight *= 1e-25
     model, inputs = model.to(dtype).eval(), torch.randn(3, 200, dtype=dtype)
     made = []
-    real = sweep.Columns
+    real = chunk_terms.Columns
 
     class Watched(real):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             made.append(self._rows.numel() * self._rows.element_size())
 
-    monkeypatch.setattr(sweep, "Columns", Watched)
+    monkeypatch.setattr(chunk_terms, "Columns", Watched)
     for columns in (350, 90, 40):
         made.clear()
         budget = _budget(model, inputs, columns)

@@ -7,7 +7,7 @@ import torch
 import flatness
 from architectures import network
 from flatness.errors import MeasurementError
-from flatness.measurement import description, sweep
+from flatness.measurement import chunk_terms, description
 from flatness.measurement.wanted import _PARTS
 
 OF_CURVATURE = {
@@ -60,7 +60,7 @@ def _counted(monkeypatch, module, name):
 def test_nothing_else_is_computed(monkeypatch, only, spectra, norms, forms):
     """An MLP of three layers, the first of which reads the inputs."""
     model, inputs = network("mlp-tanh", torch.float64)
-    decomposed = _counted(monkeypatch, sweep, "SingularValues")
+    decomposed = _counted(monkeypatch, chunk_terms, "SingularValues")
     bounded = _counted(monkeypatch, description, "operator_norm")
     flatness.measure(model, inputs, only=only)
     assert len(decomposed) == spectra

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from flatness import measure
-from flatness.measurement import sweep
+from flatness.measurement import chunk_terms
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.underflow import lacking
 
@@ -23,13 +23,13 @@ def _network() -> nn.Sequential:
 def dtypes(monkeypatch) -> list[torch.dtype]:
     """The dtypes of squares, in the order of calculation."""
     seen = []
-    real = sweep._Passes.__init__
+    real = chunk_terms._Passes.__init__
 
     def noted(self, traced, wanted, budget, dtype):
         seen.append(dtype)
         real(self, traced, wanted, budget, dtype)
 
-    monkeypatch.setattr(sweep._Passes, "__init__", noted)
+    monkeypatch.setattr(chunk_terms._Passes, "__init__", noted)
     return seen
 
 

@@ -135,9 +135,9 @@ def correlations(
         names: of the quantities; None for `FINAL_QUANTITIES` and those of a user's own.
 
     Returns:
-        coefficient, low, high, settings_low, settings_high (group, method, quantity,
+        coefficient, low, high, settings_low, settings_high (group, statistic, quantity,
         other_quantity), the numbers n of runs and seeds that count (group, quantity,
-        other_quantity) and runs (group), those that did not diverge. A method is chosen by
+        other_quantity) and runs (group), those that did not diverge. A statistic is chosen by
         `.sel({"statistic": "pearson"})`; `method=` is an option of xarray's `sel`. Attributes hold
         the arguments, `bootstrap_seed`, and as JSON `counted`, the runs' ids, `excluded` and
         `not_finite` as in `final_quantities`, `absent`, the reason for each quantity that does not
@@ -283,7 +283,7 @@ def _of_group(
         resamples: B.
 
     Returns:
-        `NUMBERS`, each (methods, Q, Q), n and seeds (Q, Q).
+        `NUMBERS`, each (statistics, Q, Q), n and seeds (Q, Q).
     """
     runs, quantities = values.shape
     finite = np.isfinite(values)
@@ -302,10 +302,10 @@ def _of_group(
         involved = np.flatnonzero(pairs.any(0))
         block = np.ix_(involved, involved)  # other pairs in it have a mask of their own
         chosen = values[np.ix_(mask, involved)]
-        for method, statistic in enumerate(STATISTICS):
+        for place, statistic in enumerate(STATISTICS):
             found = _with_intervals(chosen, (seeds, settings), statistic, confidence, resamples)
             for name, value in found.items():
-                result[name][method][pairs] = value[pairs[block]]
+                result[name][place][pairs] = value[pairs[block]]
     return result
 
 

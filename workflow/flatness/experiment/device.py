@@ -98,8 +98,8 @@ def _refuse_unless_it_has_kernels(gpu: torch.device) -> None:
 def _keep_freed_memory() -> None:
     """Make this process use freed memory again in the place of giving it back.
 
-    Every iteration and every sweep needs the same tensors. Otherwise Linux hands out their
-    pages anew each time, which takes a tenth of the time of a sweep.
+    Every iteration and every backward pass needs the same tensors. Otherwise Linux hands out their
+    pages anew each time, which takes a tenth of the time of the passes.
     """
     mallopt = sys.platform == "linux" and getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:  # absent from C libraries other than glibc

@@ -15,7 +15,7 @@ CORRELATIONS: dict[str, Term] = {
     "other_quantity": Term(
         "", "the other quantity", "its mean over the last fifth of a run's iterations"
     ),
-    # per group, method and pair of quantities
+    # per group, statistic and pair of quantities
     "coefficient": Term(
         "",
         "correlation coefficient over runs",

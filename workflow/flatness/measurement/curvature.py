@@ -4,7 +4,7 @@ For L = 1/(2n) sum_i ||f(x_i) - y_i||^2 (Eq. 2) and residuals r_i = f(x_i) - y_i
 
     Tr d^2L/dtheta^2 = S + 1/n sum_i rho_i,   rho_i = sum_j r_ij Tr d^2f_j(x_i)/dtheta^2.
 
-S is exact (see `sweep`); here are the rho_i. Parameters are taken in blocks, one for each
+S is exact (see `chunk_terms`); here are the rho_i. Parameters are taken in blocks, one for each
 module, since only diagonal blocks enter a trace. Within layer l, which computes
 z_t = W a_t + b at positions t, a change U of W and u of b changes z_t by U a_t + u, so
 that with g_i = r_i . f(x_i), r_i held fixed,

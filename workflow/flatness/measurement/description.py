@@ -10,12 +10,12 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from flatness.measurement.chunk_terms import ChunkTerms, LayerTerms
 from flatness.measurement.convolution_norm import MATRIX
 from flatness.measurement.fetching import fetched
 from flatness.measurement.matrix_norm import matrix_norm
 from flatness.measurement.operations import Convolution
 from flatness.measurement.operator_norm import operator_norm
-from flatness.measurement.sweep import LayerTerms, Sweep
 from flatness.measurement.traced import Layer, TracedChunk
 from flatness.measurement.wanted import Wanted
 
@@ -68,21 +68,21 @@ class Chunk:
     """What one chunk gives, and what is known of it when its graph is gone.
 
     Args:
-        sweep: the numbers.
+        terms: the numbers.
         layers: the layers that have terms, by name.
         left_out: what else applies a weight on the way to the output.
         input_layer, output_layer: names, see `TracedChunk`.
     """
 
-    sweep: Sweep
+    terms: ChunkTerms
     layers: Mapping[str, LayerFacts]
     left_out: tuple[str, ...]
     input_layer: str | None
     output_layer: str | None
 
     @classmethod
-    def of(cls, traced: TracedChunk, found: Sweep) -> Self:
-        """After the sweep."""
+    def of(cls, traced: TracedChunk, found: ChunkTerms) -> Self:
+        """After its backward passes."""
         first, last = traced.input_layer, traced.output_layer
         return cls(
             found,
@@ -101,13 +101,13 @@ def describe(inputs: Tensor, chunks: Sequence[Chunk], wanted: Wanted) -> xr.Data
         chunks: in the order of the samples.
         wanted: what was computed.
     """
-    variables = _per_sample(inputs, [chunk.sweep for chunk in chunks], wanted)
+    variables = _per_sample(inputs, [chunk.terms for chunk in chunks], wanted)
     if wanted.layers:
         variables |= _Layers(chunks).variables(wanted)
     return xr.Dataset(variables, attrs={"dtype": str(inputs.dtype).removeprefix("torch.")})
 
 
-def _per_sample(inputs: Tensor, sweeps: Sequence[Sweep], wanted: Wanted) -> dict[str, Any]:
+def _per_sample(inputs: Tensor, of_chunks: Sequence[ChunkTerms], wanted: Wanted) -> dict[str, Any]:
     """Variables of every sample, and the names of the parameters."""
     samples = len(inputs)
     input_norms = torch.linalg.vector_norm(inputs.detach().double().flatten(1), dim=1)
@@ -115,17 +115,17 @@ def _per_sample(inputs: Tensor, sweeps: Sequence[Sweep], wanted: Wanted) -> dict
     if wanted.jacobian:
         found["singular_value"] = (
             ("sample", "mode"),
-            torch.cat([s.singular_values for s in sweeps]).numpy(),
+            torch.cat([s.singular_values for s in of_chunks]).numpy(),
         )
         found["input_times_gradient_sq_norm"] = (
             "sample",
-            torch.cat([s.input_times_gradient for s in sweeps]).numpy(),
+            torch.cat([s.input_times_gradient for s in of_chunks]).numpy(),
         )
     if wanted.parameters:
-        names = list(sweeps[0].sq_norms)
-        terms = {"parameter_gradient_sq_norm": [s.sq_norms for s in sweeps]}
+        names = list(of_chunks[0].sq_norms)
+        terms = {"parameter_gradient_sq_norm": [s.sq_norms for s in of_chunks]}
         if wanted.adaptive:
-            terms["parameter_adaptive_sq_norm"] = [s.adaptive for s in sweeps]
+            terms["parameter_adaptive_sq_norm"] = [s.adaptive for s in of_chunks]
         for term, parts in terms.items():
             values = [torch.cat([part[name] for part in parts]) for name in names]
             stacked = (
@@ -136,7 +136,7 @@ def _per_sample(inputs: Tensor, sweeps: Sequence[Sweep], wanted: Wanted) -> dict
             found[term] = (("sample", "parameter"), stacked.numpy())
         found["parameter"] = np.array(names, dtype=object)
     found["input_norm"] = ("sample", input_norms.cpu().numpy())
-    outputs = torch.cat([s.output for s in sweeps]).cpu().numpy()
+    outputs = torch.cat([s.output for s in of_chunks]).cpu().numpy()
     found["network_output"] = (("sample", "output"), outputs)
     return found
 
@@ -190,7 +190,7 @@ class _Layers:
             {
                 name
                 for chunk in self._chunks
-                for name in [*chunk.left_out, *chunk.sweep.layers]
+                for name in [*chunk.left_out, *chunk.terms.layers]
                 if name not in self._layers
             }
         )
@@ -220,9 +220,9 @@ class _Layers:
         }
 
     def _stacked(self, term: Callable[[LayerTerms], Tensor]) -> tuple[tuple[str, str], np.ndarray]:
-        parts = [chunk.sweep.layers for chunk in self._chunks]
+        parts = [chunk.terms.layers for chunk in self._chunks]
         columns = [torch.cat([term(part[name]) for part in parts]) for name in self._layers]
-        samples = sum(len(chunk.sweep.output) for chunk in self._chunks)
+        samples = sum(len(chunk.terms.output) for chunk in self._chunks)
         values = (
             torch.stack(columns, 1)
             if columns

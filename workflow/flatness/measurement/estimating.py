@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
+from flatness.measurement.chunk_terms import ChunkTerms, LayerTerms
 from flatness.measurement.description import Chunk, describe
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.largest_singular_value import (
@@ -22,7 +23,6 @@ from flatness.measurement.memory import estimate_bytes_per_sample
 from flatness.measurement.probes import Probes
 from flatness.measurement.probing import Probed, probe
 from flatness.measurement.proof import Proof
-from flatness.measurement.sweep import LayerTerms, Sweep
 from flatness.measurement.traced import TracedChunk
 from flatness.measurement.wanted import Wanted
 from flatness.progress.share import part
@@ -93,7 +93,7 @@ def estimate(
             one = _estimated(traced, start, probes, wanted)
         del traced  # what it keeps of the graph is not needed while iterating
         if wanted.largest:
-            starts = probes.starts(start, n, one.chunk.sweep.output.shape[1])
+            starts = probes.starts(start, n, one.chunk.terms.output.shape[1])
             here = slice(start, start + n)
             with part(share):
                 largest = largest_singular_values(
@@ -122,14 +122,14 @@ def _estimated(traced: TracedChunk, first: int, probes: Probes, wanted: Wanted) 
         layer.name: LayerTerms(layer.input_norms(n).cpu(), means.layers[layer.name], None, None)
         for layer in (traced.layers if wanted.layers else [])
     }
-    sweep = Sweep(traced.output.detach(), None, None, means.parameters, means.adaptive, layers)
+    terms = ChunkTerms(traced.output.detach(), None, None, means.parameters, means.adaptive, layers)
     of_totals = {}
     if wanted.parameters:
         of_totals["total_gradient_sq_norm_standard_error"] = _of_total(probed.parameters, n)
     if wanted.adaptive:
         of_totals["total_adaptive_sq_norm_standard_error"] = _of_total(probed.adaptive, n)
     errors = probed.reduced(_standard_error)
-    return _Estimated(Chunk.of(traced, sweep), means, errors, of_totals, None)
+    return _Estimated(Chunk.of(traced, terms), means, errors, of_totals, None)
 
 
 def _of_total(by_name: Mapping[str, Tensor], samples: int) -> Tensor:

@@ -12,6 +12,7 @@ from flatness.errors import MeasurementError
 from flatness.glossary import annotate
 from flatness.glossary.primitives import PRIMITIVES
 from flatness.measurement.checks import check_network_and_inputs, refusing_failures
+from flatness.measurement.chunk_terms import chunk_terms
 from flatness.measurement.description import Chunk, describe
 from flatness.measurement.eager import as_written
 from flatness.measurement.estimating import estimate
@@ -20,7 +21,6 @@ from flatness.measurement.memory import bytes_per_sample
 from flatness.measurement.probes import Probes
 from flatness.measurement.proof import Proof
 from flatness.measurement.selection import Choice, choice_in_words
-from flatness.measurement.sweep import sweep
 from flatness.measurement.traced import TracedChunk
 from flatness.measurement.unchanged import attributes_kept, exact_arithmetic, gradients_required
 from flatness.measurement.unwrapped import unwrapped
@@ -201,7 +201,7 @@ def measure(
             begun = network.begin(inputs, chunk_size)
             if drawn is not None:
                 return estimate(network, begun, drawn, chunk_size, wanted, budget)
-            chunks = _sweep_chunks(network, begun, chunk_size, wanted, budget)
+            chunks = _all_chunks(network, begun, chunk_size, wanted, budget)
             return describe(begun, chunks, wanted)
 
         dataset = as_written(measured)
@@ -217,7 +217,7 @@ def measure(
     return annotate(dataset, PRIMITIVES)
 
 
-def _sweep_chunks(
+def _all_chunks(
     network: FrozenNetwork, inputs: Tensor, chunk_size: int, wanted: Wanted, budget: int
 ) -> list[Chunk]:
     found: list[Chunk] = []
@@ -233,7 +233,7 @@ def _sweep_chunks(
             continue
         first += len(traced.inputs)
         with part(len(traced.inputs) / len(inputs)):
-            found.append(Chunk.of(traced, sweep(traced, wanted, budget)))
+            found.append(Chunk.of(traced, chunk_terms(traced, wanted, budget)))
     return found
 
 

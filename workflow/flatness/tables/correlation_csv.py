@@ -9,7 +9,7 @@ from flatness.storage import atomic_path
 
 
 def write_csv(dataset: xr.Dataset, path: str | Path) -> None:
-    """One row per group, method and pair, atomically; what is not defined is empty.
+    """One row per group, statistic and pair, atomically; what is not defined is empty.
 
     Args:
         dataset: of one study, as `flatness.analysis.correlations.correlations` returns it.

@@ -47,7 +47,7 @@ _LATEX_SPECIAL = str.maketrans(
 
 
 def write_latex(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
-    r"""One table per group and method, or several where it is longer than a page, atomically.
+    r"""One table per group and statistic, or several where it is longer than a page, atomically.
 
     The file is read by \input into a document that loads the packages booktabs and graphicx.
 
@@ -65,8 +65,8 @@ def write_latex(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
     for group in dataset["group"].to_numpy():
         of_group = dataset.sel(group=group)
         if of_group["runs"] >= FEWEST_FOR_COEFFICIENT:
-            for method in STATISTICS:
-                blocks += _latex_tables(of_group, method, study)
+            for statistic in STATISTICS:
+                blocks += _latex_tables(of_group, statistic, study)
         else:
             why = " ".join(notes(of_group, _LATEX))
             blocks.append(f"{_LATEX.text(in_words(of_group))}, {count(of_group['runs'])}: {why}")
@@ -89,11 +89,11 @@ def _latex_symbols(names: Iterable[str]) -> str:
     return f"Symbols: {words}."
 
 
-def _latex_tables(of_group: xr.Dataset, method: str, study: str) -> list[str]:
+def _latex_tables(of_group: xr.Dataset, statistic: str, study: str) -> list[str]:
     """The floats of one matrix; those after the first say that they go on with it."""
     group = str(of_group["group"].item())
     words = _LATEX.text(in_words(of_group))
-    title = f"{STATISTICS[method]}, study {_LATEX.literal(study)}, {words}"
+    title = f"{STATISTICS[statistic]}, study {_LATEX.literal(study)}, {words}"
     caption = " ".join(
         [
             f"Correlations between final quantities: {title}, {count(of_group['runs'])}, sample "
@@ -104,8 +104,8 @@ def _latex_tables(of_group: xr.Dataset, method: str, study: str) -> list[str]:
             *absent_quantities(of_group, _LATEX),
         ]
     )
-    label = "tab:" + re.sub(r"[^A-Za-z0-9.]+", "-", f"correlations-{study}-{group}-{method}")
-    first, *others = _latex_matrices(of_group.sel({"statistic": method}))
+    label = "tab:" + re.sub(r"[^A-Za-z0-9.]+", "-", f"correlations-{study}-{group}-{statistic}")
+    first, *others = _latex_matrices(of_group.sel({"statistic": statistic}))
     floats = [_latex_float(first, title, caption, label)]
     for place, matrix in enumerate(others, start=2):
         more = f"Further columns of table \\ref{{{label}}}: {title}."
@@ -132,7 +132,7 @@ def _latex_float(matrix: str, title: str, caption: str, label: str) -> str:
 
 
 def _latex_matrices(table: xr.Dataset) -> list[str]:
-    """Coefficients of one group and method, with intervals in smaller rows below them.
+    """Coefficients of one group and statistic, with intervals in smaller rows below them.
 
     All is below the diagonal, so that columns on the right have few rows; they are set
     under those on the left, or on a further page where they do not fit there.

@@ -26,7 +26,7 @@ from flatness.tables.correlation_sentences import (
 
 
 def write_markdown(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
-    """One matrix per group and method, and what they rest on, atomically.
+    """One matrix per group and statistic, and what they rest on, atomically.
 
     Args:
         dataset: of one study, as `flatness.analysis.correlations.correlations` returns it.
@@ -41,8 +41,8 @@ def write_markdown(dataset: xr.Dataset, path: str | Path, *, study: str) -> None
         blocks.append(f"## {in_words(of_group)}: {count(of_group['runs'])}")
         blocks += notes(of_group, _MARKDOWN)
         if of_group["runs"] >= FEWEST_FOR_COEFFICIENT:
-            for method, title in STATISTICS.items():
-                blocks += [f"### {title}", matrix(of_group.sel({"statistic": method}))]
+            for statistic, title in STATISTICS.items():
+                blocks += [f"### {title}", matrix(of_group.sel({"statistic": statistic}))]
     write_blocks(path, blocks)
 
 
@@ -61,7 +61,7 @@ def _markdown_glossary(names: Iterable[str]) -> str:
 
 
 def matrix(table: xr.Dataset) -> str:
-    """Coefficients of one group and method below the diagonal, with their intervals."""
+    """Coefficients of one group and statistic below the diagonal, with their intervals."""
     names = [f"`{name}`" for name in table["quantity"].to_numpy()]
     values = table[[*NUMBERS]].to_dataarray().to_numpy()
     rows = [_markdown_row(["", *names[:-1]]), _markdown_row(["---"] * len(names))]

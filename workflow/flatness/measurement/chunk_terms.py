@@ -1,4 +1,4 @@
-"""The sweep: N backward passes of a traced chunk give every primitive."""
+"""N backward passes of a traced chunk give every primitive."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ class LayerTerms:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class ChunkTerms:
     """What one chunk of n samples gives; what is not wanted is None or empty.
 
     Args:
@@ -57,7 +57,7 @@ class Sweep:
     layers: dict[str, LayerTerms]
 
 
-def sweep(traced: TracedChunk, wanted: Wanted, budget: int) -> Sweep:
+def chunk_terms(traced: TracedChunk, wanted: Wanted, budget: int) -> ChunkTerms:
     """Differentiate every output of a traced chunk with respect to inputs and parameters.
 
     Squares are formed in the network's dtype. Samples whose squares may leave the range of
@@ -114,7 +114,7 @@ class _Passes:
         self._spectra: dict[str | None, SingularValues] = {}
         self._budget = budget
 
-    def result(self) -> Sweep:
+    def result(self) -> ChunkTerms:
         """Run everything."""
         traced = self._traced
         widths = self._widths()
@@ -128,7 +128,7 @@ class _Passes:
         found = self._sums.results(
             {layer.name: layer.input_norms(self._n) for layer in self._layers}
         )
-        return Sweep(
+        return ChunkTerms(
             traced.output.detach(),
             values[None] if self._wanted.jacobian else None,
             found.times_inputs if self._wanted.jacobian else None,
@@ -246,7 +246,7 @@ class _Passes:
         return (None, None) if found is None else (found[:, 0], found.log().sum(1))
 
 
-def _overwrite(found: Sweep, rows: Tensor, other: Sweep) -> None:
+def _overwrite(found: ChunkTerms, rows: Tensor, other: ChunkTerms) -> None:
     """Put the sums of `other` into some rows of `found`."""
     for ours, theirs in (
         (found.sq_norms, other.sq_norms),
