@@ -48,6 +48,11 @@ def test_a_network_is_named_with_its_activation():
     assert network_in_words({"network": {"name": "mine", "depth": 2}}) == "MINE"
 
 
+def test_a_network_of_ones_own_is_named_by_its_place():
+    own = {"name": "factory", "factory": "my_cnn.py:build", "arguments": {"width": 8}}
+    assert network_in_words({"network": own}) == "my_cnn.py:build"
+
+
 @pytest.mark.parametrize(
     ("optimiser", "words"),
     [

@@ -7,7 +7,7 @@ from drawn import assert_readable, texts
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from flatness.figures.annotation import headline, lay_out, training, wrap
+from flatness.figures.annotation import headline, lay_out, provenance, training, wrap
 from made_up import analysed, analysed_run
 
 
@@ -33,6 +33,16 @@ def test_loss_and_rates_are_those_of_the_runs():
     assert headline("Figure 0", analysed(runs)) == (
         "Figure 0: MLP (tanh) on numbers, trained with half_squared_error"
     )
+
+
+@pytest.mark.parametrize(("arguments", "words"), [({"width": 8}, " (width 8)"), ({}, "")])
+def test_a_network_of_ones_own_is_named_by_its_place_with_its_arguments(arguments, words):
+    run = trained_with("mse")
+    network = {"name": "factory", "factory": "my_cnn.py:build", "arguments": arguments}
+    run.attrs["settings"] = json.dumps(json.loads(run.attrs["settings"]) | {"network": network})
+    runs = analysed([run])
+    assert headline("trends", runs) == "trends: my_cnn.py:build on numbers, trained with mse"
+    assert f"; network my_cnn.py:build{words}; " in provenance(runs)
 
 
 @pytest.mark.parametrize("size", [(10.5, 5), (7.5, 5), (10.5, 9)])

@@ -178,3 +178,8 @@ def test_runs_that_are_not_there_are_missed(paper):
     assert nature(paper, paper, {"vgg10_cifar10": 25}).sentence == (
         "The paper's settings, shortened: 25 of 50 runs; no mlp"
     )
+
+
+def test_a_network_of_ones_own_is_named_by_its_place(paper, changed):
+    own = changed(network={"factory": "my_cnn.py:build", "arguments": {"width": 8}})
+    assert "vgg10_cifar10: another network (my_cnn.py:build)" in nature(own, paper).sentence

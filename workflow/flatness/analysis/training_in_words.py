@@ -14,8 +14,10 @@ WORDS = {"learning_rate": "learning rate", "batch_size": "batch size"}
 
 
 def network_in_words(plan: Mapping[str, Any]) -> str:
-    """Such as "VGG10 (relu)", from the settings of one run."""
+    """Such as "VGG10 (relu)", or the place of a network of one's own, from a run's settings."""
     network = plan["network"]
+    if "factory" in network:
+        return network["factory"]
     activation = f" ({network['activation']})" if "activation" in network else ""
     return network["name"].upper() + activation
 

@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from math import ceil
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -49,8 +50,7 @@ def provenance(runs: Sequence[AnalysedRun]) -> str:
     """What runs of one study were made from."""
     seeds = sorted({run.seed for run in runs})
     iterations = sorted({run.iterations for run in runs})
-    options = dict(runs[0].network)
-    network = f"{options.pop('name')} (" + ", ".join(f"{k} {v}" for k, v in options.items()) + ")"
+    network = _with_options(runs[0].network)
     return (
         f"{len(runs)} runs, seeds {', '.join(map(str, seeds))}; "
         f"{', '.join(f'{count:,}' for count in iterations)} iterations; network {network}; loss "
@@ -58,6 +58,16 @@ def provenance(runs: Sequence[AnalysedRun]) -> str:
         f"(SHA-256 {runs[0].data.attrs['dataset_checksum'][:12]}); {_every(runs, 'source')}, "
         f"{_commits(runs)}."
     )
+
+
+def _with_options(network: Mapping[str, Any]) -> str:
+    """Such as "mlp (hidden_width 500)", or "my_file.py:build (width 8)" for one's own."""
+    options = dict(network)
+    name = options.pop("name")
+    if "factory" in options:
+        name, options = options["factory"], options["arguments"]
+    words = ", ".join(f"{key} {value}" for key, value in options.items())
+    return f"{name} ({words})" if words else name
 
 
 def _commits(runs: Sequence[AnalysedRun]) -> str:

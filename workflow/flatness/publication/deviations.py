@@ -125,7 +125,8 @@ def _study(
     """What differs in one study: the kind of study that it makes, and words for it."""
     theirs = papers.get(study["network"]["name"])
     if theirs is None:
-        return [("variant", f"another network ({study['network']['name']})")]
+        name = study["network"].get("factory", study["network"]["name"])
+        return [("variant", f"another network ({name})")]
     return [
         *_data(settings["datasets"][study["dataset"]], paper["datasets"][theirs["dataset"]]),
         *_network(study["network"], theirs["network"]),
