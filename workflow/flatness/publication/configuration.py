@@ -55,6 +55,15 @@ def with_seeds(settings: Settings, seeds: Mapping[str, set[int]]) -> Settings:
     return load_settings(mapping, "results")
 
 
+def own_code(settings: Settings) -> list[str]:
+    """The places of the code that the settings name, which is no part of a publication."""
+    mapping = settings.model_dump(mode="json", exclude_none=True)
+    studies = mapping["studies"].values()
+    named = [mapping["datasets"][study["dataset"]].get("factory") for study in studies]
+    named += [study["network"].get("factory") for study in studies]
+    return sorted({place for place in [*named, mapping.get("quantities")] if place})
+
+
 def _remove(mapping: Any, path: list[str]) -> None:
     first, *rest = path
     for key in list(mapping) if first == "*" else [first]:

@@ -12,6 +12,7 @@ from flatness.analysis.correlations import POOLED
 from flatness.analysis.groups import that_count
 from flatness.figures.captions import caption
 from flatness.publication import costs, facts
+from flatness.publication.configuration import own_code
 from flatness.publication.deviations import deviations, nature
 from flatness.publication.results import counts, missing, numbers_of_parts, separate
 from flatness.settings import Settings, runs_of_figure, table_of_runs
@@ -65,6 +66,7 @@ def write_page(
         nature=what.sentence,
         claims_page=claims_page,
         place=place,
+        own_code=", ".join(f"`{each}`" for each in own_code(settings)),
         claims="" if claims is None else claim_table.as_markdown(claims),
         sensitivity="" if claims is None else sensitivity_table.as_markdown(claims, sensitivity),
         figures=[
