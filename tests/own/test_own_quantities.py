@@ -12,6 +12,7 @@ from flatness.glossary.own import adopt, own_terms
 from flatness.glossary.quantities import QUANTITIES
 from flatness.jobs import trial
 from flatness.own.quantities import load_quantities, own_quantities
+from flatness.settings import read_settings
 from flatness.tables.correlation_markdown import write_markdown
 from made_up import analysed, analysed_run
 
@@ -151,3 +152,16 @@ def test_each_is_called_with_each_studys_network_before_anything_starts(write, s
     write(RATIO.replace("mode=1", "mode=10"))
     with pytest.raises(SettingsError, match=r"^my\.yaml: quantities = 'my\.py': sigma_ratio: "):
         trial.check_quantities(small(quantities="my.py"), "my.yaml")
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "import no_such_module\n", RATIO.replace("sigma_ratio", "mls")]
+)
+def test_what_is_wrong_with_the_file_is_said_of_the_configuration(folder, text):
+    if text is not None:
+        (folder / "my.py").write_text(HEAD + text)
+    (folder / "my.yaml").write_text("quantities: my.py\n")
+    with pytest.raises(
+        SettingsError, match=r"^my\.yaml: quantities = 'my\.py': .*Allowed: [^\n]*$"
+    ):
+        read_settings("my.yaml")

@@ -6,11 +6,11 @@
 import sys
 
 from flatness.errors import FlatnessError
-from flatness.own.quantities import load_quantities
 from flatness.settings import (
     configuration_files,
     load_settings,
     read_configuration,
+    register_own_quantities,
     runs_of_figure,
     runs_of_study,
     runs_with_seeds,
@@ -43,9 +43,7 @@ else:
 ONLY_SEEDS = config.pop("seeds", None)
 
 try:
-    # Figures may name quantities of one's own.
-    if isinstance(config.get("quantities"), str):
-        load_quantities(config["quantities"])
+    register_own_quantities(config, PLACE)
     settings = load_settings(config, PLACE)
     RUNS = runs_with_seeds(table_of_runs(settings), ONLY_SEEDS)
 except FlatnessError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from flatness.errors import SettingsError
+from flatness.errors import FlatnessError, SettingsError
 from flatness.own.quantities import load_quantities
 from flatness.settings.earlier import in_todays_form
 from flatness.settings.extending import read_configuration
@@ -69,9 +69,25 @@ def read_settings(path: str | Path) -> Settings:
         SettingsError: one line per mistake.
     """
     config = read_configuration([path])
-    if isinstance(config.get("quantities"), str):
-        load_quantities(config["quantities"])  # figures may name them
+    register_own_quantities(config, str(path))
     return load_settings(config, str(path))
+
+
+def register_own_quantities(config: Mapping[str, Any], place: str) -> None:
+    """Put the user's own quantities into the glossary, before `load_settings`: figures name them.
+
+    Args:
+        config: as for `load_settings`.
+        place: likewise.
+
+    Raises:
+        SettingsError: one line, of a file that is absent, fails, or has an unusable quantity.
+    """
+    if isinstance(config.get("quantities"), str):
+        try:
+            load_quantities(config["quantities"])
+        except FlatnessError as error:
+            raise SettingsError(f"{place}: {error}") from error
 
 
 def _unusual(value: Any, path: str, depth: int = 0) -> Iterator[str]:
