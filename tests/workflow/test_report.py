@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,12 +55,19 @@ def report(finished, source, tmp_path_factory, make_workflow) -> Path:
 @pytest.fixture(scope="module")
 def page(report, tmp_path_factory) -> Iterator[WebDriver]:
     """The report in a browser."""
+    with _opened(report, tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
+
+
+@contextmanager
+def _opened(report: Path, profile: Path) -> Iterator[WebDriver]:
+    """A report in a browser of its own, whose profile is in an empty folder."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in (
         *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
         *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
-        *("--window-size=1400,900", f"--user-data-dir={tmp_path_factory.mktemp('browser')}"),
+        *("--window-size=1400,900", f"--user-data-dir={profile}"),
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -140,7 +148,7 @@ def test_every_figure_is_displayed_with_caption_and_labels(page):
     titles = {figure.get("title", name) for name, figure in FIGURES.items()}
     for position in range(count):
         label = _rows(page, "Figures")[position].text
-        assert any(label.startswith(f"{title} ") for title in titles), label
+        assert any(label.startswith(f"{title}: ") for title in titles), label
         _shown(page, "Figures", position)
         picture = WebDriverWait(page, 10).until(lambda d: d.find_element(By.TAG_NAME, "img"))
         WebDriverWait(page, 10).until(
@@ -182,8 +190,20 @@ def test_the_verdicts_under_other_choices_are_displayed(page):
     _shown(page, "Sensitivity of the verdicts", 0)
     heading = WebDriverWait(page, 10).until(lambda d: d.find_element(By.TAG_NAME, "h1"))
     assert heading.text == "Sensitivity of the verdicts"
-    assert len(page.find_elements(By.TAG_NAME, "tr")) == 1 + len(PARTS)
+    judged = [part for part in PARTS if part.network == MLP]  # no study plays the other role
+    assert len(page.find_elements(By.TAG_NAME, "tr")) == 1 + len(judged)
     page.switch_to.default_content()
+
+
+def test_two_figures_are_listed(report, make_workflow, tmp_path):
+    """The report would show two figures with two labels each as two versions of one."""
+    workflow = make_workflow(report.parent)
+    workflow.config["figures"] = {name: FIGURES[name] for name in ("fig1", "figD6")}
+    workflow.succeed("--cores", "2")
+    workflow.succeed("--report", str(tmp_path / "two.html"))
+    with _opened(tmp_path / "two.html", tmp_path / "profile") as page:
+        labels = [row.text for row in _rows(page, "Figures")]
+        assert [label.split(":")[0] for label in labels] == ["figD6", "Figure 1"]
 
 
 def test_no_script_fails(page, tmp_path):

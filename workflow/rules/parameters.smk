@@ -35,6 +35,10 @@ def what_is_judged(wildcards):
 
 
 def labels_of_figure(wildcards):
-    """How the report lists one figure."""
+    """How the report lists one figure.
+
+    In one label: where figures have a second one with two values, the report takes it for a switch
+    between two versions of each figure, and fails to list them.
+    """
     name = wildcards.figure
-    return {"figure": settings.title_of(name), "shows": FIGURES[name].subject}
+    return {"figure": f"{settings.title_of(name)}: {FIGURES[name].subject}"}
