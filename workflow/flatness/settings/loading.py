@@ -164,9 +164,13 @@ def _explain(detail: ErrorDetails) -> str:
         return f"{path}.{tag} is missing. Allowed: {', '.join(key.variants)}. Add it."
     if kind == "union_tag_invalid":
         tag = context["discriminator"].strip("'()")
+        known = context["expected_tags"].split(", ")
+        # One's own have a place in the place of a name.
+        own = " (or a `factory`)" if tag == "name" and "'factory'" in known else ""
+        names = ", ".join(name for name in known if not own or name != "'factory'")
         return (
-            f"{path}.{tag} = {context['tag']!r} is unknown. "
-            f"Allowed: {context['expected_tags']}. Choose one of these."
+            f"{path}.{tag} = {context['tag']!r} is unknown. Allowed: {names}{own}. Choose one of "
+            "these."
         )
     if kind == "literal_error":
         return f"{path}{value} is unknown{meaning}. Allowed: {context['expected']}. Choose one."
