@@ -21,6 +21,8 @@ def clone(tmp_path):
     repository = tmp_path / "repository"
     (repository / ".gitignore").write_text("__pycache__/\n")
     (repository / "notes.md").write_text("notes\n")
+    (repository / "results").mkdir()
+    (repository / "results/README.md").write_text("what goes where\n")
     _git(repository, "init", "--quiet")
     _git(repository, "add", ".")
     _git(repository, "commit", "--quiet", "--message", "all")
@@ -56,8 +58,9 @@ def test_a_tree_as_committed_is_called_by_its_commit(clone):
         lambda clone: (clone / "workflow/flatness/network.py").write_text("two = 2\n"),
         lambda clone: (clone / "workflow/network.py").write_text("two = 2\n"),
         lambda clone: (clone / "workflow/flatness/analysis.py").unlink(),
+        lambda clone: (clone / "notes.md").write_text("other notes\n"),
     ],
-    ids=("edited", "untracked", "untracked beside the package", "deleted"),
+    ids=("edited", "untracked", "untracked beside the package", "deleted", "edited elsewhere"),
 )
 def test_a_changed_tree_is_called_dirty(clone, change):
     change(clone)
@@ -66,6 +69,11 @@ def test_a_changed_tree_is_called_dirty(clone, change):
 
 def test_files_elsewhere_that_git_does_not_know_change_nothing(clone):
     (clone / "more_notes.md").write_text("notes\n")
+    assert not _commit(clone / "workflow").endswith("-dirty")
+
+
+def test_results_may_be_deleted_with_the_page_in_their_folder(clone):
+    shutil.rmtree(clone / "results")
     assert not _commit(clone / "workflow").endswith("-dirty")
 
 

@@ -67,16 +67,19 @@ def commit() -> str:
 
     With "-dirty" after it if a file that git knows differs from it, or if a file beside the
     package, below `workflow/`, is not in it: networks and quantities are found by their files.
+    Whoever deletes `results/`, with the page in it, has changed no code.
     """
     if not _git("ls-files", "--", __file__):  # installed into somebody else's repository
         return "unknown"
-    described = _git("describe", "--always", "--abbrev=12", "--dirty", "--exclude=*")
-    if described is None:
+    asked = (
+        _git("describe", "--always", "--abbrev=12", "--exclude=*"),
+        _git("status", "--porcelain", "-uno", "--", ":(top)", ":(top,exclude)results"),
+        _git("status", "--porcelain", "-unormal", "--", "."),
+    )
+    if None in asked:
         return "unknown"
-    untracked = _git("status", "--porcelain", "-unormal", "--", ".")
-    if untracked is None:
-        return "unknown"
-    return f"{described}-dirty" if untracked and not described.endswith("-dirty") else described
+    described, changed, untracked = asked
+    return f"{described}-dirty" if changed or untracked else described
 
 
 def _git(*arguments: str) -> str | None:
