@@ -67,6 +67,8 @@ REASONS = {
     },
     "flatness/jobs/preemption.py": {"run": "scontrol, without a shell"},
     "flatness/jobs/preflight.py": {"urlopen": "the answer is not read"},
+    "flatness/progress/following.py": {"read_text": "a table of times, as text"},
+    "flatness/progress/told.py": {"read_text": "three numbers"},
     "flatness/provenance.py": {
         "run": "git, without a shell",
         "read_text": "the kernel's list of processors",

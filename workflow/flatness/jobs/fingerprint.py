@@ -18,6 +18,7 @@ PLUMBING = frozenset(
         "errors",
         "extras",
         "glossary",
+        "glossary.earlier",
         "glossary.own",
         "jobs",
         "progress",
