@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import stand_in
-from flatness.command import measure as command
+from flatness.command import subject as command
 from flatness.experiment import training
 from flatness.experiment.device import configure
 from flatness.measurement import run

@@ -40,7 +40,7 @@ def arguments(tmp_path, has_gpu):
 
 def test_measuring_images(arguments, tmp_path, configured, has_gpu, monkeypatch, capsys):
     assert main(arguments("cpu.nc")) == 0
-    monkeypatch.setattr("flatness.command.measure.configure", configured)
+    monkeypatch.setattr("flatness.command.subject.configure", configured)
     assert main(arguments("device.nc", "cuda" if has_gpu else "cpu")) == 0
     found, expected = read_dataset(tmp_path / "device.nc"), read_dataset(tmp_path / "cpu.nc")
     assert found.attrs["device"] != expected.attrs["device"]
