@@ -1,8 +1,8 @@
 """What a job tells in a file beside its log."""
 
 import pytest
-from flatness.joblog import job_log
 
+from flatness.jobs.log import job_log
 from flatness.progress import told
 from flatness.progress.share import done
 from flatness.progress.told import Told, progress_file, read_told, telling
