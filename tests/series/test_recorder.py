@@ -156,7 +156,7 @@ def test_mistakes_are_named(samples, tmp_path):
         Recorder(inputs, targets * 7)(loop.network(), 0)
     with pytest.raises(MeasurementError, match="beside layer = '0'"):
         Recorder(inputs, targets, layer="0")(loop.network(), 0)
-    with pytest.raises(MeasurementError, match="nothing is measured yet"):
+    with pytest.raises(MeasurementError, match="nothing is measured"):
         _ = Recorder(inputs).dataset
     (tmp_path / "run.nc").write_bytes(b"no netCDF")
     with pytest.raises(StorageError, match=r"run\.nc"):

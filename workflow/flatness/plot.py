@@ -5,7 +5,7 @@ measurements; `pairs` takes what `flatness.measure` gives, too. The workflow's f
 the same functions.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from os import PathLike
 
@@ -24,23 +24,17 @@ from flatness.figures.lemma import draw_gaps, draw_progress, drawable
 from flatness.figures.pair_grid import draw_pairs
 from flatness.figures.series import series_figure
 from flatness.figures.slack import draw_slacks
-from flatness.series.over_checkpoints import final_numbers, numbers, opened, over_checkpoints
+from flatness.series.over_checkpoints import (
+    final_numbers,
+    numbers,
+    opened,
+    over_checkpoints,
+    usual,
+)
 
 # What `measure_checkpoints` and a Recorder give, or the file that holds it.
 Measured = xr.Dataset | str | PathLike
 
-# What is shown if nothing is asked for, as far as it was measured.
-USUAL = (
-    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-    *(
-        "sqrt_sharpness",
-        "log_volume",
-        "mls",
-        "mean_input_gradient_sq_norm",
-        "local_dimension",
-        "nmls",
-    ),
-)
 _LOGARITHMIC = ("train_loss", "test_loss", "local_dimension")
 
 
@@ -79,7 +73,7 @@ def trends(
         for name in dataset.data_vars
         if _any(dataset[name])
     }
-    names = _usual(there) if quantities is None else _listed(quantities)
+    names = usual(there) if quantities is None else _listed(quantities)
     lacking = [name for name in names if name not in there]
     if lacking or not names:
         raise MeasurementError(
@@ -211,7 +205,7 @@ def pairs(
         )
     finals = [final_numbers(opened(dataset), sample_set) for dataset in measured.values()]
     there = {name for final in finals for name, value in final.items() if np.isfinite(value)}
-    names = _usual(there) if quantities is None else _listed(quantities)
+    names = usual(there) if quantities is None else _listed(quantities)
     lacking = [name for name in names if name not in there]
     if lacking or len(names) < 2:
         raise MeasurementError(
@@ -249,12 +243,6 @@ def _coefficients(values: Mapping[str, np.ndarray]) -> xr.Dataset:
         | {"runs": ((), len(next(iter(values.values()))))},
         coords={"quantity": names, "other_quantity": names},
     )
-
-
-def _usual(there: Collection[str]) -> list[str]:
-    """The usual quantities as far as they are there; squares where the roots are not."""
-    squares = [name if name in there else name.removeprefix("sqrt_") for name in USUAL]
-    return [name for name in squares if name in there]
 
 
 def _listed(quantities: str | Sequence[str]) -> list[str]:

@@ -14,7 +14,6 @@ from flatness.command.output import Output
 from flatness.command.subject import Subject, subject
 from flatness.command.summary_of_checkpoints import summary_of_checkpoints
 from flatness.errors import BoundError
-from flatness.plot import trends
 from flatness.progress.bar import progress
 from flatness.series.checkpoint_files import checkpoint_files, is_pattern
 from flatness.series.recorder import Recorder
@@ -76,6 +75,8 @@ def measure_several(
         weights_file=("checkpoint", [files[int(each)] for each in recorded["iteration"]])
     )
     primitives = chosen.described(recorded, {"files": origins})
+    from flatness.plot import trends  # with matplotlib, which one moment's numbers do not need
+
     text, violation = summary_of_checkpoints(primitives, options.powers, output.picture.name)
     output.write(primitives, text, trends(primitives))
     unfinished.unlink(missing_ok=True)
@@ -99,8 +100,16 @@ def _unfinished(chosen: Subject, output: Output) -> Path:
         "factory": [options.factory, source_digest(chosen.factory), options.arguments],
         "images": chosen.samples.facts(options) | {"mean": options.mean, "std": options.std},
         "measuring": [
-            *(options.layer, options.output_entry, options.dtype, options.chunk_size),
-            *(options.probes, options.seed, options.device, torch.get_num_threads()),
+            options.weights_entry,
+            options.weights_prefix,
+            options.layer,
+            options.output_entry,
+            options.dtype,
+            options.chunk_size,
+            options.probes,
+            options.seed,
+            options.device,
+            torch.get_num_threads(),
         ],
     }
     digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]

@@ -11,16 +11,7 @@ from flatness.analysis.quantities import quantities
 from flatness.command.aligned import number, table, wrapped
 from flatness.command.summary import summary
 from flatness.errors import BoundError
-
-# The columns of the table, as far as they were measured.
-_SHOWN = (
-    "sqrt_sharpness",
-    "log_volume",
-    "mls",
-    "mean_input_gradient_sq_norm",
-    "local_dimension",
-    "nmls",
-)
+from flatness.series.over_checkpoints import usual
 
 
 def summary_of_checkpoints(
@@ -46,7 +37,7 @@ def summary_of_checkpoints(
         except BoundError as error:
             violation = said = str(error)
     values = quantities(primitives)
-    shown = [name for name in _SHOWN if name in values and np.isfinite(values[name]).any()]
+    shown = usual([str(name) for name in values if np.isfinite(values[name]).any()])
     iterations = [int(each) for each in primitives["iteration"]]
     rows = [
         (str(iteration), *(number(values[name].isel(checkpoint=k)) for name in shown))

@@ -2,6 +2,10 @@
 
 What they remember lies in tensors on the device that are changed in place, so that iterations can
 be replayed as a CUDA graph and a run goes on with the same bits after a kill.
+
+torch's own keep no such promise everywhere: its Adam reads the number of steps as a Python number
+where the weights are on no GPU, which a recorded iteration would repeat for ever. Tests compare
+each step with torch's.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -14,8 +14,8 @@ from typing import Any
 from flatness import figures
 from flatness.experiment import datasets, networks
 from flatness.jobs.fingerprint import fingerprint, reached
+from flatness.jobs.own_code import own_code
 from flatness.jobs.same_results import known_as
-from flatness.own.code import own_code
 from flatness.publication.paper import papers_settings
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"

@@ -3,13 +3,14 @@
 Loads torch, but only where there is something to call.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flatness.errors import FlatnessError, MeasurementError, SettingsError
 from flatness.experiment import networks
 from flatness.experiment.datasets import input_shape
 from flatness.own.places import naming_failures
-from flatness.own.quantities import load_quantities, own_quantities
+from flatness.own.quantities import Quantity, load_quantities, own_quantities
 from flatness.settings.model import Settings
 from flatness.settings.studies import Study
 
@@ -46,15 +47,18 @@ def check_quantities(settings: Settings, place: str) -> None:
     if settings.quantities is None:
         return
     file = settings.quantities
+    functions = load_quantities(file)
     for study in settings.studies.values():
-        _refusing(f"{place}: ", lambda s=study: _try_quantities(file, measured(settings, s)))
+        _refusing(
+            f"{place}: ", lambda s=study: _try_quantities(functions, measured(settings, s), file)
+        )
 
 
-def _try_quantities(file: str, primitives: "xr.Dataset") -> None:
+def _try_quantities(functions: Mapping[str, Quantity], primitives: "xr.Dataset", file: str) -> None:
     import xarray as xr
 
     of_run = xr.concat([xr.concat([primitives] * 3, "sample_set")] * 2, "checkpoint")
-    own_quantities(load_quantities(file), of_run, file)
+    own_quantities(functions, of_run, file)
 
 
 def measured(settings: Settings, study: Study) -> "xr.Dataset":

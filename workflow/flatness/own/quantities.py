@@ -4,8 +4,8 @@ import flatness
 
 @flatness.quantity("ratio of the two largest singular values", "1/n sum_i sigma_i1 / sigma_i2")
 def sigma_ratio(primitives):
-sigma = primitives["singular_value"]
-return (sigma.isel(mode=0) / sigma.isel(mode=1)).mean("sample")
+    sigma = primitives["singular_value"]
+    return (sigma.isel(mode=0) / sigma.isel(mode=1)).mean("sample")
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -1,5 +1,6 @@
 """Numbers of one's own measurements: at each checkpoint, and at the end."""
 
+from collections.abc import Collection
 from os import PathLike
 
 import xarray as xr
@@ -8,6 +9,26 @@ from flatness.analysis.analysed_run import last_part
 from flatness.analysis.quantities import quantities
 from flatness.errors import MeasurementError
 from flatness.storage import read_dataset
+
+# What is shown if nothing is asked for, as far as it was measured.
+_USUAL = (
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "sqrt_sharpness",
+    "log_volume",
+    "mls",
+    "mean_input_gradient_sq_norm",
+    "local_dimension",
+    "nmls",
+)
+
+
+def usual(there: Collection[str]) -> list[str]:
+    """What is shown if nothing is asked for, of what is there; squares where roots are not."""
+    squares = [name if name in there else name.removeprefix("sqrt_") for name in _USUAL]
+    return [name for name in squares if name in there]
 
 
 def opened(measured: xr.Dataset | str | PathLike) -> xr.Dataset:

@@ -108,8 +108,9 @@ class Recorder:
         """
         if self._dataset is None:
             raise MeasurementError(
-                "dataset: nothing is measured yet. Allowed: after a call at an iteration of "
-                "`every`. Call the Recorder in the training loop."
+                "dataset: nothing is measured. Allowed: after a call at an iteration of `every` at "
+                "which the network's outputs are finite. Call the Recorder in the training loop, "
+                "or measure earlier checkpoints."
             )
         return self._dataset
 
@@ -178,7 +179,8 @@ class Recorder:
             raise MeasurementError(
                 f"{self._path or 'Recorder'}: holds iterations up to {last}, and iteration "
                 f"{iteration} has other weights. Allowed: the training that it was begun with. "
-                "Choose another path, or replace=True to measure from here on anew."
+                "Choose another path, delete the file, or say replace=True to measure from here on "
+                "anew."
             )
         keep = np.flatnonzero(iterations < iteration)
         self._dataset = self._dataset.isel(checkpoint=keep) if len(keep) else None

@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -161,16 +161,13 @@ def _explain(detail: ErrorDetails) -> str:
         return f"{path} is missing{meaning}. Add it; config/README.md gives its type and bounds."
     if kind == "union_tag_not_found":
         tag = context["discriminator"].strip("'()")
-        return f"{path}.{tag} is missing. Allowed: {', '.join(key.variants)}. Add it."
+        return f"{path}.{tag} is missing. Allowed: {_kinds(tag, key.variants)}. Add it."
     if kind == "union_tag_invalid":
         tag = context["discriminator"].strip("'()")
         known = context["expected_tags"].split(", ")
-        # One's own have a place in the place of a name.
-        own = " (or a `factory`)" if tag == "name" and "'factory'" in known else ""
-        names = ", ".join(name for name in known if not own or name != "'factory'")
         return (
-            f"{path}.{tag} = {context['tag']!r} is unknown. Allowed: {names}{own}. Choose one of "
-            "these."
+            f"{path}.{tag} = {context['tag']!r} is unknown. Allowed: {_kinds(tag, known)}. Choose "
+            "one of these."
         )
     if kind == "literal_error":
         return f"{path}{value} is unknown{meaning}. Allowed: {context['expected']}. Choose one."
@@ -192,6 +189,12 @@ def _explain(detail: ErrorDetails) -> str:
     if kind in ("float_type", "int_type") and isinstance(given, str) and _number(given) is not None:
         advice = f"It is a text; write {_number(given)}, without quotes."
     return f"{path}{value} is not allowed{meaning}. Allowed: {allowed}. {advice}"
+
+
+def _kinds(tag: str, known: Collection[str]) -> str:
+    """What a key may say that chooses among kinds: one's own have a place in place of a name."""
+    names = [name for name in known if not (tag == "name" and name.strip("'") == "factory")]
+    return ", ".join(names) + (" (or a `factory`)" if len(names) < len(known) else "")
 
 
 def _number(text: str) -> str | None:
