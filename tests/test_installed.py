@@ -64,8 +64,17 @@ def wheel(root, tmp_path_factory):
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(root / "workflow", source / "workflow", ignore=ignored)
     _run(
-        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-index", "--no-deps"),
-        *("--no-build-isolation", "--wheel-dir", built, source),
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        built,
+        source,
     )
     (found,) = built.iterdir()
     return found
@@ -77,8 +86,16 @@ def environment(wheel, root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("environment")
     _run(sys.executable, "-m", "venv", "--without-pip", folder)
     _run(
-        *(sys.executable, "-m", "pip", "--python", folder / "bin/python", "install", "--quiet"),
-        *("--no-index", "--no-deps", wheel),
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        folder / "bin/python",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        wheel,
     )
     (packages,) = folder.glob("lib/python*/site-packages")
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
@@ -149,8 +166,17 @@ def test_what_only_the_workflow_needs_is_absent_there(environment, module):
 
 def test_the_command_measures_a_network(environment, folder):
     printed = _run(
-        *(environment / "flatness", "measure", "my_network:build", "--random-weights", "0"),
-        *("--images", "photos", "--dtype", "float64", "--output", "measured.nc"),
+        environment / "flatness",
+        "measure",
+        "my_network:build",
+        "--random-weights",
+        "0",
+        "--images",
+        "photos",
+        "--dtype",
+        "float64",
+        "--output",
+        "measured.nc",
         cwd=folder,
     ).stdout
     # f = W x + b has ||df/dtheta||^2 = 3 (||x||^2 + 1), of 3 outputs.
@@ -179,8 +205,14 @@ def test_what_needs_the_repository_or_the_workflow_says_so(environment, folder, 
     refused = {
         ("reproduce", published, "--output", "again"): "of the repository are not beside",
         (
-            *("measure", "torchvision.models:resnet18", "--random-weights", "0"),
-            *("--images", "photos", "--output", "measured.nc"),
+            "measure",
+            "torchvision.models:resnet18",
+            "--random-weights",
+            "0",
+            "--images",
+            "photos",
+            "--output",
+            "measured.nc",
         ): "No module named 'torchvision'",
     }
     for words, message in refused.items():

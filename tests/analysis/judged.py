@@ -12,7 +12,7 @@ from flatness.analysis.claims.the_claims import PARTS
 from flatness.settings.roles import MLP, VGG10
 from made_up import analysed, analysed_run
 
-LOOK = {"interpolation_accuracy": 0.999, "confidence": 0.9, "resamples": 60}
+LOOK = {"interpolation_accuracy": 0.999, "confidence": 0.9, "bootstrap_draws": 60}
 SETTINGS = ((0.05, 20), (0.1, 20), (0.2, 20), (0.1, 8), (0.1, 32))
 # Sharpness levels off at the fifth checkpoint, within 10 % of its final value.
 LEVELLING = np.array([9.0, 7, 5, 3, 1.05, 0.95, 1.02, 1])[:, None]

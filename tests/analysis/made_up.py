@@ -50,12 +50,29 @@ def analysed_run(
     draw = np.random.default_rng([int(1e4 * learning_rate), batch_size, seed])
     shape = (len(ITERATIONS), len(SAMPLE_SETS))
     names = (
-        *("sharpness", "sqrt_sharpness", "log_volume", "log_volume_top3", "log_mean_volume"),
-        *("mean_input_gradient_sq_norm", "mls", "local_dimension", "mls_bound_b", "mls_bound_c"),
-        *("mls_bound_d", "mls_bound_unshared", "nmls", "hessian_trace"),
-        *("hessian_trace_standard_error", "hessian_gap", "mean_residual_norm"),
-        *("sharpness_before_last_layer", "sqrt_sharpness_before_last_layer"),
-        *("adaptive_sharpness", "sqrt_adaptive_sharpness", "relative_flatness", "nvr"),
+        "sharpness",
+        "sqrt_sharpness",
+        "log_volume",
+        "log_volume_top3",
+        "log_mean_volume",
+        "mean_input_gradient_sq_norm",
+        "mls",
+        "local_dimension",
+        "mls_bound_b",
+        "mls_bound_c",
+        "mls_bound_d",
+        "mls_bound_unshared",
+        "nmls",
+        "hessian_trace",
+        "hessian_trace_standard_error",
+        "hessian_gap",
+        "mean_residual_norm",
+        "sharpness_before_last_layer",
+        "sqrt_sharpness_before_last_layer",
+        "adaptive_sharpness",
+        "sqrt_adaptive_sharpness",
+        "relative_flatness",
+        "nvr",
     )
     quantities = {name: draw.uniform(0.5, 2, shape) for name in names}
     unknown = set(values) - set(names) - set(CURVES)

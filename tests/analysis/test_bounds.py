@@ -19,8 +19,19 @@ from flatness.storage import read_dataset, write_dataset
 from reference import dense_jacobians
 
 REST_ON_EQ_4 = [
-    *("eq5_frobenius", "eq5_spectral", "eq12_sharpness", "a_b", "b_c", "c_d", "eq13"),
-    *("volume", "volume_mean", "volume_schwarz", "adaptive", "adaptive_input", "adaptive_all"),
+    "eq5_frobenius",
+    "eq5_spectral",
+    "eq12_sharpness",
+    "a_b",
+    "b_c",
+    "c_d",
+    "eq13",
+    "volume",
+    "volume_mean",
+    "volume_schwarz",
+    "adaptive",
+    "adaptive_input",
+    "adaptive_all",
     *(f"eq{n}_k{k}_{side}" for n in (6, 7) for k in (1, 2) for side in ("input", "all")),
 ]
 
@@ -300,8 +311,11 @@ def test_measurements_without_what_adaptive_rests_on_have_the_other_inequalities
     older = bounds(
         measured.drop_vars(
             [
-                *("parameter_adaptive_sq_norm", "input_times_gradient_sq_norm"),
-                *("layer_outputs", "layer_log_volume", "layer_weight_frobenius_norm"),
+                "parameter_adaptive_sq_norm",
+                "input_times_gradient_sq_norm",
+                "layer_outputs",
+                "layer_log_volume",
+                "layer_weight_frobenius_norm",
             ]
         )
     )

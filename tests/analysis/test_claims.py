@@ -11,7 +11,7 @@ from flatness.analysis.claims.verdicts import (
     NOT_TESTABLE,
     REPRODUCED,
 )
-from flatness.analysis.statistics import draws
+from flatness.analysis.statistics import drawn_positions
 from flatness.settings.roles import MLP, VGG10
 from judged import LOOK, judge, only, row_of, study
 from made_up import ITERATIONS, analysed_run, settings_of
@@ -211,7 +211,7 @@ EXPECTED = {
         **LEMMA,
     },
 }
-KEYS = [(part.network, part.name) for part in PARTS]
+KEYS = [(part.role, part.name) for part in PARTS]
 AT_ONE_BATCH_SIZE = ("2a", "2b", "2c", "9a", "9b")
 AT_ONE_LEARNING_RATE = ("3a", "3b", "9c", "9d")
 WITH_SETTINGS = [key for key in KEYS if key[1][0] in "78"]
@@ -262,7 +262,7 @@ def plain_bootstrap(function, drawn_together: list[list[xr.Dataset]]) -> np.ndar
     """The interval by drawing whole groups of runs, and computing each draw anew."""
     found = [
         function([drawn_together[position] for position in positions])
-        for positions in draws(len(drawn_together), LOOK["resamples"])
+        for positions in drawn_positions(len(drawn_together), LOOK["bootstrap_draws"])
     ]
     return np.nanquantile(found, [0.05, 0.95])
 

@@ -44,7 +44,15 @@ def test_ten_claims_each_part_once(frame):
         assert list(rows["part"]) == list("abcdefghi")[: len(rows)]
     assert set(frame["verdict"]) <= set(VERDICTS)
     assert set(frame["figure"]) == {
-        *("fig1", "fig2", "fig3", "figD4", "figD5", "figD6", "figE7", "figE8", "figS3"),
+        "fig1",
+        "fig2",
+        "fig3",
+        "figD4",
+        "figD5",
+        "figD6",
+        "figE7",
+        "figE8",
+        "figS3",
     }
     for row in frame.itertuples():
         for prefix in ("", "second_"):

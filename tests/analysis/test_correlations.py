@@ -21,7 +21,7 @@ from flatness.glossary.correlations import CORRELATIONS
 from flatness.storage import read_dataset, write_dataset
 from made_up import analysed, analysed_run, settings_of
 
-GIVEN = {"sample_set": "train", "confidence": 0.95, "resamples": 200}
+GIVEN = {"sample_set": "train", "confidence": 0.95, "bootstrap_draws": 200}
 SCIPY = {
     "pearson": scipy.stats.pearsonr,
     "spearman": scipy.stats.spearmanr,
@@ -122,7 +122,7 @@ def plain_bootstrap(runs, method, one, other, key, confidence=0.95):
     x, y = column(runs, one), column(runs, other)
     found = []
     for drawn in np.random.default_rng(SEED).integers(
-        0, len(members), (GIVEN["resamples"], len(members))
+        0, len(members), (GIVEN["bootstrap_draws"], len(members))
     ):
         chosen = np.concatenate([members[position] for position in drawn])
         with warnings.catch_warnings():
@@ -173,7 +173,9 @@ def test_interval_over_all_draws_of_four_seeds(method, monkeypatch):
     every = np.array(list(itertools.product(range(4), repeat=4)))
     defined = [row for row in every if len(set(x[row])) > 1 and len(set(y[row])) > 1]
     statistics = [SCIPY[method](x[row], y[row]).statistic for row in defined]
-    monkeypatch.setattr("flatness.analysis.statistics.draws", lambda groups, resamples: every)
+    monkeypatch.setattr(
+        "flatness.analysis.statistics.drawn_positions", lambda groups, bootstrap_draws: every
+    )
     _, low, high, n = pair(
         correlations(analysed(runs_with(sharpness=x, mls=y)), **GIVEN), method, "sharpness", "mls"
     )
@@ -195,7 +197,10 @@ def test_coefficients_do_not_depend_on_scale(scale):
 def test_a_group_of_all_runs_is_left_out(sweep):
     one_size = correlations(analysed(sweep[:12]), **GIVEN)
     assert one_size["group"].to_numpy().tolist() == [
-        *("pooled", "learning_rate 0.05", "learning_rate 0.1", "learning_rate 0.2")
+        "pooled",
+        "learning_rate 0.05",
+        "learning_rate 0.1",
+        "learning_rate 0.2",
     ]
     assert correlations(analysed(sweep[:4]), **GIVEN)["group"].to_numpy().tolist() == ["pooled"]
 
@@ -360,7 +365,7 @@ def test_every_variable_has_its_glossary_entry(sweep):
         assert dataset[name].attrs["long_name"] == CORRELATIONS[name].long_name
     assert dataset.attrs["sample_set"] == "train"
     assert dataset.attrs["confidence"] == 0.95
-    assert dataset.attrs["resamples"] == 200
+    assert dataset.attrs["bootstrap_draws"] == 200
     assert dataset.attrs["bootstrap_seed"] == SEED
     assert json.loads(dataset.attrs["provenance"])["one"]["commit"] == ["c0ffee"]
 
@@ -387,8 +392,15 @@ def test_studies_go_together_into_one_file(sweep, tmp_path):
         "other_quantity",
     )
     assert dataset["group"].to_numpy().tolist() == [
-        *("pooled", "learning_rate 0.01", "learning_rate 0.05", "learning_rate 0.1"),
-        *("learning_rate 0.2", "learning_rate 2", "batch_size 8", "batch_size 20", "batch_size 32"),
+        "pooled",
+        "learning_rate 0.01",
+        "learning_rate 0.05",
+        "learning_rate 0.1",
+        "learning_rate 0.2",
+        "learning_rate 2",
+        "batch_size 8",
+        "batch_size 20",
+        "batch_size 32",
     ]
     for study, alone in several.items():
         groups = alone["group"].to_numpy().tolist()

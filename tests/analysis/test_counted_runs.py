@@ -84,7 +84,9 @@ def test_the_late_phase_begins_at_the_accuracy_that_is_asked_for():
         ("mlp", "10a", {"mean_residual_norm": 2}, "mean_residual_norm is constant over check"),
         ("mlp", "10b", {"sharpness": 0}, "sharpness is zero at the start or at the end"),
         (
-            *("mlp", "10b", {"hessian_gap": np.arange(8)[:, None]}),
+            "mlp",
+            "10b",
+            {"hessian_gap": np.arange(8)[:, None]},
             "hessian_gap is zero at the start or at the end",
         ),
     ],

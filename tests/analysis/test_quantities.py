@@ -25,15 +25,20 @@ def primitives(jacobians, sq_norms=None):
     by_layer = {
         name: (("sample", "layer"), draw.uniform(1, 2, (len(values), 2)))
         for name in (
-            *("layer_input_norm", "layer_sensitivity", "layer_output_gradient_sq_norm"),
+            "layer_input_norm",
+            "layer_sensitivity",
+            "layer_output_gradient_sq_norm",
             "layer_log_volume",
         )
     }
     by_sample = {
         name: ("sample", draw.uniform(1, 2, len(values)))
         for name in (
-            *("input_norm", "residual_curvature", "residual_curvature_standard_error"),
-            *("residual_norm", "input_times_gradient_sq_norm"),
+            "input_norm",
+            "residual_curvature",
+            "residual_curvature_standard_error",
+            "residual_norm",
+            "input_times_gradient_sq_norm",
         )
     }
     return xr.Dataset(

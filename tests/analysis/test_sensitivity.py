@@ -61,7 +61,7 @@ def of(found: pd.DataFrame, part: str, alternative: str):
 def test_each_alternative_enters_where_it_can_change_something(studies, network):
     _, found = found_for(studies[network], network, *EVERY)
     assert found.groupby("alternative", sort=False).size().index.tolist() == NAMES
-    names = {part.name for part in PARTS if part.network == network}
+    names = {part.name for part in PARTS if part.role == network}
     for name in NAMES:
         rows = found[found["alternative"] == name]
         applied = rows[rows["note"] != DOES_NOT_APPLY]
@@ -82,7 +82,9 @@ def renamed(runs, old: str, new: str):
     [
         ("three largest", "log_volume", "log_volume_top3", LOG_VOLUME),
         (
-            *("without last layer", "sqrt_sharpness", "sqrt_sharpness_before_last_layer"),
+            "without last layer",
+            "sqrt_sharpness",
+            "sqrt_sharpness_before_last_layer",
             SHARPNESS - {"9f", "9g"},  # what is drawn at random does not level off
         ),
     ],

@@ -5,30 +5,30 @@ import warnings
 import numpy as np
 import pytest
 
-from flatness.analysis.statistics import band, draws, interval, slope, times_drawn
+from flatness.analysis.statistics import band, drawn_positions, interval, slope, times_drawn
 
 
 def test_draws_take_every_run_equally_often():
-    positions = draws(5, 20000)
+    positions = drawn_positions(5, 20000)
     assert positions.shape == (20000, 5)
     assert np.allclose(np.bincount(positions.ravel()) / positions.size, 1 / 5, atol=0.005)
 
 
 def test_draws_are_with_replacement():
-    distinct = [len(set(row)) for row in draws(4, 20000)]
+    distinct = [len(set(row)) for row in drawn_positions(4, 20000)]
     # 4! / 4^4 of all draws take every run, 4 / 4^4 the same one four times.
     assert abs(distinct.count(4) / 20000 - 24 / 256) < 0.01
     assert abs(distinct.count(1) / 20000 - 4 / 256) < 0.005
 
 
 def test_draws_are_the_same_every_time():
-    assert np.array_equal(draws(7, 50), draws(7, 50))
+    assert np.array_equal(drawn_positions(7, 50), drawn_positions(7, 50))
 
 
 def test_runs_with_one_label_are_drawn_together():
     labels = np.array([7, 3, 7, 5, 3, 7])
     found = times_drawn(labels, 500)
-    positions = draws(3, 500)
+    positions = drawn_positions(3, 500)
     for row, drawn in zip(found, positions, strict=True):
         # In increasing order the labels are 3, 5 and 7.
         repeated = [label for position in drawn for label in (3, 5, 7)[position : position + 1]]
@@ -60,7 +60,7 @@ def test_no_draw_with_a_value_gives_no_interval_and_no_warning():
 
 def test_interval_of_the_mean_covers_it_as_often_as_it_says():
     samples = np.random.default_rng(1).normal(3, 2, (600, 50))
-    positions = draws(50, 1000)
+    positions = drawn_positions(50, 1000)
     ends = [interval(sample[positions].mean(1), 0.9) for sample in samples]
     covered = np.mean([low <= 3 <= high for low, high in ends])
     assert abs(covered - 0.9) < 0.035

@@ -54,7 +54,9 @@ def test_a_verdict_is_about_the_whole_interval(low, high, sign, threshold, expec
 
 def test_a_rule_reads_as_in_a_table():
     assert [str(Rule(">", 0.0)), str(Rule(">=", 0.9)), str(Rule("<", 0.5))] == [
-        *("> 0", ">= 0.9", "< 0.5"),
+        "> 0",
+        ">= 0.9",
+        "< 0.5",
     ]
 
 
@@ -282,7 +284,7 @@ CASES = {
 # The only correlations that are claimed to be negative.
 NEGATIVE = ("8b", "8c")
 OPPOSITE = {REPRODUCED: NOT_REPRODUCED, NOT_REPRODUCED: REPRODUCED}
-KEYS = [(part.network, f"{part.claim}{part.part}") for part in PARTS]
+KEYS = [(part.role, f"{part.claim}{part.part}") for part in PARTS]
 
 
 def row_of(network: str, part: str, runs: list[xr.Dataset]):
@@ -292,7 +294,7 @@ def row_of(network: str, part: str, runs: list[xr.Dataset]):
         studies[MLP],
         interpolation_accuracy=0.999,
         confidence=0.95,
-        resamples=300,
+        bootstrap_draws=300,
         parts=only(part),
     )
     chosen = frame["claim"].astype(str) + frame["part"] == part

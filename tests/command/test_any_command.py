@@ -18,8 +18,19 @@ from PIL import Image
 from flatness.__main__ import main
 
 FACTORIES = (
-    *("dense", "convolution", "dead", "without_layers", "failing", "leaving", "number", "nothing"),
-    *("absent", "Failing", "", "dense:dense", "x" * 300 + ".py:dense"),
+    "dense",
+    "convolution",
+    "dead",
+    "without_layers",
+    "failing",
+    "leaving",
+    "number",
+    "nothing",
+    "absent",
+    "Failing",
+    "",
+    "dense:dense",
+    "x" * 300 + ".py:dense",
 )
 # Each option is left out or one of these.
 OPTIONS = {
@@ -54,9 +65,23 @@ IMAGES = (
     "zero",
 )
 WEIGHTS = (
-    *("sound.safetensors", "sound.pt", "half.safetensors", "half.pt", "empty.pt", "code.pt"),
-    *("code.safetensors", "absent.pt", "photos", "numbers.pt", "other.safetensors", "nan.pt"),
-    *("checkpoint.pt", "two.pt", "shards.index.json", "text.index.json", "hidden.pt"),
+    "sound.safetensors",
+    "sound.pt",
+    "half.safetensors",
+    "half.pt",
+    "empty.pt",
+    "code.pt",
+    "code.safetensors",
+    "absent.pt",
+    "photos",
+    "numbers.pt",
+    "other.safetensors",
+    "nan.pt",
+    "checkpoint.pt",
+    "two.pt",
+    "shards.index.json",
+    "text.index.json",
+    "hidden.pt",
 )
 NUMBERS = count()
 OUTPUTS = (

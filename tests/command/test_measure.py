@@ -163,7 +163,8 @@ def test_where_the_numbers_come_from(here, photos, names, measured):
     assert json.loads(attributes["factory_arguments"]) == {"outputs": 2}
     assert json.loads(attributes["weights"]) == {"random_seed": 3}
     assert (attributes["dtype"], attributes["device"], attributes["threads"]) == (
-        *("float32", "cpu"),
+        "float32",
+        "cpu",
         1,
     )
     assert "layer" not in attributes

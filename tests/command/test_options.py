@@ -90,9 +90,23 @@ def test_help_is_quick_and_names_every_option(command):
     ):
         assert sentence in words
     for option in (
-        *("arguments", "weights", "random-weights", "images", "samples", "channels", "size"),
-        *("mean", "std", "layer", "dtype", "device", "chunk-size", "powers", "output"),
-        *("overwrite", "threads"),
+        "arguments",
+        "weights",
+        "random-weights",
+        "images",
+        "samples",
+        "channels",
+        "size",
+        "mean",
+        "std",
+        "layer",
+        "dtype",
+        "device",
+        "chunk-size",
+        "powers",
+        "output",
+        "overwrite",
+        "threads",
     ):
         assert f"  --{option}" in result.stdout
     imported = set(re.findall(r"\| +(\w+)\n", result.stderr))

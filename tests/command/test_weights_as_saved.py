@@ -99,8 +99,14 @@ def _with(prefix, state):
 @pytest.mark.parametrize(
     "prefix",
     [
-        *("module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module."),
-        *("model.module.", "model._orig_mod.", "module.model._orig_mod."),
+        "module.",
+        "_orig_mod.",
+        "model.",
+        "module._orig_mod.",
+        "_orig_mod.module.",
+        "model.module.",
+        "model._orig_mod.",
+        "module.model._orig_mod.",
     ],
 )
 def test_prefixes_of_wrappers_are_taken_off(here, network, state, assert_same, prefix):

@@ -40,8 +40,15 @@ _KERNELS_OF_CPU = torch._C.DispatchKeySet(torch._C.DispatchKey.CPU)
 _WAITING = frozenset(
     f"aten::{name}"
     for name in (
-        *("_local_scalar_dense", "nonzero", "equal", "masked_select", "bincount"),
-        *("_unique2", "unique_dim", "unique_consecutive", "repeat_interleave.Tensor"),
+        "_local_scalar_dense",
+        "nonzero",
+        "equal",
+        "masked_select",
+        "bincount",
+        "_unique2",
+        "unique_dim",
+        "unique_consecutive",
+        "repeat_interleave.Tensor",
     )
 )
 # On a GPU positions may lie on the CPU. They are copied: before one of these, or within the first.

@@ -17,8 +17,14 @@ from short_run import DIGITS, PLAN
 
 # Every kind of layer and way of measuring: closed forms, element uses, samples one by one.
 MEASURED = [
-    *("mlp-tanh", "vgg10-8x8", "grouped-convolution", "residual-in-place", "attention"),
-    *("shared-weights", "lstm", "weight-normalised"),
+    "mlp-tanh",
+    "vgg10-8x8",
+    "grouped-convolution",
+    "residual-in-place",
+    "attention",
+    "shared-weights",
+    "lstm",
+    "weight-normalised",
 ]
 
 

@@ -84,9 +84,12 @@ def test_a_slash_in_a_class_name_is_an_underscore_in_its_folder(tmp_path, known)
     known("FashionMNIST", 2, 1)
     draw, labels = np.random.default_rng(0), np.arange(10)
     images = datasets.Images(
-        *(KNOWN["FashionMNIST"].class_names, 255),
-        *(draw.integers(0, 256, (20, 1, 28, 28), dtype=np.uint8), np.tile(labels, 2)),
-        *(draw.integers(0, 256, (10, 1, 28, 28), dtype=np.uint8), labels),
+        KNOWN["FashionMNIST"].class_names,
+        255,
+        draw.integers(0, 256, (20, 1, 28, 28), dtype=np.uint8),
+        np.tile(labels, 2),
+        draw.integers(0, 256, (10, 1, 28, 28), dtype=np.uint8),
+        labels,
     )
     write_class_folders(images, tmp_path)
     assert (tmp_path / "train/T-shirt_top").is_dir()

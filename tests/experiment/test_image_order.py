@@ -101,7 +101,8 @@ def test_real_cifar10_files_are_prepared_in_this_order():
         labels = prepared[f"{split}_labels"].to_numpy()
         assert len(labels) == count
         _assert_in_order(
-            *(prepared[f"{split}_images"].to_numpy(), labels),
+            prepared[f"{split}_images"].to_numpy(),
+            labels,
             *(getattr(images, f"{split}_{part}") for part in ("images", "labels")),
         )
 

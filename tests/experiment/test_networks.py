@@ -18,7 +18,10 @@ def test_mlp_is_the_papers():
     model = networks.build({"name": "mlp"}, (1, 28, 28), 10, 0)
     linear = [module for module in model if isinstance(module, nn.Linear)]
     assert [(m.in_features, m.out_features) for m in linear] == [
-        *((784, 500), (500, 500), (500, 500), (500, 10))
+        (784, 500),
+        (500, 500),
+        (500, 500),
+        (500, 10),
     ]
     assert sum(isinstance(module, nn.ReLU) for module in model) == 3
     assert sum(p.numel() for p in model.parameters()) == 785 * 500 + 2 * 501 * 500 + 501 * 10

@@ -195,10 +195,14 @@ def test_the_sample_set_is_a_choice(runs):
 
 def test_caption_and_provenance(figure):
     for expected in (
-        *("Lemma A.1", "Shaded: up to two standard errors, where the trace is estimated"),
-        *("Dashed: slope 1 through the geometric mean", "sample set `train`"),
-        *("mlp_numbers: 2 runs, seeds 0, 1;", "vgg10_numbers: 2 runs, seeds 0, 1;"),
-        *("network vgg10 (activation tanh)", "commit c0ffee"),
+        "Lemma A.1",
+        "Shaded: up to two standard errors, where the trace is estimated",
+        "Dashed: slope 1 through the geometric mean",
+        "sample set `train`",
+        "mlp_numbers: 2 runs, seeds 0, 1;",
+        "vgg10_numbers: 2 runs, seeds 0, 1;",
+        "network vgg10 (activation tanh)",
+        "commit c0ffee",
     ):
         assert expected in texts(figure)
 

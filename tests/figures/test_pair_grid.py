@@ -22,7 +22,7 @@ PAIRED = (
 )
 MORE = (*PAIRED, "mls_bound_c", "mls_bound_d")
 SETTINGS = ((0.05, 20), (0.1, 8), (0.1, 20), (0.1, 32), (0.2, 20))
-INTERVALS = {"confidence": 0.9, "resamples": 100}
+INTERVALS = {"confidence": 0.9, "bootstrap_draws": 100}
 LOOK = {
     "title": "Figure D.5",
     "quantities": PAIRED,
@@ -313,8 +313,11 @@ def test_few_seeds_or_settings_have_no_interval(runs, figure):
 
 def test_caption_and_provenance(figure):
     for expected in (
-        *("Figure D.5: MLP (tanh) on numbers, trained with mse", "final values of 10 runs"),
-        *("10 runs, seeds 0, 1;", "commit c0ffee", "learning rates 0.05, 0.1, 0.2 and batch"),
+        "Figure D.5: MLP (tanh) on numbers, trained with mse",
+        "final values of 10 runs",
+        "10 runs, seeds 0, 1;",
+        "commit c0ffee",
+        "learning rates 0.05, 0.1, 0.2 and batch",
     ):
         assert expected in texts(figure)
 

@@ -57,7 +57,11 @@ def test_a_panel_of_nothing_is_no_failure(panel):
 
 def test_numbers_are_plain_digits_where_these_are_few():
     assert [number(value) for value in (0, 2.5, -45, 0.0001, 12000)] == [
-        *("0", "2.5", "\N{MINUS SIGN}45", "0.0001", "12000")
+        "0",
+        "2.5",
+        "\N{MINUS SIGN}45",
+        "0.0001",
+        "12000",
     ]
     assert number(1e-6) == "$10^{-6}$"
     assert number(3e-7) == r"$3\times10^{-7}$"

@@ -11,11 +11,34 @@ from made_up import ITERATIONS, analysed, analysed_run
 
 LOOK = {"title": "Slack of the inequalities", "sample_set": "train"}
 NAMES = [
-    *("eq5_frobenius", "eq5_spectral", "eq11", "unshared_frobenius", "eq6_k1_input"),
-    *("eq6_k1_all", "eq6_k2_input", "eq6_k2_all", "eq7_k1_input", "eq7_k1_all", "eq7_k2_input"),
-    *("eq7_k2_all", "eq12_frobenius", "eq12_sharpness", "a_b", "b_c", "c_d", "eq13"),
-    *("unshared_a_u", "unshared_u_v", "nmls", "nmls_unshared", "volume", "volume_mean"),
-    *("volume_schwarz", "adaptive", "adaptive_input", "adaptive_all"),
+    "eq5_frobenius",
+    "eq5_spectral",
+    "eq11",
+    "unshared_frobenius",
+    "eq6_k1_input",
+    "eq6_k1_all",
+    "eq6_k2_input",
+    "eq6_k2_all",
+    "eq7_k1_input",
+    "eq7_k1_all",
+    "eq7_k2_input",
+    "eq7_k2_all",
+    "eq12_frobenius",
+    "eq12_sharpness",
+    "a_b",
+    "b_c",
+    "c_d",
+    "eq13",
+    "unshared_a_u",
+    "unshared_u_v",
+    "nmls",
+    "nmls_unshared",
+    "volume",
+    "volume_mean",
+    "volume_schwarz",
+    "adaptive",
+    "adaptive_input",
+    "adaptive_all",
 ]
 NO_LINEAR_LAYER = "the first layer is a convolution"
 ABSENT = [name for name in NAMES if name[:3] in ("eq5", "eq6", "eq7", "a_b", "b_c", "c_d")]
@@ -93,8 +116,10 @@ def test_the_sample_set_is_a_choice(runs):
 def test_families_that_are_absent_have_no_panel_and_the_caption_says_why(convolutional):
     titles = [panel.get_title() for panel in convolutional.axes]
     assert titles == [
-        *("Per sample (tightest): Eq. 5, 11", "Averaged volume: Eq. 12"),
-        *("First layer's output: U and V", "Network-wide sensitivity: NMLS"),
+        "Per sample (tightest): Eq. 5, 11",
+        "Averaged volume: Eq. 12",
+        "First layer's output: U and V",
+        "Network-wide sensitivity: NMLS",
     ]
     assert all(panel.lines and panel.axison for panel in convolutional.axes)
     assert (
@@ -177,9 +202,12 @@ def test_all_absent_is_no_failure():
 def test_caption_and_provenance(figure):
     for expected in (
         "Slack of the inequalities: MLP (tanh) on numbers, trained with mse",
-        *("learning rate 0.1 and batch size 20", "mean over 3 seeds"),
-        *("holds where its slack is at least 0", "U = t / n sum_i ||df_i/dz||_F"),
-        *("the second step of Eq. 7 has the slack of that of Eq. 6", "3 runs, seeds 0, 1, 2"),
+        "learning rate 0.1 and batch size 20",
+        "mean over 3 seeds",
+        "holds where its slack is at least 0",
+        "U = t / n sum_i ||df_i/dz||_F",
+        "the second step of Eq. 7 has the slack of that of Eq. 6",
+        "3 runs, seeds 0, 1, 2",
         "commit c0ffee",
     ):
         assert expected in texts(figure)

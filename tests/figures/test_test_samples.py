@@ -151,9 +151,11 @@ def test_interpolation_is_marked(figure):
 
 def test_caption_and_provenance(figure):
     for expected in (
-        *("Figure 3: VGG10 (tanh) on numbers, trained with mse", "mean over 3 seeds"),
+        "Figure 3: VGG10 (tanh) on numbers, trained with mse",
+        "mean over 3 seeds",
         "plain SGD on mse at learning rate 0.1 and batch size 20",
-        *("3 runs, seeds 0, 1, 2", "commit c0ffee"),
+        "3 runs, seeds 0, 1, 2",
+        "commit c0ffee",
     ):
         assert expected in texts(figure)
 

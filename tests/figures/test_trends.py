@@ -210,11 +210,16 @@ def test_a_setting_that_never_interpolates_says_so_in_the_panel():
 
 def test_caption_and_provenance(figure):
     for expected in (
-        *("Figure 1: MLP (tanh) on numbers, trained with mse", "sample set `train`"),
+        "Figure 1: MLP (tanh) on numbers, trained with mse",
+        "sample set `train`",
         "plain SGD on mse at learning rates 0.05, 0.1, 0.2 and batch size 20",
         "after 20% of the iterations",
-        *("9 runs, seeds 0, 1, 2", "6,000 iterations", "mlp (activation tanh)"),
-        *("loss mse", "dataset numbers (SHA-256 0123456789ab)", "commit c0ffee"),
+        "9 runs, seeds 0, 1, 2",
+        "6,000 iterations",
+        "mlp (activation tanh)",
+        "loss mse",
+        "dataset numbers (SHA-256 0123456789ab)",
+        "commit c0ffee",
     ):
         assert expected in texts(figure)
 

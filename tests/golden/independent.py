@@ -21,9 +21,16 @@ def networks() -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
         nn.Flatten(), nn.Linear(16, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3)
     )
     vgg = nn.Sequential(
-        *(nn.Conv2d(1, 4, 3, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(4, 6, 3, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Linear(54, 8), nn.ReLU(), nn.Linear(8, 3)),
+        nn.Conv2d(1, 4, 3, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 6, 3, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(54, 8),
+        nn.ReLU(),
+        nn.Linear(8, 3),
     )
     return {"mlp": (mlp.eval(), (1, 4, 4)), "vgg": (vgg.eval(), (1, 6, 6))}
 

@@ -37,8 +37,16 @@ class _Returns(nn.Module):
 
 
 HOWS = (
-    *("rank 1", "rank 3", "tuple", "mean of samples", "integers", "no gradient"),
-    *("constant", "fewer samples", "random", "fails"),
+    "rank 1",
+    "rank 3",
+    "tuple",
+    "mean of samples",
+    "integers",
+    "no gradient",
+    "constant",
+    "fewer samples",
+    "random",
+    "fails",
 )
 
 

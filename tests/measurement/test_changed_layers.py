@@ -222,7 +222,9 @@ def _convolutions(draw):
     padding = draw(st.sampled_from(["valid", "same", each(0, 1, 2), each(0, 1, 2)]))
     modes = st.sampled_from(["zeros", "zeros", "circular", "reflect", "replicate"])
     layer = _KINDS[d](
-        *(inputs, outputs, each(1, 2, 3)),
+        inputs,
+        outputs,
+        each(1, 2, 3),
         stride=1 if padding == "same" else each(1, 2),
         padding=padding,
         dilation=each(1, 1, 2),

@@ -176,7 +176,7 @@ def test_a_gpu_gives_the_same_numbers(architecture, exact_products):
     targets = _targets(model, inputs)
     expected = curvature(model, inputs, targets, exact_products=exact_products)
     found = curvature(
-        *(model.to("cuda"), inputs.to("cuda"), targets.to("cuda")), exact_products=exact_products
+        model.to("cuda"), inputs.to("cuda"), targets.to("cuda"), exact_products=exact_products
     )
     xr.testing.assert_allclose(found, expected, rtol=1e-9)
 

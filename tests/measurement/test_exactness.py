@@ -98,8 +98,16 @@ def test_closed_forms_are_used_where_they_apply(monkeypatch):
 
     monkeypatch.setattr(chunk_terms, "per_sample_sq_norms", spy)
     for name in (
-        *("linear", "mlp-tanh", "mlp-relu-in-place", "vgg10-8x8", "strided-convolution"),
-        *("layer-norm", "batch-norm", "attention", "tied-modules", "recurrent"),
+        "linear",
+        "mlp-tanh",
+        "mlp-relu-in-place",
+        "vgg10-8x8",
+        "strided-convolution",
+        "layer-norm",
+        "batch-norm",
+        "attention",
+        "tied-modules",
+        "recurrent",
     ):
         flatness.measure(*network(name, torch.float32))
     assert asked == []

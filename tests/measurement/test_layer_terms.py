@@ -14,8 +14,14 @@ from flatness.analysis.bounds import bounds, check
 from reference import dense_jacobians
 
 SEQUENTIAL = [
-    *("mlp-tanh", "mlp-relu-in-place", "vgg10-8x8", "strided-convolution", "grouped-convolution"),
-    *("linear-at-positions", "layer-norm", "more-outputs-than-inputs"),
+    "mlp-tanh",
+    "mlp-relu-in-place",
+    "vgg10-8x8",
+    "strided-convolution",
+    "grouped-convolution",
+    "linear-at-positions",
+    "layer-norm",
+    "more-outputs-than-inputs",
 ]
 
 
@@ -177,8 +183,10 @@ def test_tiny_derivatives_are_not_lost_in_float32():
     single = flatness.measure(model, inputs)
     double = flatness.measure(model.double(), inputs.double())
     for name in (
-        *("layer_output_gradient_sq_norm", "parameter_gradient_sq_norm"),
-        *("parameter_adaptive_sq_norm", "input_times_gradient_sq_norm"),
+        "layer_output_gradient_sq_norm",
+        "parameter_gradient_sq_norm",
+        "parameter_adaptive_sq_norm",
+        "input_times_gradient_sq_norm",
     ):
         assert np.allclose(single[name], double[name], rtol=1e-4, atol=0), name
     check(bounds(single), "tiny")
@@ -246,8 +254,13 @@ def test_the_layer_that_reads_the_inputs(architecture, layer):
 @pytest.mark.parametrize(
     ("architecture", "layer"),
     [
-        *(("linear", ""), ("mlp-tanh", "4"), ("strided-convolution", "4"), ("attention", "head")),
-        *(("linear-at-positions", "4"), ("convolutions-1d-3d", "5"), ("unused-layers", None)),
+        ("linear", ""),
+        ("mlp-tanh", "4"),
+        ("strided-convolution", "4"),
+        ("attention", "head"),
+        ("linear-at-positions", "4"),
+        ("convolutions-1d-3d", "5"),
+        ("unused-layers", None),
     ],
 )
 def test_the_layer_whose_output_is_the_networks(architecture, layer):

@@ -23,7 +23,9 @@ def test_norms_of_a_wide_layer_at_many_positions():
     single = flatness.measure(model, inputs)
     double = flatness.measure(model.double(), inputs.double())
     for name in (
-        *("parameter_gradient_sq_norm", "parameter_adaptive_sq_norm"),
-        *("layer_output_gradient_sq_norm", "input_times_gradient_sq_norm"),
+        "parameter_gradient_sq_norm",
+        "parameter_adaptive_sq_norm",
+        "layer_output_gradient_sq_norm",
+        "input_times_gradient_sq_norm",
     ):
         assert np.allclose(single[name], double[name], rtol=3e-6, atol=0), name

@@ -108,7 +108,8 @@ def test_measured(name, first):
         nn.Unflatten(1, shape) if before else nn.Identity(),
         norm,
         nn.Tanh(),
-        *(nn.Flatten(), nn.LazyLinear(2)),
+        nn.Flatten(),
+        nn.LazyLinear(2),
     ).eval()
     inputs = torch.randn(3, *shape)
     model(inputs)

@@ -11,7 +11,10 @@ from flatness.measurement import chunk_terms, description
 from flatness.measurement.wanted import _PARTS
 
 OF_CURVATURE = {
-    *("hessian_trace", "hessian_trace_standard_error", "hessian_gap", "mean_residual_norm"),
+    "hessian_trace",
+    "hessian_trace_standard_error",
+    "hessian_gap",
+    "mean_residual_norm",
 }
 
 

@@ -34,7 +34,9 @@ def _measure(folder: Path, plan: TrainingPlan, chunk_size: int = 100) -> Path:
     train(plan, folder / "digits.nc", folder / "trained", folder / "state", code="how trained")
     output = folder / "measured.nc"
     measure_run(
-        *(folder / "trained", folder / "digits.nc", output),
+        folder / "trained",
+        folder / "digits.nc",
+        output,
         **{"dataset_name": "digits", "chunk_size": chunk_size, "minibatch_window": 100},
         curvature_options=CURVATURE,
         code="how measured",
@@ -60,7 +62,9 @@ def test_it_tells_how_far_each_checkpoint_is(folder, tmp_path):
     told = []
     with listening(told.append):
         measure_run(
-            *(folder / "trained", folder / "digits.nc", tmp_path / "again.nc"),
+            folder / "trained",
+            folder / "digits.nc",
+            tmp_path / "again.nc",
             **{"dataset_name": "digits", "chunk_size": 100, "minibatch_window": 100},
         )
     assert told[0] == 0
@@ -109,8 +113,13 @@ def test_values_are_those_of_measuring_each_set_by_itself(folder, measured, posi
         assert list(stored["label"][:n].values) == list(labels[indices])
         expected = flatness.measure(network, torch.from_numpy(inputs[indices]))
         for variable in (
-            *("singular_value", "parameter_gradient_sq_norm", "input_norm", "network_output"),
-            *("layer_input_norm", "layer_sensitivity", "layer_output_gradient_sq_norm"),
+            "singular_value",
+            "parameter_gradient_sq_norm",
+            "input_norm",
+            "network_output",
+            "layer_input_norm",
+            "layer_sensitivity",
+            "layer_output_gradient_sq_norm",
         ):
             assert np.allclose(stored[variable][:n], expected[variable], rtol=1e-4, atol=1e-6)
             assert np.isnan(stored[variable][n:]).all()
@@ -153,7 +162,9 @@ def test_the_curvature_of_a_sample_is_the_same_in_every_set(measured):
 
 def test_a_middle_layer_has_a_file_of_its_own(folder, measured, tmp_path):
     measure_run(
-        *(folder / "trained", folder / "digits.nc", tmp_path / "layer.nc"),
+        folder / "trained",
+        folder / "digits.nc",
+        tmp_path / "layer.nc",
         **{"dataset_name": "digits", "chunk_size": 100, "minibatch_window": 100},
         layer="1",
     )
@@ -201,7 +212,9 @@ def test_provenance(folder, measured):
 def test_a_second_measuring_gives_the_same_file(folder, tmp_path):
     again = tmp_path / "again.nc"
     measure_run(
-        *(folder / "trained", folder / "digits.nc", again),
+        folder / "trained",
+        folder / "digits.nc",
+        again,
         **{"dataset_name": "digits", "chunk_size": 100, "minibatch_window": 100},
         curvature_options=CURVATURE,
         code="how measured",
@@ -246,7 +259,9 @@ def test_damaged_checkpoint_is_named_and_not_used(folder, tmp_path):
     (tmp_path / "trained").write_bytes(damaged)
     with pytest.raises(StorageError, match=r"trained: checkpoint \d+ is damaged.*Delete the file"):
         measure_run(
-            *(tmp_path / "trained", folder / "digits.nc", tmp_path / "out.nc"),
+            tmp_path / "trained",
+            folder / "digits.nc",
+            tmp_path / "out.nc",
             **{"dataset_name": "digits", "chunk_size": 100, "minibatch_window": 100},
         )
     assert not (tmp_path / "out.nc").exists()

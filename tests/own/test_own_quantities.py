@@ -58,7 +58,7 @@ def test_correlation_tables_have_it_with_its_formula(write, folder):
     load_quantities("my.py")
     runs = [analysed_run(seed=seed, sharpness=seed + 1.0) for seed in range(4)]
     runs = [run.assign(sigma_ratio=3 * run["sharpness"]) for run in runs]
-    found = correlations(analysed(runs), sample_set="train", confidence=0.9, resamples=100)
+    found = correlations(analysed(runs), sample_set="train", confidence=0.9, bootstrap_draws=100)
     pair = {"quantity": "sigma_ratio", "other_quantity": "sharpness", "statistic": "pearson"}
     assert np.isclose(found["coefficient"].sel(group="pooled").sel(pair), 1)
     write_markdown(found, folder / "table.md", study="mlp")

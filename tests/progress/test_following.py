@@ -145,9 +145,14 @@ def test_elsewhere_a_line_is_written_for_each_run_and_none_redrawn(snakemake):
     it.finish(2, 20.0)
     it.close()
     assert it.screen == [
-        *("Job stats:", "Job 1", "Finished 1"),
+        "Job stats:",
+        "Job 1",
+        "Finished 1",
         "Progress: 44 % | 1/3 jobs | 25 s left",
-        *("Job 2", "Job 3", "Finished 3", "Finished 2"),
+        "Job 2",
+        "Job 3",
+        "Finished 3",
+        "Finished 2",
         "Progress: 100 % | 3/3 jobs | 0 s left",
         "",
     ]

@@ -101,7 +101,9 @@ def test_what_was_published_before_the_renaming(root):
 
 def test_a_table_of_correlations(tmp_path):
     runs = analysed(analysed_run(seed=seed) for seed in range(4))
-    found = together({"mlp": correlations(runs, sample_set="train", confidence=0.9, resamples=100)})
+    found = together(
+        {"mlp": correlations(runs, sample_set="train", confidence=0.9, bootstrap_draws=100)}
+    )
     write_dataset(as_then(found), tmp_path / "correlations.nc")
     assert THEN in xr.open_dataset(tmp_path / "correlations.nc")["quantity"]
     xr.testing.assert_identical(read_dataset(tmp_path / "correlations.nc"), found)

@@ -14,7 +14,7 @@ from made_up_results import configuration, made_up_results, made_up_run, made_up
 @pytest.fixture(scope="module")
 def claims():
     runs = [made_up_run(seed=seed) for seed in range(4)]
-    return judge([], runs, interpolation_accuracy=0.999, confidence=0.95, resamples=100)
+    return judge([], runs, interpolation_accuracy=0.999, confidence=0.95, bootstrap_draws=100)
 
 
 def _write(path, claims, results):
@@ -58,7 +58,10 @@ def test_the_page_says_what_was_run(tmp_path, claims):
         "learning rate 0.1 (half_squared_error; 0.5 in mse), batch size 20; learning rate 0.2 "
         "(half_squared_error; 1 in mse), batch size 20; learning rate 0.1 (half_squared_error; "
         "0.5 in mse), batch size 8",
-        *("0, 1, 2, 3", "6000", "early 3, late 4", "12"),
+        "0, 1, 2, 3",
+        "6000",
+        "early 3, late 4",
+        "12",
     ]
     assert ["bound_powers", "1, 2"] in tables["Conventions of the analysis"]
     facts = dict(tables["Hardware and versions"])

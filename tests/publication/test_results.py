@@ -89,7 +89,7 @@ def test_rates_stand_there_in_mse_too(loss, rate):
 
 def test_tables_are_equal(runs, file):
     studies = separate(read_results(file))
-    shared = {"confidence": 0.95, "resamples": 100}
+    shared = {"confidence": 0.95, "bootstrap_draws": 100}
     of_name = {
         name: analysed(run for run in runs if run.attrs["run"].startswith(name)) for name in studies
     }

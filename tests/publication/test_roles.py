@@ -12,11 +12,11 @@ from flatness.settings.roles import ROLES
 from made_up import analysed
 from made_up_results import configuration, made_up_results, made_up_runs
 
-OPTIONS = {"interpolation_accuracy": 0.999, "confidence": 0.95, "resamples": 50}
+OPTIONS = {"interpolation_accuracy": 0.999, "confidence": 0.95, "bootstrap_draws": 50}
 
 
 def test_roles_are_those_of_the_claims():
-    assert set(ROLES.values()) == {part.network for part in PARTS}
+    assert set(ROLES.values()) == {part.role for part in PARTS}
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_only_roles_that_are_played_have_rows(played):
     claims = judge(studies, **OPTIONS)
     found = sensitivity(studies, claims, **OPTIONS)
     assert set(claims["network"]) == set(found["network"]) == set(played)
-    assert len(claims) == sum(part.network in played for part in PARTS)
+    assert len(claims) == sum(part.role in played for part in PARTS)
     assert len(with_sensitivity(claims, found)) == len(claims)
 
 

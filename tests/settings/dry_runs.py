@@ -24,8 +24,19 @@ def dry_run(snakefile: Path, folder: Path, config: Path, *arguments: str) -> tup
     """The exit code and everything that is printed."""
     printed = folder / "printed"
     words = [
-        *("--dry-run", "--cores", "1", "--snakefile", str(snakefile), "--directory", str(folder)),
-        *("--nolock", "--quiet", "rules", "--configfile", str(config), *arguments),
+        "--dry-run",
+        "--cores",
+        "1",
+        "--snakefile",
+        str(snakefile),
+        "--directory",
+        str(folder),
+        "--nolock",
+        "--quiet",
+        "rules",
+        "--configfile",
+        str(config),
+        *arguments,
     ]
     process = _FORKS.Process(target=_run, args=(words, printed))
     process.start()

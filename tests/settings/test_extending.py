@@ -164,7 +164,10 @@ def test_shipped_configurations_have_the_runs_that_they_had(root, name):
         plans,
         {name: dataset.identity() for name, dataset in settings.datasets.items()},
         {key: getattr(settings, key).model_dump(mode="json") for key in sections},
-        *(settings.name, settings.device, settings.download, settings.runs_per_gpu),
+        settings.name,
+        settings.device,
+        settings.download,
+        settings.runs_per_gpu,
     ]
     text = json.dumps(identity, sort_keys=True)
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == IDENTITIES[name]

@@ -81,7 +81,7 @@ def judged() -> pd.DataFrame:
         for rate in (0.1, 0.2, 0.3, 0.4)
     ]
     runs.append(analysed_run(seed=9, diverged=True))
-    return judge([], runs, interpolation_accuracy=0.999, confidence=0.95, resamples=50)
+    return judge([], runs, interpolation_accuracy=0.999, confidence=0.95, bootstrap_draws=50)
 
 
 TEXTS = {"reason": "", "remarks": "", "second_comparison": "", "sensitive_to": ""}
@@ -133,8 +133,18 @@ def test_markdown_reads_no_markup_in_what_it_is_given(frame, tmp_path):
     write_markdown(frame, tmp_path / "claims.md", nature=NATURE)
     *_, row = cells((tmp_path / "claims.md").read_text())
     assert row == [
-        *("7d", "VGG10", "**not testable**", "One is better than the other.", "-", "-", "-"),
-        *(r"\< 0", "0", "0", "figD5", "|rho(mls, test_loss)| - |rho(log_volume, test_loss)|"),
+        "7d",
+        "VGG10",
+        "**not testable**",
+        "One is better than the other.",
+        "-",
+        "-",
+        "-",
+        r"\< 0",
+        "0",
+        "0",
+        "figD5",
+        "|rho(mls, test_loss)| - |rho(log_volume, test_loss)|",
         r"Too \<b>few\</b> | runs.",
     ]
 
@@ -143,7 +153,12 @@ def test_numbers_have_three_digits_for_people(frame, tmp_path):
     write_markdown(frame, tmp_path / "claims.md", nature=NATURE)
     undecided = cells((tmp_path / "claims.md").read_text())[4]
     assert undecided[4:10] == [
-        *("-0.123", "[-0.3, 1e-06]", "[-0.5, 0.5]", r"\< 0", "25", "5"),
+        "-0.123",
+        "[-0.3, 1e-06]",
+        "[-0.5, 0.5]",
+        r"\< 0",
+        "25",
+        "5",
     ]
 
 
@@ -153,7 +168,10 @@ def test_two_conditions_stand_side_by_side(frame, tmp_path):
     write_markdown(pd.DataFrame([both]), tmp_path / "claims.md", nature=NATURE)
     row = cells((tmp_path / "claims.md").read_text())[2]
     assert row[4:8] == [
-        *("-0.123; 0.5", "[-0.3, 1e-06]; [0.4, 0.6]", "[-0.5, 0.5]; -", r"\< 0; > 0"),
+        "-0.123; 0.5",
+        "[-0.3, 1e-06]; [0.4, 0.6]",
+        "[-0.5, 0.5]; -",
+        r"\< 0; > 0",
     ]
 
 
@@ -222,7 +240,10 @@ def test_every_verdict_has_the_same_weight(frame, tmp_path):
     html_rows = table_rows(page)
     assert [row.findall("td")[1].text for row in html_rows] == list(frame["verdict"])
     assert [row.get("class") for row in html_rows] == [
-        *("reproduced", "not-reproduced", "undecided", "not-testable"),
+        "reproduced",
+        "not-reproduced",
+        "undecided",
+        "not-testable",
     ]
 
 
@@ -290,13 +311,22 @@ def test_a_table_read_back_from_csv_reads_the_same(judged, tmp_path):
 def test_definitions_name_every_part_without_a_result(judged):
     headings, _, *rows = cells(definitions())
     assert headings == [
-        *("claim", "network", "statement", "in the paper", "statistic; runs", "claimed"),
-        *("what the verdict does not say", "figure"),
+        "claim",
+        "network",
+        "statement",
+        "in the paper",
+        "statistic; runs",
+        "claimed",
+        "what the verdict does not say",
+        "figure",
     ]
     expected = [
         (
-            *(f"{row.claim}{row.part}", row.network, row.statement),
-            *("; ".join(filter(None, [row.comparison, row.second_comparison])), row.figure),
+            f"{row.claim}{row.part}",
+            row.network,
+            row.statement,
+            "; ".join(filter(None, [row.comparison, row.second_comparison])),
+            row.figure,
         )
         for row in judged.itertuples()
     ]

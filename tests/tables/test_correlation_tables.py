@@ -47,7 +47,7 @@ def made_up_runs(rates=(0.1, 0.2), seeds=4, study="two_rates", **values):
 
 
 def correlated(runs):
-    return correlations(analysed(runs), sample_set="train", confidence=0.95, resamples=150)
+    return correlations(analysed(runs), sample_set="train", confidence=0.95, bootstrap_draws=150)
 
 
 def convolutional_runs():
@@ -210,7 +210,7 @@ def test_markdown_says_what_the_tables_rest_on(tmp_path):
 def test_two_commits_are_both_named_and_tables_of_earlier_versions_are_read(tmp_path):
     runs = [analysed_run(seed=seed) for seed in range(4)]
     runs[0].attrs["commit"] = "decaf"
-    found = correlations(analysed(runs), sample_set="train", confidence=0.9, resamples=100)
+    found = correlations(analysed(runs), sample_set="train", confidence=0.9, bootstrap_draws=100)
     lists = json.loads(found.attrs["provenance"])
     assert lists["commit"] == ["c0ffee", "decaf"]
     texts = json.dumps({key: ", ".join(each) for key, each in lists.items()})
@@ -502,7 +502,9 @@ def test_both_intervals_stand_at_each_coefficient(tmp_path):
         "pooled]{Correlations between final quantities: Pearson",
     )
     assert [re.search(r"\$(.*)\$", line)[1] for line in cell[pair]] == [
-        *(coefficient, seeds, settings)
+        coefficient,
+        seeds,
+        settings,
     ]
     assert f"{coefficient}<br/><small>{seeds}</small><br/><small>{settings}</small>" in page(
         runs, tmp_path / "page.html"

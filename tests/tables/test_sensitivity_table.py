@@ -12,7 +12,7 @@ from flatness.tables.sensitivity_table import as_markdown, write_csv, write_mark
 from judged import judge, sensitivity
 from made_up import analysed_run
 
-OPTIONS = {"interpolation_accuracy": 0.999, "confidence": 0.95, "resamples": 50}
+OPTIONS = {"interpolation_accuracy": 0.999, "confidence": 0.95, "bootstrap_draws": 50}
 CHOSEN = [part for part in PARTS if part.name in ("1c", "6a", "7e", "8a")]
 
 
@@ -39,14 +39,17 @@ def rows_of(text: str) -> list[list[str]]:
 def test_each_part_has_a_row_and_each_alternative_a_column(tables):
     headings, _, *rows = rows_of(as_markdown(*tables))
     assert headings == ["claim", "network", "as judged", *(each.name for each in ALTERNATIVES)]
-    assert [row[:2] for row in rows] == [[part.name, part.network] for part in CHOSEN]
+    assert [row[:2] for row in rows] == [[part.name, part.role] for part in CHOSEN]
 
 
 def test_cells_tell_verdict_value_change_and_what_does_not_enter(tables):
     text = as_markdown(*tables)
     rows = {tuple(row[:2]): row[2:] for row in rows_of(text)[2:]}
     assert rows["1c", "VGG10"][:4] == [
-        *("reproduced (-1)", "**not reproduced (1)**", "-", "-"),
+        "reproduced (-1)",
+        "**not reproduced (1)**",
+        "-",
+        "-",
     ]
     assert rows["6a", "MLP"][-1] == "as it is"
     both = rows["7e", "MLP"][0]

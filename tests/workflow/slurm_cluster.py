@@ -11,16 +11,23 @@ from pathlib import Path
 DAEMONS = ("munged", "slurmctld", "slurmd")
 # The profile waits as long as a large site needs.
 QUICK = (
-    *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
-    *("--latency-wait", "10"),
+    "--slurm-init-seconds-before-status-checks",
+    "2",
+    "--seconds-between-status-checks",
+    "2",
+    "--latency-wait",
+    "10",
 )
 _START_SECONDS = 60
 # Where SLURM looks by itself: inside of a job, Snakemake clears the variable that names another.
 _SYSTEM = Path("/etc/slurm")
 _FILES = ("slurm.conf", "gres.conf")
 _GIVEN = (
-    *("SLURM_GPUS_ON_NODE", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS"),
-    *("GPU_DEVICE_ORDINAL", "CUDA_VISIBLE_DEVICES"),
+    "SLURM_GPUS_ON_NODE",
+    "SLURM_JOB_GPUS",
+    "SLURM_STEP_GPUS",
+    "GPU_DEVICE_ORDINAL",
+    "CUDA_VISIBLE_DEVICES",
 )
 
 
@@ -70,8 +77,12 @@ class Cluster:
             (_SYSTEM / name).symlink_to(self.folder / name)
         socket_, folder = self.folder / "munge.socket", self.folder
         self._run(
-            *("munged", "--force", f"--key-file={key}", f"--socket={socket_}"),
-            *(f"--pid-file={folder / 'munged.pid'}", f"--log-file={folder / 'munged.log'}"),
+            "munged",
+            "--force",
+            f"--key-file={key}",
+            f"--socket={socket_}",
+            f"--pid-file={folder / 'munged.pid'}",
+            f"--log-file={folder / 'munged.log'}",
             f"--seed-file={folder / 'munge.seed'}",
         )
         self._run("slurmctld", "-c")
@@ -105,8 +116,14 @@ class Cluster:
     def preempt(self) -> None:
         """Take the node from all jobs for one that is urgent, and wait for its end."""
         self.call(
-            *("sbatch", "--wait", "--partition=urgent", "--exclusive", "--comment=urgent"),
-            *("--output=/dev/null", "--wrap", "true"),
+            "sbatch",
+            "--wait",
+            "--partition=urgent",
+            "--exclusive",
+            "--comment=urgent",
+            "--output=/dev/null",
+            "--wrap",
+            "true",
         )
 
     def start_requeued(self, job: str | None = None) -> None:

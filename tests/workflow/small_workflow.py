@@ -61,8 +61,16 @@ class Workflow:
         config = self.folder / "config.yaml"
         config.write_text(yaml.safe_dump(self.config))
         return [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(self.source / "Snakefile")),
-            *("--directory", str(self.folder), "--configfile", str(config), *arguments),
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(self.source / "Snakefile"),
+            "--directory",
+            str(self.folder),
+            "--configfile",
+            str(config),
+            *arguments,
         ]
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:

@@ -304,7 +304,7 @@ def test_dataset_absent_and_no_network(workflow):
     workflow.config["datasets"]["digits"] = FASHION
     nowhere = "http://127.0.0.1:9"
     result = workflow.run(
-        *("--cores", "1"), http_proxy=nowhere, https_proxy=nowhere, no_proxy="", NO_PROXY=""
+        "--cores", "1", http_proxy=nowhere, https_proxy=nowhere, no_proxy="", NO_PROXY=""
     )
     _one_line(
         result, r"data/FashionMNIST/raw/train-images.* is absent and http.* cannot be reached"

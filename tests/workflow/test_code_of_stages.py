@@ -52,7 +52,10 @@ def loaded(make_workflow, tmp_path_factory):
     )
     workflow.study.update(sweep=workflow.study["sweep"][:1], seeds=[0], middle_layers=["3"])
     workflow.succeed(
-        *("--cores", "2", "all", "publish"),
+        "--cores",
+        "2",
+        "all",
+        "publish",
         PYTHONPATH=f"{hook}:{workflow.environment['PYTHONPATH']}",
     )
     found: dict[str, set[str]] = {}

@@ -35,5 +35,7 @@ def test_another_image_folder_makes_nothing_stale(workflow, airplanes):
         assert workflow.planned("--cores", "1", TRAINED) == {}
     workflow.config["datasets"]["digits"] = dataset | {"sample_seed": 1, "image_folder": "nowhere"}
     assert set(workflow.planned("--cores", "1", TRAINED)) == {
-        *("prepare_dataset", "train_run", "total")
+        "prepare_dataset",
+        "train_run",
+        "total",
     }

@@ -7,8 +7,13 @@ import sys
 import pytest
 
 QUICK = (
-    *("analyse_run", "correlate", "judge_claims", "draw_figure", "describe_results"),
-    *("gather", "publish"),
+    "analyse_run",
+    "correlate",
+    "judge_claims",
+    "draw_figure",
+    "describe_results",
+    "gather",
+    "publish",
 )
 
 

@@ -65,9 +65,16 @@ def _opened(report: Path, profile: Path) -> Iterator[WebDriver]:
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-quic"),
-        *("--window-size=1400,900", f"--user-data-dir={profile}"),
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-sync",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-quic",
+        "--window-size=1400,900",
+        f"--user-data-dir={profile}",
     ):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -112,8 +119,12 @@ def test_the_first_page_begins_with_the_claims(page):
     overview = page.find_element(By.CLASS_NAME, "overview")
     headings = [heading.text for heading in overview.find_elements(By.TAG_NAME, "h2")]
     assert headings == [
-        *("Claims", "Excluded runs", "What was run", "Conventions of the analysis"),
-        *("Hardware and versions", "Wall time"),
+        "Claims",
+        "Excluded runs",
+        "What was run",
+        "Conventions of the analysis",
+        "Hardware and versions",
+        "Wall time",
     ]
     claims = overview.find_element(By.TAG_NAME, "table")
     assert len(claims.find_elements(By.CSS_SELECTOR, "tbody tr")) == sum(
@@ -122,12 +133,15 @@ def test_the_first_page_begins_with_the_claims(page):
     assert "VGG10" not in claims.text  # no study plays that role
     text = overview.text
     for expected in (
-        *(
-            "None of the 4 runs.",
-            "learning rate 0.1 (half_squared_error; 0.5 in mse), batch size 20; learning rate 0.2",
-        ),
-        *("half_squared_error", "bootstrap_draws 2000", "threads 1", "python 3.", "torch 2."),
-        *("train_run 4", "measure_run 4"),
+        "None of the 4 runs.",
+        "learning rate 0.1 (half_squared_error; 0.5 in mse), batch size 20; learning rate 0.2",
+        "half_squared_error",
+        "bootstrap_draws 2000",
+        "threads 1",
+        "python 3.",
+        "torch 2.",
+        "train_run 4",
+        "measure_run 4",
     ):
         assert expected in text, expected
 

@@ -26,8 +26,16 @@ def test_every_computing_rule_has_all_directives(root):
     rules = _rules(root)
     assert "output:" not in rules.pop("thin"), "it computes nothing"
     assert set(rules) == {
-        *("prepare_dataset", "train_run", "measure_run", "analyse_run"),
-        *("correlate", "judge_claims", "draw_figure", "describe_results", "gather", "publish"),
+        "prepare_dataset",
+        "train_run",
+        "measure_run",
+        "analyse_run",
+        "correlate",
+        "judge_claims",
+        "draw_figure",
+        "describe_results",
+        "gather",
+        "publish",
     }
     for name, text in rules.items():
         for directive in DIRECTIVES:
@@ -61,9 +69,20 @@ def test_analysis_and_figures_do_not_import_torch(root):
 @pytest.mark.parametrize("config", ["config.yaml", "demo.yaml"])
 def test_dry_run_of_the_shipped_configurations(root, tmp_path, config):
     command = [
-        *(sys.executable, "-X", "importtime", "-m", "snakemake", "--dry-run", "--cores", "1"),
-        *("--snakefile", str(root / "Snakefile"), "--directory", str(tmp_path)),
-        *("--configfile", str(root / "config" / config)),
+        sys.executable,
+        "-X",
+        "importtime",
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--cores",
+        "1",
+        "--snakefile",
+        str(root / "Snakefile"),
+        "--directory",
+        str(tmp_path),
+        "--configfile",
+        str(root / "config" / config),
     ]
     start = time.monotonic()
     result = subprocess.run(command, capture_output=True, text=True, timeout=100)
@@ -71,8 +90,13 @@ def test_dry_run_of_the_shipped_configurations(root, tmp_path, config):
     assert result.returncode == 0, result.stderr[-2000:]
     runs = {"config.yaml": 50, "demo.yaml": 20}[config]
     for rule, jobs in (
-        *(("train_run", runs), ("measure_run", runs), ("analyse_run", runs)),
-        *(("draw_figure", 11), ("correlate", 1), ("judge_claims", 1), ("describe_results", 1)),
+        ("train_run", runs),
+        ("measure_run", runs),
+        ("analyse_run", runs),
+        ("draw_figure", 11),
+        ("correlate", 1),
+        ("judge_claims", 1),
+        ("describe_results", 1),
     ):
         assert re.search(rf"{rule} +{jobs}\n", result.stdout), rule
     imported = set(re.findall(r"\| +(\w+)\n", result.stderr))
@@ -85,9 +109,21 @@ def test_dry_run_of_the_shipped_configurations(root, tmp_path, config):
 )
 def test_a_figure_of_the_demo_needs_nothing_else(root, tmp_path, figure, runs):
     command = [
-        *(sys.executable, "-m", "snakemake", "--dry-run", "--cores", "2", figure),
-        *("--snakefile", str(root / "Snakefile"), "--directory", str(tmp_path)),
-        *("--configfile", str(root / "config/demo.yaml"), "--quiet", "rules"),
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--cores",
+        "2",
+        figure,
+        "--snakefile",
+        str(root / "Snakefile"),
+        "--directory",
+        str(tmp_path),
+        "--configfile",
+        str(root / "config/demo.yaml"),
+        "--quiet",
+        "rules",
     ]
     result = subprocess.run(command, capture_output=True, text=True, timeout=100)
     table = result.stdout.partition("Job stats:\n")[2].partition("\n\n")[0]

@@ -22,8 +22,12 @@ MEASURED = [f"results/small/measurements/{run}.nc" for run in LONG]
 # SLURM's shortest limit, a minute, for the first attempt. A small machine has not 8 GB for each.
 # Measuring takes a part of a GPU, as the profile says how.
 RESOURCES = [
-    *("--set-resources", "train_run:runtime=attempt", "train_run:mem_mb=2000 * attempt"),
-    *("measure_run:mem_mb=2000", "measure_run:gpu=0", "measure_run:gres=shard:1"),
+    "--set-resources",
+    "train_run:runtime=attempt",
+    "train_run:mem_mb=2000 * attempt",
+    "measure_run:mem_mb=2000",
+    "measure_run:gpu=0",
+    "measure_run:gres=shard:1",
 ]
 
 
@@ -132,8 +136,15 @@ def test_what_schedulers_do_to_jobs_changes_no_bit(cluster, workflow, undisturbe
         *(f"results/small/runs/{run}/checkpoints.safetensors" for run in TINY),
     ]
     command = workflow.command(
-        *("--prioritize", *MEASURED, "--profile", "slurm", "--jobs", "2"),
-        *(*RESOURCES, *slurm_cluster.QUICK, *targets),
+        "--prioritize",
+        *MEASURED,
+        "--profile",
+        "slurm",
+        "--jobs",
+        "2",
+        *RESOURCES,
+        *slurm_cluster.QUICK,
+        *targets,
     )
     print()
     with Submitted(workflow, cluster, command) as submitted:

@@ -62,7 +62,10 @@ def test_everything_that_may_be_uncommented_is_yaml(profile):
     read = [yaml.safe_load(re.sub(r"^# ", "", block, flags=re.MULTILINE)) for block in blocks]
     names = [name for block in read for name in block]
     assert names == [
-        *("default-resources", "set-resources", "set-resources", "seconds-between-status-checks")
+        "default-resources",
+        "set-resources",
+        "set-resources",
+        "seconds-between-status-checks",
     ]
     assert read[1]["set-resources"]["measure_run"] == {"gpu": 0, "gres": "gpu:1"}
     assert read[2]["set-resources"]["train_run"] == {"mem_mb": "16000 * 2 ** (attempt - 1)"}

@@ -170,13 +170,29 @@ def test_every_run_is_one_file_with_the_promised_layout(finished):
     ]
     run = xr.load_dataset(files[0])
     assert set(run.sizes) == {
-        *("checkpoint", "sample_set", "sample", "mode", "parameter", "output", "layer", "window")
+        "checkpoint",
+        "sample_set",
+        "sample",
+        "mode",
+        "parameter",
+        "output",
+        "layer",
+        "window",
     }
     assert {"iteration", "epoch"} <= set(run.coords)
     assert list(run["iteration"].values) == [0, 1, 13, 27, 40]
     for attribute in (
-        *("run", "settings", "seed", "versions", "device", "threads", "dataset_checksum"),
-        *("commit", "source", "diverged", "excluded_because"),
+        "run",
+        "settings",
+        "seed",
+        "versions",
+        "device",
+        "threads",
+        "dataset_checksum",
+        "commit",
+        "source",
+        "diverged",
+        "excluded_because",
     ):
         assert attribute in run.attrs
     assert not (finished / "results/small/state").exists() or not list(

@@ -22,7 +22,8 @@ def test_a_wrong_norm_stops_the_workflow_and_is_named(finished, workflow):
     lines = [line for line in everything.splitlines() if "contradicts a theorem" in line]
     assert lines, everything
     for part in (
-        *("mlp_lr0.2_bs20_seed1: inequality volume, iteration 27, sample set", "the left"),
+        "mlp_lr0.2_bs20_seed1: inequality volume, iteration 27, sample set",
+        "the left",
         "the right side",
     ):
         assert part in lines[0]

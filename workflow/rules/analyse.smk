@@ -68,7 +68,7 @@ rule correlate:
         studies=STUDIES,
         sample_set=settings.analysis.sample_set,
         confidence=settings.analysis.confidence,
-        draws=settings.analysis.bootstrap_draws,
+        bootstrap_draws=settings.analysis.bootstrap_draws,
         code=stages.script_code("correlate"),
     message:
         "Correlating final quantities"
@@ -107,7 +107,7 @@ rule judge_claims:
         judged=what_is_judged,
         interpolation_accuracy=settings.analysis.interpolation_accuracy,
         confidence=settings.analysis.confidence,
-        draws=settings.analysis.bootstrap_draws,
+        bootstrap_draws=settings.analysis.bootstrap_draws,
         code=stages.script_code("judge_claims"),
         paper=stages.papers_settings_digest(),
     message:

@@ -13,5 +13,5 @@ with job_log(snakemake.log[0]):
         dict(zip(snakemake.params.studies, snakemake.output.page, strict=True)),
         sample_set=snakemake.params.sample_set,
         confidence=snakemake.params.confidence,
-        resamples=snakemake.params.draws,
+        bootstrap_draws=snakemake.params.bootstrap_draws,
     )

@@ -16,5 +16,5 @@ with job_log(snakemake.log[0]):
         runs=snakemake.params.judged["runs"],
         interpolation_accuracy=snakemake.params.interpolation_accuracy,
         confidence=snakemake.params.confidence,
-        resamples=snakemake.params.draws,
+        bootstrap_draws=snakemake.params.bootstrap_draws,
     )

@@ -15,8 +15,13 @@ from flatness.provenance import commit
 from flatness.storage import read_dataset, write_dataset
 
 _COPIED = (
-    *("train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-    *("sample_count", "misclassified_total", "input_weight_spectral_norm"),
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "sample_count",
+    "misclassified_total",
+    "input_weight_spectral_norm",
 )
 
 

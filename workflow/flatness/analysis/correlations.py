@@ -115,7 +115,7 @@ def correlations(
     *,
     sample_set: str,
     confidence: float,
-    resamples: int,
+    bootstrap_draws: int,
     names: Sequence[str] | None = None,
 ) -> xr.Dataset:
     """Pearson's, Spearman's and Kendall's coefficient for every pair of final quantities.
@@ -131,7 +131,7 @@ def correlations(
         runs: the analysed runs of one study.
         sample_set: where the quantities are measured.
         confidence: level of the intervals, between 0 and 1.
-        resamples: B.
+        bootstrap_draws: B.
         names: of the quantities; None for `FINAL_QUANTITIES` and those of a user's own.
 
     Returns:
@@ -150,7 +150,7 @@ def correlations(
     counted = that_count(runs)
     drawn_together = np.stack(labels(counted))
     results = [
-        _of_group(values[member], drawn_together[:, member], confidence, resamples)
+        _of_group(values[member], drawn_together[:, member], confidence, bootstrap_draws)
         for member in groups.values()
     ]
     by_pair = ("quantity", "other_quantity")
@@ -175,7 +175,7 @@ def correlations(
         attrs={
             "sample_set": sample_set,
             "confidence": confidence,
-            "resamples": resamples,
+            "bootstrap_draws": bootstrap_draws,
             "bootstrap_seed": SEED,
             "counted": json.dumps(final["run"].to_numpy().tolist()),
             "excluded": final.attrs["excluded"],
@@ -270,7 +270,7 @@ def _in_words(group: str, runs: Sequence[AnalysedRun], member: np.ndarray) -> st
 
 
 def _of_group(
-    values: np.ndarray, drawn_together: np.ndarray, confidence: float, resamples: int
+    values: np.ndarray, drawn_together: np.ndarray, confidence: float, bootstrap_draws: int
 ) -> dict[str, np.ndarray]:
     """Coefficients and intervals of one group.
 
@@ -280,7 +280,7 @@ def _of_group(
         values: (R, Q).
         drawn_together: (2, R), labels of each run's seed and of its setting.
         confidence: level of the intervals, between 0 and 1.
-        resamples: B.
+        bootstrap_draws: B.
 
     Returns:
         `NUMBERS`, each (statistics, Q, Q), n and seeds (Q, Q).
@@ -303,7 +303,9 @@ def _of_group(
         block = np.ix_(involved, involved)  # other pairs in it have a mask of their own
         chosen = values[np.ix_(mask, involved)]
         for place, statistic in enumerate(STATISTICS):
-            found = _with_intervals(chosen, (seeds, settings), statistic, confidence, resamples)
+            found = _with_intervals(
+                chosen, (seeds, settings), statistic, confidence, bootstrap_draws
+            )
             for name, value in found.items():
                 result[name][place][pairs] = value[pairs[block]]
     return result
@@ -314,13 +316,13 @@ def _with_intervals(
     drawn_together: Sequence[np.ndarray],
     statistic: str,
     confidence: float,
-    resamples: int,
+    bootstrap_draws: int,
 ) -> dict[str, np.ndarray]:
     """One coefficient of finite values (R, Q) with the intervals that there are, each (Q, Q)."""
     found = {"coefficient": coefficients(values, np.ones((1, len(values))), statistic)[0]}
     for prefix, groups in zip(("", "settings_"), drawn_together, strict=True):
         if len(set(groups)) >= FEWEST_FOR_INTERVAL:
-            drawn = coefficients(values, times_drawn(groups, resamples), statistic)
+            drawn = coefficients(values, times_drawn(groups, bootstrap_draws), statistic)
             ends = interval(drawn, confidence)
             found |= {f"{prefix}low": ends[0], f"{prefix}high": ends[1]}
     return found

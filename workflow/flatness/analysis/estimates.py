@@ -13,9 +13,16 @@ NO_ESTIMATE = "needs all singular values, of which random probes give none but t
 # By name, as quantities are.
 WITHOUT_ESTIMATE = frozenset(
     {
-        *("log_volume", "log_volume_top3", "log_mean_volume", "local_dimension"),
-        *("layer_mls", "nmls", "layer_mean_log_volume", "nvr"),
-        *("zero_singular_values", "unresolved_singular_values"),
+        "log_volume",
+        "log_volume_top3",
+        "log_mean_volume",
+        "local_dimension",
+        "layer_mls",
+        "nmls",
+        "layer_mean_log_volume",
+        "nvr",
+        "zero_singular_values",
+        "unresolved_singular_values",
     }
 )
 _BY_LAYER = ("layer_mls", "layer_mean_log_volume")

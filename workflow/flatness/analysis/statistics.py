@@ -80,27 +80,27 @@ def spearman(
     return _pair(first, second, weights, "spearman")
 
 
-def draws(groups: int, resamples: int) -> np.ndarray:
+def drawn_positions(groups: int, bootstrap_draws: int) -> np.ndarray:
     """Positions of groups, drawn with replacement; the same for the same arguments.
 
     Returns:
-        (resamples, groups) integers from 0 to groups - 1.
+        (bootstrap_draws, groups) integers from 0 to groups - 1.
     """
-    return np.random.default_rng(SEED).integers(0, groups, (resamples, groups))
+    return np.random.default_rng(SEED).integers(0, groups, (bootstrap_draws, groups))
 
 
-def times_drawn(labels: np.ndarray, resamples: int) -> np.ndarray:
+def times_drawn(labels: np.ndarray, bootstrap_draws: int) -> np.ndarray:
     """How often each run is drawn, where runs with one label are drawn together.
 
     Args:
         labels: (R,), of the group of each run.
-        resamples: B.
+        bootstrap_draws: B.
 
     Returns:
         (B, R) integers.
     """
     names, group = np.unique(labels, return_inverse=True)
-    drawn = draws(len(names), resamples)
+    drawn = drawn_positions(len(names), bootstrap_draws)
     counts = (drawn[:, :, None] == np.arange(len(names))).sum(1)
     return counts[:, group]
 
@@ -109,7 +109,7 @@ def interval(values: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndar
     """Percentile interval over the first axis.
 
     Args:
-        values: (resamples, ...) of the statistic; NaN where it is not defined.
+        values: (bootstrap_draws, ...) of the statistic; NaN where it is not defined.
         confidence: level of the interval, between 0 and 1.
 
     Returns:

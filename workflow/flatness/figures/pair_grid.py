@@ -40,7 +40,7 @@ def pair_grid_figure(
     sample_set: str,
     interpolation_accuracy: float,
     confidence: float,
-    resamples: int,
+    bootstrap_draws: int,
 ) -> Figure:
     """Draw every pair of final quantities, one point per run, and Pearson's correlation of each.
 
@@ -56,7 +56,7 @@ def pair_grid_figure(
         sample_set: "train" or "test", where quantities that depend on samples are measured.
         interpolation_accuracy: training accuracy from which a run interpolates.
         confidence: level of the intervals.
-        resamples: bootstrap draws of runs that the intervals are made from.
+        bootstrap_draws: draws of runs that the intervals are made from.
     """
     shown = [run for run in runs if seeds is None or run.seed in seeds]
     counted = that_count(shown)
@@ -68,7 +68,7 @@ def pair_grid_figure(
             of,
             sample_set=sample_set,
             confidence=confidence,
-            resamples=resamples,
+            bootstrap_draws=bootstrap_draws,
             names=quantities,
         )
         pooled = every.sel({"group": POOLED, "statistic": "pearson"})

@@ -47,7 +47,8 @@ def test_samples_figure(
                 return curves.draw_seeds(panels[name], iteration, np.stack(values), look)
 
             for name, look in (
-                *(("train_loss", train), ("test_loss", test)),
+                ("train_loss", train),
+                ("test_loss", test),
                 ("misclassified_total", misclassified),
             ):
                 draw(name, [_positive(run.curve(name)) for run in counted], look)

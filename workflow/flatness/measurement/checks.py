@@ -19,7 +19,12 @@ AS_REAL = (
 )
 # What the forward or backward of somebody's network may raise.
 RAISED = (
-    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError),
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    AssertionError,
     ArithmeticError,
 )
 

@@ -21,8 +21,14 @@ from flatness.measurement.graph import Graph, Slot
 # Nodes that give their input another shape and leave its entries in their order.
 RESHAPES = frozenset(
     {
-        *("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "AliasBackward0"),
-        *("UnsqueezeBackward0", "SqueezeBackward0", "SqueezeBackward1", "SqueezeBackward2"),
+        "ViewBackward0",
+        "UnsafeViewBackward0",
+        "ReshapeAliasBackward0",
+        "AliasBackward0",
+        "UnsqueezeBackward0",
+        "SqueezeBackward0",
+        "SqueezeBackward1",
+        "SqueezeBackward2",
         "CloneBackward0",
     }
 )

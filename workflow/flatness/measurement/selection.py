@@ -19,7 +19,12 @@ _USUAL = ("logits", "out", "output", "outputs", "prediction", "predictions", "la
 _LISTED = 6
 # What somebody's function of the output may raise.
 _RAISED = (
-    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError),
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    AssertionError,
     ArithmeticError,
 )
 

@@ -30,7 +30,7 @@ def write_tables(
         The files.
     """
     studies, analysis = separate(results), settings.analysis
-    shared = {"confidence": analysis.confidence, "resamples": analysis.bootstrap_draws}
+    shared = {"confidence": analysis.confidence, "bootstrap_draws": analysis.bootstrap_draws}
     found = {
         study: correlations(runs, sample_set=analysis.sample_set, **shared)
         for study, runs in studies.items()

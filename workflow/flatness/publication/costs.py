@@ -15,7 +15,11 @@ import xarray as xr
 # In the order of the fields of `Cost`.
 COSTS = ("wall_time", "peak_memory", "output_size")
 COLUMNS = (
-    *("rule", "jobs", "sum in minutes", "longest in minutes", "largest memory in MiB"),
+    "rule",
+    "jobs",
+    "sum in minutes",
+    "longest in minutes",
+    "largest memory in MiB",
     "files in MB",
 )
 _PREPARING = "prepare_dataset"
@@ -107,7 +111,9 @@ def _jobs(results: xr.DataTree):
 def _row(jobs: np.ndarray) -> tuple[str, ...]:
     seconds, memory, sizes = jobs.T
     return (
-        *(str(len(jobs)), f"{seconds.sum() / 60:.2f}", f"{seconds.max() / 60:.2f}"),
+        str(len(jobs)),
+        f"{seconds.sum() / 60:.2f}",
+        f"{seconds.max() / 60:.2f}",
         "-" if np.isnan(memory).all() else f"{np.nanmax(memory):.0f}",
         "-" if np.isnan(sizes).all() else f"{np.nansum(sizes) / _MEGABYTE:.1f}",
     )

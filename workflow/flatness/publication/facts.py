@@ -13,12 +13,23 @@ from flatness.provenance import commits
 STUDY_KEYS = ("network", "dataset", "loss", "sweep", "seeds", "iterations", "checkpoints")
 STUDY_COLUMNS = ("study", *STUDY_KEYS, "runs")
 OUTCOME_COLUMNS = (
-    *("study", "runs that count", "of them interpolate", "final training accuracy"),
-    *("final test accuracy", "zero singular values", "singular values below resolution"),
+    "study",
+    "runs that count",
+    "of them interpolate",
+    "final training accuracy",
+    "final test accuracy",
+    "zero singular values",
+    "singular values below resolution",
 )
 # Of the code that measured, and of that which analysed.
 PART_COLUMNS = (
-    *("part", "runs", "seeds", "processor", "device", "commit of training", "of measuring"),
+    "part",
+    "runs",
+    "seeds",
+    "processor",
+    "device",
+    "commit of training",
+    "of measuring",
     "of analysis",
 )
 
@@ -70,7 +81,9 @@ def parts(runs: Sequence[AnalysedRun], numbers: Mapping[str, int]) -> list[tuple
         said = next(iter(listed.values())) if same else as_text(listed)
         rows.append(
             (
-                *(str(number), str(len(of_part)), said),
+                str(number),
+                str(len(of_part)),
+                said,
                 *(
                     _counted(run.data.attrs[key] for run in of_part)
                     for key in ("processor", "device")

@@ -19,8 +19,12 @@ from flatness.glossary.quantities import QUANTITIES
 # What files of earlier versions lack: quantities on (checkpoint, sample_set), and inequalities.
 LATER_QUANTITIES = ("adaptive_sharpness", "sqrt_adaptive_sharpness", "relative_flatness", "nvr")
 LATER_INEQUALITIES = (
-    *("volume", "volume_mean", "volume_schwarz"),
-    *("adaptive", "adaptive_input", "adaptive_all"),
+    "volume",
+    "volume_mean",
+    "volume_schwarz",
+    "adaptive",
+    "adaptive_input",
+    "adaptive_all",
 )
 
 

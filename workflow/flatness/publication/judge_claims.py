@@ -23,7 +23,7 @@ def judge_claims(
     runs: Mapping[str, int],
     interpolation_accuracy: float,
     confidence: float,
-    resamples: int,
+    bootstrap_draws: int,
 ) -> None:
     """Test the claims, as they are and under other choices, and write the tables.
 
@@ -36,14 +36,14 @@ def judge_claims(
         runs: how many runs there are of each study.
         interpolation_accuracy: see `flatness.analysis.claims.judge`, as the others.
         confidence: see there.
-        resamples: see there.
+        bootstrap_draws: see there.
     """
     studies = by_study(read_runs(analyses))
     verdicts, alternatives = judge_with_sensitivity(
         {role: studies.get(study, []) for role, study in roles.items()},
         interpolation_accuracy=interpolation_accuracy,
         confidence=confidence,
-        resamples=resamples,
+        bootstrap_draws=bootstrap_draws,
     )
     what = nature(settings, papers_settings().published(), runs).sentence
     write_claims(verdicts, alternatives, folder, nature=what)

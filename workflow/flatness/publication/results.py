@@ -24,8 +24,19 @@ from flatness.settings import Run, Settings, runs_of_study, table_of_runs
 # Attributes of a run's file that are variables of their own; what other attributes it has are
 # together in `other_attributes`.
 TEXTS = (
-    *("settings", "dtype", "dataset", "dataset_checksum", "source", "commit", "training"),
-    *("measuring", "analysis_commit", "device", "machine", "processor", "versions"),
+    "settings",
+    "dtype",
+    "dataset",
+    "dataset_checksum",
+    "source",
+    "commit",
+    "training",
+    "measuring",
+    "analysis_commit",
+    "device",
+    "machine",
+    "processor",
+    "versions",
     "excluded_because",
 )
 NUMBERS = ("diverged", "threads", "outputs")
@@ -34,8 +45,14 @@ _SETTINGS = {"learning_rate": float, "batch_size": int, "seed": int, "loss": obj
 _BY_PLACE = ("run", "study")
 _COORDINATES = ("learning_rate_in_mse", "diverged", "part")
 _ADDED = (
-    *(*TEXTS, *NUMBERS, *_SETTINGS, *_COORDINATES, *COSTS),
-    *("other_attributes", "checkpoint_count", "stage"),
+    *TEXTS,
+    *NUMBERS,
+    *_SETTINGS,
+    *_COORDINATES,
+    *COSTS,
+    "other_attributes",
+    "checkpoint_count",
+    "stage",
 )
 
 

@@ -299,7 +299,7 @@ class PairFigure(StudyFigure):
             "sample_set": self.sample_set,
             "interpolation_accuracy": analysis.interpolation_accuracy,
             "confidence": analysis.confidence,
-            "resamples": analysis.bootstrap_draws,
+            "bootstrap_draws": analysis.bootstrap_draws,
         }
 
     def check(self, path: str, studies: Mapping[str, Study]) -> None:

@@ -22,8 +22,19 @@ from flatness.tables.cells import NOTHING, as_markdown_cell, interval, number
 from flatness.tables.markdown import markdown_table
 
 _HEADINGS = (
-    *("claim", "network", "verdict", "statement", "value", "interval", "over settings"),
-    *("claimed", "runs", "seeds", "figure", "statistic", "remarks"),
+    "claim",
+    "network",
+    "verdict",
+    "statement",
+    "value",
+    "interval",
+    "over settings",
+    "claimed",
+    "runs",
+    "seeds",
+    "figure",
+    "statistic",
+    "remarks",
 )
 # What fits on one line of a terminal; the others are paragraphs below it.
 _IN_LINE = ("claim", "network", "verdict", "value", "interval", "claimed", "runs", "seeds")
@@ -91,8 +102,15 @@ def said_of(frame: pd.DataFrame) -> str:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
     """
     names = (
-        *("claim", "network", "verdict", "statement", "value", "interval", "over settings"),
-        *("claimed", "remarks"),
+        "claim",
+        "network",
+        "verdict",
+        "statement",
+        "value",
+        "interval",
+        "over settings",
+        "claimed",
+        "remarks",
     )
     return _markdown_rows(frame, names)
 
@@ -171,19 +189,27 @@ def definitions(parts: Sequence[Part] = PARTS) -> str:
     """What each part says and how it is tested, as a Markdown table without results."""
     rows = [
         (
-            *(part.name, part.network, part.statement, part.place),
-            *(f"{part.statistic}; {part.runs.words}", part.claimed),
-            *(
-                f"{part.remark} Not said: {part.caveat}" if part.remark else part.caveat,
-                part.figure,
-            ),
+            part.name,
+            part.role,
+            part.statement,
+            part.place,
+            f"{part.statistic}; {part.runs.words}",
+            part.claimed,
+            f"{part.remark} Not said: {part.caveat}" if part.remark else part.caveat,
+            part.figure,
         )
         for part in parts
     ]
     return markdown_table(
         (
-            *("claim", "network", "statement", "in the paper", "statistic; runs", "claimed"),
-            *("what the verdict does not say", "figure"),
+            "claim",
+            "network",
+            "statement",
+            "in the paper",
+            "statistic; runs",
+            "claimed",
+            "what the verdict does not say",
+            "figure",
         ),
         [tuple(as_markdown_cell(text) for text in row) for row in rows],
     )

@@ -17,7 +17,7 @@ def correlate(
     *,
     sample_set: str,
     confidence: float,
-    resamples: int,
+    bootstrap_draws: int,
 ) -> None:
     """Correlate the final quantities of each study's runs, and write the tables.
 
@@ -27,12 +27,15 @@ def correlate(
         pages: by study, the page of the report that is written.
         sample_set: see `flatness.analysis.correlations.correlations`, as the others.
         confidence: see there.
-        resamples: see there.
+        bootstrap_draws: see there.
     """
     runs = by_study(read_runs(analyses))
     found = {
         study: correlations(
-            runs[study], sample_set=sample_set, confidence=confidence, resamples=resamples
+            runs[study],
+            sample_set=sample_set,
+            confidence=confidence,
+            bootstrap_draws=bootstrap_draws,
         )
         for study in pages
     }

@@ -47,9 +47,9 @@ def about(dataset: xr.Dataset, markup: Markup) -> list[str]:
         f"sample set {markup.literal(given['sample_set'])}. A of Eq. 28 is "
         f"{markup.quantity('mls')}.",
         f"In brackets: {level(dataset, markup)} percentile interval of the bootstrap over whole "
-        f"seeds ({given['resamples']} draws, seed {given['bootstrap_seed']}); in parentheses: the "
-        "same over whole settings of learning rate and batch size. Draws for which a coefficient "
-        "is not defined do not count. A dash: no coefficient.",
+        f"seeds ({given['bootstrap_draws']} draws, seed {given['bootstrap_seed']}); in "
+        "parentheses: the same over whole settings of learning rate and batch size. Draws for "
+        "which a coefficient is not defined do not count. A dash: no coefficient.",
     ]
     if excluded:
         runs = [f"{markup.literal(run)} ({markup.text(why)})" for run, why in excluded.items()]

@@ -8,15 +8,32 @@ from torch import Tensor
 # What training scripts and libraries call the weights that are trained ...
 _PLAIN = frozenset(
     {
-        *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module"),
-        *("net_state_dict", "network_state_dict", "weights", "params"),
+        "state_dict",
+        "model_state_dict",
+        "model_state",
+        "model",
+        "net",
+        "network",
+        "module",
+        "net_state_dict",
+        "network_state_dict",
+        "weights",
+        "params",
     }
 )
 # ... and an average of them over the training.
 _AVERAGED = frozenset(
     {
-        *("ema", "model_ema", "ema_model", "ema_state_dict", "state_dict_ema", "params_ema"),
-        *("model_ema_state_dict", "ema_model_state_dict", "model_state_dict_ema", "ema_weights"),
+        "ema",
+        "model_ema",
+        "ema_model",
+        "ema_state_dict",
+        "state_dict_ema",
+        "params_ema",
+        "model_ema_state_dict",
+        "ema_model_state_dict",
+        "model_state_dict_ema",
+        "ema_weights",
     }
 )
 # Where the entries of a checkpoint lie at the deepest, as in `ema.module.state_dict`.

@@ -38,9 +38,16 @@ FORMATS = (
 _LONGEST_HEADER = 100_000_000
 # What a folder of saved weights holds, the best first.
 _IN_FOLDERS = (
-    *("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"),
-    *("pytorch_model.bin.index.json", "weights.safetensors", "*.safetensors"),
-    *("*.ckpt", "*.pth", "*.pt", "*.bin"),
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+    "weights.safetensors",
+    "*.safetensors",
+    "*.ckpt",
+    "*.pth",
+    "*.pt",
+    "*.bin",
 )
 # The first bytes of a zip archive and of a pickle.
 _BY_TORCH = (b"PK", b"\x80")

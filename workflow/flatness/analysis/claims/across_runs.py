@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flatness.analysis.claims.curves import Curves, NotCountedError
-from flatness.analysis.claims.measures import Measure, Observed
+from flatness.analysis.claims.statistic import Observed, Statistic
 from flatness.analysis.statistics import FEWEST_FOR_COEFFICIENT, pearson, slope, spearman
 
 # Quantities that are logarithms already; of the others the logarithm to base 10 is taken.
@@ -15,7 +15,7 @@ _LOGARITHMS = ("log_volume",)
 
 
 @dataclass(frozen=True)
-class SettingEffect(Measure):
+class SettingEffect(Statistic):
     """The slope of a final value against log2 of a setting within each seed, mean over seeds.
 
     Within a seed all runs start from the same weights and see the samples in the same order, so
@@ -67,7 +67,7 @@ class SettingEffect(Measure):
         return (of_seed * np.array(slopes)).sum(1) / of_seed.sum(1)
 
 
-class FinalValues(Measure):
+class FinalValues(Statistic):
     """A statistic of the coefficients between the runs' final values."""
 
     fewest_for_value = FEWEST_FOR_COEFFICIENT

@@ -42,7 +42,7 @@ class Alternative:
 
 
 def _reads(*names: str) -> Callable[[Part], bool]:
-    return lambda part: any(set(names) & set(each.measure.names) for each in part.conditions)
+    return lambda part: any(set(names) & set(each.statistic.names) for each in part.conditions)
 
 
 ALTERNATIVES: tuple[Alternative, ...] = (
@@ -56,19 +56,19 @@ ALTERNATIVES: tuple[Alternative, ...] = (
         "last checkpoint",
         "final values of the last checkpoint in the place of means over the last fifth",
         Reading(last_checkpoint=True),
-        lambda part: any(each.measure.rests_on_final for each in part.conditions),
+        lambda part: any(each.statistic.rests_on_final for each in part.conditions),
     ),
     Alternative(
         "interpolating only",
         "runs that never interpolate do not count",
         Reading(only_interpolating=True),
-        lambda part: not all(each.measure.only_late for each in part.conditions),
+        lambda part: not all(each.statistic.only_late for each in part.conditions),
     ),
     Alternative(
         "Spearman",
         "Spearman's coefficient across runs in the place of Pearson's",
         Reading(ranks=True),
-        lambda part: any(each.measure.rests_on_pearson for each in part.conditions),
+        lambda part: any(each.statistic.rests_on_pearson for each in part.conditions),
     ),
     Alternative(
         "without last layer",
@@ -84,9 +84,17 @@ ALTERNATIVES: tuple[Alternative, ...] = (
     ),
 )
 SENSITIVITY_COLUMNS = (
-    *("claim", "part", "network", "alternative", "verdict", *NUMBERS),
+    "claim",
+    "part",
+    "network",
+    "alternative",
+    "verdict",
+    *NUMBERS,
     *(f"{SECOND}{name}" for name in NUMBERS),
-    *("n", "seeds", "changes", "note"),
+    "n",
+    "seeds",
+    "changes",
+    "note",
 )
 
 
@@ -96,7 +104,7 @@ def sensitivity(
     *,
     interpolation_accuracy: float,
     confidence: float,
-    resamples: int,
+    bootstrap_draws: int,
     parts: Sequence[Part] = PARTS,
 ) -> pd.DataFrame:
     """Every part under every alternative.
@@ -106,7 +114,7 @@ def sensitivity(
         claims: what `judge` gives for these.
         interpolation_accuracy: as there.
         confidence: as there.
-        resamples: as there.
+        bootstrap_draws: as there.
         parts: as there.
 
     Returns:
@@ -118,16 +126,16 @@ def sensitivity(
     judged = claims.set_index(["claim", "part", "network"])
     rows = []
     for part in tested(parts, studies):
-        key = {"claim": part.claim, "part": part.part, "network": part.network}
+        key = {"claim": part.claim, "part": part.part, "network": part.role}
         before = judged.loc[tuple(key.values())]
         for alternative in ALTERNATIVES:
             row = key | {"alternative": alternative.name, "verdict": "", "changes": 0}
-            row["note"] = _note(part, studies[part.network], alternative)
+            row["note"] = _note(part, studies[part.role], alternative)
             if row["note"] in ("", NO_OTHER_SEEDS):
                 options = Options(
-                    interpolation_accuracy, confidence, resamples, alternative.reading
+                    interpolation_accuracy, confidence, bootstrap_draws, alternative.reading
                 )
-                found = row_of(part, studies[part.network], options)
+                found = row_of(part, studies[part.role], options)
                 row = found | row | {"verdict": found["verdict"]}
                 few = row["verdict"] == NOT_TESTABLE and row["seeds"] < FEWEST_FOR_INTERVAL
                 row["changes"] = int(row["verdict"] != before["verdict"] and not few)
@@ -140,7 +148,7 @@ def judge_with_sensitivity(
     *,
     interpolation_accuracy: float,
     confidence: float,
-    resamples: int,
+    bootstrap_draws: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The claims as `with_sensitivity` gives them, and what `sensitivity` gives.
 
@@ -148,12 +156,12 @@ def judge_with_sensitivity(
         studies: by role, as for `judge`.
         interpolation_accuracy: as there.
         confidence: as there.
-        resamples: as there.
+        bootstrap_draws: as there.
     """
     options = {
         "interpolation_accuracy": interpolation_accuracy,
         "confidence": confidence,
-        "resamples": resamples,
+        "bootstrap_draws": bootstrap_draws,
     }
     claims = judge(studies, **options)
     found = sensitivity(studies, claims, **options)

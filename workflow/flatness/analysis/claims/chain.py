@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flatness.analysis.claims.curves import Curves, NotCountedError, Phase
-from flatness.analysis.claims.measures import MeanOverRuns, Measure, Observed
+from flatness.analysis.claims.statistic import MeanOverRuns, Observed, Statistic
 from flatness.analysis.rounding import ROUNDING, log10_rounding
 
 CHAIN = ("a_b", "b_c", "c_d")
@@ -18,7 +18,7 @@ _SIDES = {
 
 
 @dataclass(frozen=True)
-class SmallestSlack(Measure):
+class SmallestSlack(Statistic):
     """The least slack over inequalities, checkpoints and runs.
 
     An inequality holds or it does not, so the interval is not one over draws of seeds: it
@@ -46,7 +46,7 @@ class SmallestSlack(Measure):
         return np.where(drawn > 0, observed.numbers[:, 0], np.inf).min(1)
 
     def interval(
-        self, observed: Observed, together: np.ndarray, confidence: float, resamples: int
+        self, observed: Observed, together: np.ndarray, confidence: float, bootstrap_draws: int
     ) -> tuple[float, float]:
         """The least slack, and the least after each run's rounding is added to its slack."""
         return float(observed.numbers[:, 0].min()), float(observed.numbers.sum(1).min())

@@ -17,11 +17,23 @@ from flatness.analysis.claims.verdicts import Rule, joint, verdict
 NUMBERS = ("value", "low", "high", "settings_low", "settings_high")
 SECOND = "second_"
 COLUMNS = (
-    *("claim", "part", "network", "statement", "statistic", *NUMBERS, "n", "seeds"),
+    "claim",
+    "part",
+    "network",
+    "statement",
+    "statistic",
+    *NUMBERS,
+    "n",
+    "seeds",
     "seeds_held",
-    *("threshold", "comparison"),
+    "threshold",
+    "comparison",
     *(f"{SECOND}{name}" for name in (*NUMBERS, "threshold", "comparison")),
-    *("verdict", "reason", "remarks", "figure", "sensitive_to"),
+    "verdict",
+    "reason",
+    "remarks",
+    "figure",
+    "sensitive_to",
 )
 
 
@@ -32,13 +44,13 @@ class Options:
     Args:
         interpolation_accuracy: training accuracy with which a run's late phase begins.
         confidence: level of the bootstrap intervals, between 0 and 1.
-        resamples: number of the bootstrap's draws.
+        bootstrap_draws: number of the bootstrap's draws.
         reading: how the runs are read.
     """
 
     interpolation_accuracy: float
     confidence: float
-    resamples: int
+    bootstrap_draws: int
     reading: Reading = AS_JUDGED
 
 
@@ -47,7 +59,7 @@ def judge(
     *,
     interpolation_accuracy: float,
     confidence: float,
-    resamples: int,
+    bootstrap_draws: int,
     parts: Sequence[Part] = PARTS,
 ) -> pd.DataFrame:
     """Test every part of every claim about a role that a study plays.
@@ -57,7 +69,7 @@ def judge(
             it; there may be none. A role that is left out has no rows.
         interpolation_accuracy: training accuracy with which a run's late phase begins.
         confidence: level of the bootstrap intervals over seeds, between 0 and 1.
-        resamples: number of the bootstrap's draws.
+        bootstrap_draws: number of the bootstrap's draws.
         parts: those that are tested, if their role is played.
 
     Returns:
@@ -74,14 +86,14 @@ def judge(
         sensitive_to names the alternatives that change the verdict (see `alternatives`), here
         none.
     """
-    options = Options(interpolation_accuracy, confidence, resamples)
-    rows = [row_of(part, studies[part.network], options) for part in tested(parts, studies)]
+    options = Options(interpolation_accuracy, confidence, bootstrap_draws)
+    rows = [row_of(part, studies[part.role], options) for part in tested(parts, studies)]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"seeds_held": "Int64"})
 
 
 def tested(parts: Sequence[Part], roles: Collection[str]) -> list[Part]:
     """The parts about the roles that are played."""
-    return [part for part in parts if part.network in roles]
+    return [part for part in parts if part.role in roles]
 
 
 def row_of(part: Part, study: Sequence[AnalysedRun], options: Options) -> dict[str, object]:
@@ -91,14 +103,14 @@ def row_of(part: Part, study: Sequence[AnalysedRun], options: Options) -> dict[s
     runs, which, levels = [], part.runs.words, ""
     if study:
         runs, which, levels = part.runs.of(study, options.interpolation_accuracy)
-    found = [outcome(condition.measure, runs, **vars(options)) for condition in part.conditions]
+    found = [outcome(condition.statistic, runs, **vars(options)) for condition in part.conditions]
     reasons = [levels, *(reason for each in found for reason in each.reasons)]
     if not study:
-        reasons = [f"The study that stands for {part.network} has no runs."]
+        reasons = [f"The study that stands for {part.role} has no runs."]
     row = {
         "claim": part.claim,
         "part": part.part,
-        "network": part.network,
+        "network": part.role,
         "statement": part.statement,
         "statistic": f"{part.statistic}; {which}",
         "n": min(each.runs for each in found),
@@ -143,7 +155,7 @@ def _remarks(
         seeds = "seed" if len(alone) == 1 else "seeds"
         sentences.append(f"As claimed: {_held(part, found)} of {len(alone)} {seeds}.")
     for beside in part.beside if runs else ():
-        number = outcome(beside.measure, runs, **vars(options))
+        number = outcome(beside.statistic, runs, **vars(options))
         sentences.append(_beside(beside.words, number))
     return sentences
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flatness.analysis.claims.curves import Curves, NotCountedError
-from flatness.analysis.claims.measures import MeanOverRuns
+from flatness.analysis.claims.statistic import MeanOverRuns
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 
 from flatness.analysis.analysed_run import AnalysedRun
 from flatness.analysis.claims.curves import Curves, NotCountedError, never_interpolates
-from flatness.analysis.claims.measures import Measure, Observed
 from flatness.analysis.claims.reading import AS_JUDGED, Reading
+from flatness.analysis.claims.statistic import Observed, Statistic
 from flatness.analysis.groups import excluded, labels, that_count
 
 
@@ -38,42 +38,44 @@ class Outcome:
 
 
 def outcome(
-    measure: Measure,
+    statistic: Statistic,
     runs: Sequence[AnalysedRun],
     *,
     interpolation_accuracy: float,
     confidence: float,
-    resamples: int,
+    bootstrap_draws: int,
     reading: Reading = AS_JUDGED,
 ) -> Outcome:
-    """Apply a measure to the analysed runs that it is about.
+    """Apply a statistic to the analysed runs that it is about.
 
-    Runs that diverged do not count, nor do those for which the measure is not defined.
+    Runs that diverged do not count, nor do those for which the statistic is not defined.
     """
-    observed, left_out = _observed(measure, runs, interpolation_accuracy, reading)
+    observed, left_out = _observed(statistic, runs, interpolation_accuracy, reading)
     seeds = np.unique(observed.seeds)
-    value = measure.value(observed)
+    value = statistic.value(observed)
     ends, settings_ends = (np.nan, np.nan), (np.nan, np.nan)
     by_seed: dict[int, float] = {}
     sentences = []
     if len(observed) and np.isnan(value):
-        sentences.append(f"Not defined: {measure.why_undefined(observed)}.")
+        sentences.append(f"Not defined: {statistic.why_undefined(observed)}.")
     elif len(observed):
-        alone = {int(seed): measure.value(observed.only(observed.seeds == seed)) for seed in seeds}
+        alone = {
+            int(seed): statistic.value(observed.only(observed.seeds == seed)) for seed in seeds
+        }
         by_seed = {seed: number for seed, number in alone.items() if np.isfinite(number)}
-        if len(seeds) < measure.fewest_seeds:
-            sentences.append(_few_seeds(len(seeds), by_seed, measure.fewest_seeds))
+        if len(seeds) < statistic.fewest_seeds:
+            sentences.append(_few_seeds(len(seeds), by_seed, statistic.fewest_seeds))
         else:
-            ends = measure.interval(observed, observed.seeds, confidence, resamples)
-    several = len(np.unique(observed.settings)) >= measure.fewest_seeds
-    if measure.over_settings and several and not np.isnan(value):
-        settings_ends = measure.interval(observed, observed.settings, confidence, resamples)
+            ends = statistic.interval(observed, observed.seeds, confidence, bootstrap_draws)
+    several = len(np.unique(observed.settings)) >= statistic.fewest_seeds
+    if statistic.over_settings and several and not np.isnan(value):
+        settings_ends = statistic.interval(observed, observed.settings, confidence, bootstrap_draws)
     sentences += [_left_out(why, names, len(runs)) for why, names in left_out.items()]
-    return Outcome(*(value, *ends, *settings_ends, len(observed), len(seeds), by_seed, sentences))
+    return Outcome(value, *ends, *settings_ends, len(observed), len(seeds), by_seed, sentences)
 
 
 def _observed(
-    measure: Measure,
+    statistic: Statistic,
     runs: Sequence[AnalysedRun],
     interpolation_accuracy: float,
     reading: Reading,
@@ -87,16 +89,16 @@ def _observed(
         try:
             if reading.only_interpolating and not run.interpolates(interpolation_accuracy):
                 raise NotCountedError(never_interpolates(interpolation_accuracy))
-            numbers.append(measure.observe(Curves(run, interpolation_accuracy, reading)))
+            numbers.append(statistic.observe(Curves(run, interpolation_accuracy, reading)))
             those.append(run)
         except NotCountedError as why:
             left_out.setdefault(str(why), []).append(run.id)
     seeds = np.array([run.seed for run in those], dtype=int)
     observed = Observed(np.array(numbers, dtype=float), seeds, labels(those)[1], reading.ranks)
-    for seed, why in measure.incomplete(observed).items():
+    for seed, why in statistic.incomplete(observed).items():
         names = [run.id for run in those if run.seed == seed]
         left_out.setdefault(why, []).extend(names)
-    if kept := [seed not in measure.incomplete(observed) for seed in seeds]:
+    if kept := [seed not in statistic.incomplete(observed) for seed in seeds]:
         observed = observed.only(np.array(kept))
     return observed, left_out
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from flatness.analysis.claims.measures import Measure
 from flatness.analysis.claims.selection import ALL_RUNS, Selection
+from flatness.analysis.claims.statistic import Statistic
 from flatness.analysis.claims.verdicts import (
     CORRELATES,
     DIRECTION,
@@ -27,7 +27,7 @@ HARDLY_CHANGES = Rule("<", STILL)
 class Condition:
     """A statistic, and what it must fulfil."""
 
-    measure: Measure
+    statistic: Statistic
     rule: Rule
 
 
@@ -36,7 +36,7 @@ class Beside:
     """A number that stands in the remarks and decides nothing."""
 
     words: str
-    measure: Measure
+    statistic: Statistic
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Part:
     Args:
         claim: its number, 1 to 10.
         part: its letter; with the claim and the network it names the part.
-        network: the role of the study that it is tested on, one of `flatness.settings.roles`.
+        role: of the study that it is tested on, one of `flatness.settings.roles`.
         statement: the paper's sentence in our words.
         place: where the paper says so.
         conditions: one, or two that must both hold.
@@ -60,7 +60,7 @@ class Part:
 
     claim: int
     part: str
-    network: str
+    role: str
     statement: str
     place: str
     conditions: tuple[Condition, ...]
@@ -79,7 +79,7 @@ class Part:
     @property
     def statistic(self) -> str:
         """What is computed."""
-        words = [condition.measure.words for condition in self.conditions]
+        words = [condition.statistic.words for condition in self.conditions]
         return words[0] if len(words) == 1 else f"first: {words[0]}; second: {words[1]}"
 
     @property

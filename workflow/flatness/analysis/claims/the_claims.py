@@ -4,7 +4,6 @@ from flatness.analysis.claims.across_runs import BetterCorrelated, Correlation, 
 from flatness.analysis.claims.chain import GapDifference, GapRatio, SmallestSlack
 from flatness.analysis.claims.curves import Phase
 from flatness.analysis.claims.lemma_a1 import GapFollowsResidual, RelativeGapChange
-from flatness.analysis.claims.measures import Measure
 from flatness.analysis.claims.misclassified import Difference, LogRatio
 from flatness.analysis.claims.part import (
     CORRELATED,
@@ -27,6 +26,7 @@ from flatness.analysis.claims.selection import (
     LEARNING_RATES_THAT_INTERPOLATE,
     Selection,
 )
+from flatness.analysis.claims.statistic import Statistic
 from flatness.analysis.claims.trends import (
     EarlyFall,
     RankCorrelation,
@@ -58,8 +58,8 @@ _CAUSE = "That one causes the other: both may follow the iterations."
 _FEW = "What other learning rates or batch sizes would give: see the interval over settings."
 
 
-def _one(measure: Measure, rule: Rule) -> tuple[Condition, ...]:
-    return (Condition(measure, rule),)
+def _one(statistic: Statistic, rule: Rule) -> tuple[Condition, ...]:
+    return (Condition(statistic, rule),)
 
 
 def _trend(name: str, phase: Phase, sample_set: str = "train") -> RankCorrelation:
@@ -71,19 +71,27 @@ def _late() -> tuple[Part, ...]:
     place = "Sec. 4.1, fourth paragraph; caption of Fig. 1"
     return (
         Part(
-            *(1, "a", VGG10, "After interpolation, sharpness and log volume decrease together."),
-            place,
-            _one(RankCorrelation("sqrt_sharpness", "log_volume", Phase.LATE), CORRELATED),
-            "fig1",
+            claim=1,
+            part="a",
+            role=VGG10,
+            statement="After interpolation, sharpness and log volume decrease together.",
+            place=place,
+            conditions=_one(
+                RankCorrelation("sqrt_sharpness", "log_volume", Phase.LATE), CORRELATED
+            ),
+            figure="fig1",
             remark=_MONOTONE,
             caveat=_CAUSE,
         ),
         *(
             Part(
-                *(1, letter, VGG10, f"After interpolation, {words} decreases."),
-                place,
-                _one(_trend(name, Phase.LATE), FALLS),
-                "fig1",
+                claim=1,
+                part=letter,
+                role=VGG10,
+                statement=f"After interpolation, {words} decreases.",
+                place=place,
+                conditions=_one(_trend(name, Phase.LATE), FALLS),
+                figure="fig1",
                 caveat=_DIRECTION,
             )
             for letter, words, name in (
@@ -103,7 +111,7 @@ _QUANTITIES = {
 
 
 def _effect(
-    name: str, network: str, words: str, setting: str, figure: str, runs: Selection, place: str
+    name: str, role: str, words: str, setting: str, figure: str, runs: Selection, place: str
 ) -> Part:
     """A part of claims 2, 3 and 9: what a setting does to a final quantity."""
     cause, rule = {
@@ -111,14 +119,19 @@ def _effect(
         "batch_size": ("At a fixed learning rate, a smaller batch size", RISES),
     }[setting]
     return Part(
-        *(int(name[:-1]), name[-1], network, f"{cause} leads to lower {words}."),
-        place,
-        _one(SettingEffect(setting, _QUANTITIES[words]), rule),
-        figure,
-        runs,
-        caveat="Whether every step of the setting acts alike, and whether the runs have come as "
-        "far as each other: all have the same number of iterations.",
-        tells_interpolating=network == MLP,
+        claim=int(name[:-1]),
+        part=name[-1],
+        role=role,
+        statement=f"{cause} leads to lower {words}.",
+        place=place,
+        conditions=_one(SettingEffect(setting, _QUANTITIES[words]), rule),
+        figure=figure,
+        runs=runs,
+        caveat=(
+            "Whether every step of the setting acts alike, and whether the runs have come as "
+            "far as each other: all have the same number of iterations."
+        ),
+        tells_interpolating=role == MLP,
     )
 
 
@@ -126,10 +139,16 @@ def _learning_rates() -> tuple[Part, ...]:
     """Claim 2."""
     return tuple(
         _effect(
-            *(f"2{letter}", VGG10, words, "learning_rate", "fig1"),
-            LEARNING_RATES_THAT_INTERPOLATE,
-            'Sec. 4.1, fourth paragraph; caption of Fig. 1 ("higher learning rates lead to lower '
-            'sharpness and hence stronger compression")',
+            name=f"2{letter}",
+            role=VGG10,
+            words=words,
+            setting="learning_rate",
+            figure="fig1",
+            runs=LEARNING_RATES_THAT_INTERPOLATE,
+            place=(
+                'Sec. 4.1, fourth paragraph; caption of Fig. 1 ("higher learning rates lead to '
+                'lower sharpness and hence stronger compression")'
+            ),
         )
         for letter, words in zip("abc", _QUANTITIES, strict=True)
     )
@@ -139,27 +158,37 @@ def _batch_sizes() -> tuple[Part, ...]:
     """Claim 3."""
     effects = (
         _effect(
-            *(f"3{letter}", VGG10, words, "batch_size", "fig2"),
-            BATCH_SIZES_THAT_INTERPOLATE,
-            'caption of Fig. 2 ("lower batch sizes lead to lower sharpness and hence stronger '
-            'compression")',
+            name=f"3{letter}",
+            role=VGG10,
+            words=words,
+            setting="batch_size",
+            figure="fig2",
+            runs=BATCH_SIZES_THAT_INTERPOLATE,
+            place=(
+                'caption of Fig. 2 ("lower batch sizes lead to lower sharpness and hence stronger '
+                'compression")'
+            ),
         )
         for letter, words in (("a", "sharpness"), ("b", "log volume"))
     )
     return (
         *effects,
         Part(
-            *(3, "c", VGG10),
-            "With a batch size of 32 sharpness stops falling, and log volume goes on.",
-            "Sec. 4.1, fifth paragraph",
-            (
+            claim=3,
+            part="c",
+            role=VGG10,
+            statement="With a batch size of 32 sharpness stops falling, and log volume goes on.",
+            place="Sec. 4.1, fifth paragraph",
+            conditions=(
                 Condition(RelativeChange("sqrt_sharpness"), HARDLY_CHANGES),
                 Condition(_trend("log_volume", Phase.LAST_HALF), FALLS),
             ),
-            "fig2",
-            BATCH_OF_32,
-            caveat="When sharpness stops falling, in the paper after some 50,000 iterations: the "
-            "last half of training is looked at.",
+            figure="fig2",
+            runs=BATCH_OF_32,
+            caveat=(
+                "When sharpness stops falling, in the paper after some 50,000 iterations: the "
+                "last half of training is looked at."
+            ),
         ),
     )
 
@@ -168,22 +197,29 @@ def _dimension() -> tuple[Part, ...]:
     """Claim 4."""
     return (
         Part(
-            *(4, "a", VGG10),
-            "Local dimensionality falls quickly at the start of training.",
-            "Sec. 3.2, first paragraph; Sec. 4.3, second paragraph",
-            _one(EarlyFall("local_dimension"), MOST),
-            "fig1",
+            claim=4,
+            part="a",
+            role=VGG10,
+            statement="Local dimensionality falls quickly at the start of training.",
+            place="Sec. 3.2, first paragraph; Sec. 4.3, second paragraph",
+            conditions=_one(EarlyFall("local_dimension"), MOST),
+            figure="fig1",
             caveat="How far it falls.",
         ),
         Part(
-            *(4, "b", VGG10),
-            "After interpolation, changes of local dimensionality are not explained by sharpness.",
-            "Abstract; Sec. 3.3; Sec. 4.3, second paragraph",
-            _one(
+            claim=4,
+            part="b",
+            role=VGG10,
+            statement=(
+                "After interpolation, changes of local "
+                "dimensionality are not explained by sharpness."
+            ),
+            place="Abstract; Sec. 3.3; Sec. 4.3, second paragraph",
+            conditions=_one(
                 RankCorrelation("sqrt_sharpness", "local_dimension", Phase.LATE, squared=True),
                 LESS_THAN_HALF,
             ),
-            "fig1",
+            figure="fig1",
             remark=_NOISE,
             caveat="That nothing links the two.",
         ),
@@ -194,10 +230,13 @@ def _test_samples() -> tuple[Part, ...]:
     """Claim 5."""
     rising = (
         Part(
-            *(5, letter, VGG10, f"On test samples, {words} rises over training."),
-            "Sec. 4.2; Fig. 3",
-            _one(_trend(name, Phase.TRAINING, "test"), RISES),
-            "fig3",
+            claim=5,
+            part=letter,
+            role=VGG10,
+            statement=f"On test samples, {words} rises over training.",
+            place="Sec. 4.2; Fig. 3",
+            conditions=_one(_trend(name, Phase.TRAINING, "test"), RISES),
+            figure="fig3",
             caveat=_DIRECTION,
         )
         for letter, words, name in (
@@ -208,30 +247,41 @@ def _test_samples() -> tuple[Part, ...]:
     return (
         *rising,
         Part(
-            *(5, "c", VGG10),
-            "On test samples, log volume follows the same pattern as on training samples.",
-            "Sec. 4.2; Fig. 3",
-            _one(
+            claim=5,
+            part="c",
+            role=VGG10,
+            statement=(
+                "On test samples, log volume follows the same pattern as on training samples."
+            ),
+            place="Sec. 4.2; Fig. 3",
+            conditions=_one(
                 RankCorrelation("log_volume", "log_volume", sample_set="test", second_set="train"),
                 SAME,
             ),
-            "fig3",
+            figure="fig3",
             caveat="That it falls: the two may rise together.",
         ),
         Part(
-            *(5, "d", VGG10),
-            "Sharpness is higher on misclassified test samples than on all test samples.",
-            "Sec. 4.2; Fig. 3",
-            _one(LogRatio("sqrt_sharpness"), RISES),
-            "fig3",
+            claim=5,
+            part="d",
+            role=VGG10,
+            statement="Sharpness is higher on misclassified test samples than on all test samples.",
+            place="Sec. 4.2; Fig. 3",
+            conditions=_one(LogRatio("sqrt_sharpness"), RISES),
+            figure="fig3",
             caveat="Anything about single samples: two means are compared.",
         ),
         Part(
-            *(5, "e", VGG10),
-            "The volume at misclassified test samples is compressed less than at all test samples.",
-            "Sec. 4.2; Fig. 3",
-            _one(Difference("log_volume"), RISES),
-            "fig3",
+            claim=5,
+            part="e",
+            role=VGG10,
+            statement=(
+                "The volume at misclassified test samples is "
+                "compressed less than at all test samples."
+            ),
+            place="Sec. 4.2; Fig. 3",
+            conditions=_one(Difference("log_volume"), RISES),
+            figure="fig3",
             caveat="Anything about single samples: two means are compared.",
         ),
     )
@@ -241,11 +291,13 @@ def _bounds() -> tuple[Part, ...]:
     """Claim 6."""
     gaps = (
         Part(
-            *(6, letter, MLP),
-            f"The gap between C and D is larger than that between {words}.",
-            "caption of Fig. D.4",
-            _one(GapDifference("c_d", step), RISES),
-            "figD4",
+            claim=6,
+            part=letter,
+            role=MLP,
+            statement=f"The gap between C and D is larger than that between {words}.",
+            place="caption of Fig. D.4",
+            conditions=_one(GapDifference("c_d", step), RISES),
+            figure="figD4",
             caveat="That the larger gap is so on a logarithmic axis, too: see the ratio.",
             beside=(Beside(f"{GapRatio('c_d', step).one_run}", GapRatio("c_d", step)),),
         )
@@ -253,29 +305,37 @@ def _bounds() -> tuple[Part, ...]:
     )
     return (
         Part(
-            *(6, "a", MLP),
-            "The bounds on the maximum local sensitivity hold at every checkpoint: "
-            "A <= B <= C <= D.",
-            "Eq. 28; caption of Fig. D.4",
-            _one(SmallestSlack(), HOLDS),
-            "figD4",
+            claim=6,
+            part="a",
+            role=MLP,
+            statement=(
+                "The bounds on the maximum local sensitivity hold at every checkpoint: "
+                "A <= B <= C <= D."
+            ),
+            place="Eq. 28; caption of Fig. D.4",
+            conditions=_one(SmallestSlack(), HOLDS),
+            figure="figD4",
             caveat="Anything about training: it is a theorem, and tests the stored numbers.",
         ),
         *gaps,
     )
 
 
-def _between_quantities(network: str, figure: str) -> tuple[Part, ...]:
+def _between_quantities(role: str, figure: str) -> tuple[Part, ...]:
     """Claim 7, which the paper makes for both networks."""
     place = f"Sec. D.2, item {{}}; Fig. {figure.removeprefix('fig').replace('D', 'D.')}"
     loss = Condition(Correlation("mls", "test_loss"), RISES)
     predictors = (
         Part(
-            *(7, letter, network),
-            f"The maximum local sensitivity correlates with test loss better than {words} does.",
-            place.format(4),
-            (Condition(BetterCorrelated("mls", name, "test_loss"), RISES), loss),
-            figure,
+            claim=7,
+            part=letter,
+            role=role,
+            statement=(
+                f"The maximum local sensitivity correlates with test loss better than {words} does."
+            ),
+            place=place.format(4),
+            conditions=(Condition(BetterCorrelated("mls", name, "test_loss"), RISES), loss),
+            figure=figure,
             caveat=f"That it correlates well. {_FEW}",
         )
         for letter, words, name in (
@@ -285,11 +345,13 @@ def _between_quantities(network: str, figure: str) -> tuple[Part, ...]:
     )
     return (
         Part(
-            *(7, "a", network),
-            "G and the maximum local sensitivity are almost the same quantity.",
-            place.format(1),
-            _one(Correlation("mean_input_gradient_sq_norm", "mls"), SAME),
-            figure,
+            claim=7,
+            part="a",
+            role=role,
+            statement="G and the maximum local sensitivity are almost the same quantity.",
+            place=place.format(1),
+            conditions=_one(Correlation("mean_input_gradient_sq_norm", "mls"), SAME),
+            figure=figure,
             caveat="That one is a multiple of the other: G is a mean of squares.",
             beside=(
                 Beside(
@@ -298,52 +360,69 @@ def _between_quantities(network: str, figure: str) -> tuple[Part, ...]:
             ),
         ),
         Part(
-            *(7, "b", network),
-            "Log volume correlates well with sharpness.",
-            place.format(2),
-            _one(Correlation("log_volume", "sqrt_sharpness"), CORRELATED),
-            figure,
+            claim=7,
+            part="b",
+            role=role,
+            statement="Log volume correlates well with sharpness.",
+            place=place.format(2),
+            conditions=_one(Correlation("log_volume", "sqrt_sharpness"), CORRELATED),
+            figure=figure,
             caveat=f"Sec. 3.2 says of the two that they do not correlate well. {_FEW}",
         ),
         Part(
-            *(7, "c", network),
-            "Log volume correlates well with the maximum local sensitivity.",
-            place.format(2),
-            _one(Correlation("log_volume", "mls"), CORRELATED),
-            figure,
+            claim=7,
+            part="c",
+            role=role,
+            statement="Log volume correlates well with the maximum local sensitivity.",
+            place=place.format(2),
+            conditions=_one(Correlation("log_volume", "mls"), CORRELATED),
+            figure=figure,
             caveat=_FEW,
         ),
         Part(
-            *(7, "d", network),
-            "Sharpness correlates positively with test loss.",
-            place.format(3),
-            _one(Correlation("sqrt_sharpness", "test_loss"), RISES),
-            figure,
+            claim=7,
+            part="d",
+            role=role,
+            statement="Sharpness correlates positively with test loss.",
+            place=place.format(3),
+            conditions=_one(Correlation("sqrt_sharpness", "test_loss"), RISES),
+            figure=figure,
             caveat=f"How strongly. {_FEW}",
         ),
         *predictors,
         Part(
-            *(7, "g", network),
-            "The maximum local sensitivity and log volume correlate positively with test loss.",
-            "Sec. 1, third contribution; Sec. 5, first paragraph",
-            (loss, Condition(Correlation("log_volume", "test_loss"), RISES)),
-            figure,
+            claim=7,
+            part="g",
+            role=role,
+            statement=(
+                "The maximum local sensitivity and log volume correlate positively with test loss."
+            ),
+            place="Sec. 1, third contribution; Sec. 5, first paragraph",
+            conditions=(loss, Condition(Correlation("log_volume", "test_loss"), RISES)),
+            figure=figure,
             caveat=f"How strongly. {_FEW}",
         ),
         Part(
-            *(7, "h", network),
-            "The maximum local sensitivity correlates strongly with sharpness.",
-            "Sec. 1, second contribution; Sec. 5, first paragraph",
-            _one(Correlation("mls", "sqrt_sharpness"), CORRELATED),
-            figure,
+            claim=7,
+            part="h",
+            role=role,
+            statement="The maximum local sensitivity correlates strongly with sharpness.",
+            place="Sec. 1, second contribution; Sec. 5, first paragraph",
+            conditions=_one(Correlation("mls", "sqrt_sharpness"), CORRELATED),
+            figure=figure,
             caveat=_FEW,
         ),
         Part(
-            *(7, "i", network),
-            "The maximum local sensitivity correlates with sharpness better than log volume does.",
-            "Sec. 3.2, last paragraph",
-            _one(BetterCorrelated("mls", "log_volume", "sqrt_sharpness"), RISES),
-            figure,
+            claim=7,
+            part="i",
+            role=role,
+            statement=(
+                "The maximum local sensitivity correlates with "
+                "sharpness better than log volume does."
+            ),
+            place="Sec. 3.2, last paragraph",
+            conditions=_one(BetterCorrelated("mls", "log_volume", "sqrt_sharpness"), RISES),
+            figure=figure,
             caveat=f"That it correlates strongly: that is 7h. {_FEW}",
         ),
     )
@@ -353,11 +432,13 @@ def _bounds_and_sensitivity() -> tuple[Part, ...]:
     """Claim 8."""
     return (
         Part(
-            *(8, "a", MLP),
-            "Bound C correlates positively with the maximum local sensitivity.",
-            "caption of Fig. D.4; Fig. D.6",
-            _one(Correlation("mls_bound_c", "mls"), RISES),
-            "figD6",
+            claim=8,
+            part="a",
+            role=MLP,
+            statement="Bound C correlates positively with the maximum local sensitivity.",
+            place="caption of Fig. D.4; Fig. D.6",
+            conditions=_one(Correlation("mls_bound_c", "mls"), RISES),
+            figure="figD6",
             caveat=f"How strongly. {_FEW}",
             beside=(
                 Beside(
@@ -368,10 +449,13 @@ def _bounds_and_sensitivity() -> tuple[Part, ...]:
         ),
         *(
             Part(
-                *(8, letter, MLP, f"Bound D correlates negatively with {words}."),
-                place,
-                _one(Correlation("mls_bound_d", name), FALLS),
-                "figD6",
+                claim=8,
+                part=letter,
+                role=MLP,
+                statement=f"Bound D correlates negatively with {words}.",
+                place=place,
+                conditions=_one(Correlation("mls_bound_d", name), FALLS),
+                figure="figD6",
                 caveat=f"How strongly. {_FEW}",
             )
             for letter, words, name, place in (
@@ -386,8 +470,13 @@ def _mlp() -> tuple[Part, ...]:
     """Claim 9; all settings count, as in the paper's figures, whose MLP trains slowly."""
     effects = (
         _effect(
-            *(f"9{letter}", MLP, words, setting, figure, runs),
-            f"caption of Fig. {figure.removeprefix('fig').replace('E', 'E.')}",
+            name=f"9{letter}",
+            role=MLP,
+            words=words,
+            setting=setting,
+            figure=figure,
+            runs=runs,
+            place=f"caption of Fig. {figure.removeprefix('fig').replace('E', 'E.')}",
         )
         for letter, words, setting, figure, runs in (
             ("a", "sharpness", "learning_rate", "figE8", LEARNING_RATES),
@@ -399,52 +488,68 @@ def _mlp() -> tuple[Part, ...]:
     return (
         *effects,
         Part(
-            *(9, "e", MLP, "G closely follows sharpness over training."),
-            "Sec. 4.1, sixth paragraph; caption of Fig. E.7",
-            _one(RankCorrelation("mean_input_gradient_sq_norm", "sqrt_sharpness"), SAME),
-            "figE7",
+            claim=9,
+            part="e",
+            role=MLP,
+            statement="G closely follows sharpness over training.",
+            place="Sec. 4.1, sixth paragraph; caption of Fig. E.7",
+            conditions=_one(RankCorrelation("mean_input_gradient_sq_norm", "sqrt_sharpness"), SAME),
+            figure="figE7",
             caveat="That they are in proportion: only their order over training is compared.",
             tells_interpolating=True,
         ),
         Part(
-            *(9, "f", MLP, "Log volume goes on falling after sharpness has levelled off."),
-            "Sec. 4.1, sixth paragraph",
-            _one(_trend("log_volume", Phase.LEVEL), FALLS),
-            "figE7",
+            claim=9,
+            part="f",
+            role=MLP,
+            statement="Log volume goes on falling after sharpness has levelled off.",
+            place="Sec. 4.1, sixth paragraph",
+            conditions=_one(_trend("log_volume", Phase.LEVEL), FALLS),
+            figure="figE7",
             caveat=_DIRECTION,
             tells_interpolating=True,
         ),
         Part(
-            *(9, "g", MLP),
-            "After sharpness has levelled off, log volume falls much more slowly.",
-            "Sec. 4.1, sixth paragraph",
-            _one(SlowerFall("log_volume"), LESS_THAN_HALF),
-            "figE7",
+            claim=9,
+            part="g",
+            role=MLP,
+            statement="After sharpness has levelled off, log volume falls much more slowly.",
+            place="Sec. 4.1, sixth paragraph",
+            conditions=_one(SlowerFall("log_volume"), LESS_THAN_HALF),
+            figure="figE7",
             caveat="That it falls at all: that is 9f.",
             tells_interpolating=True,
         ),
     )
 
 
-def _lemma(network: str) -> tuple[Part, ...]:
+def _lemma(role: str) -> tuple[Part, ...]:
     """Claim 10, which is tested on both networks."""
     return (
         Part(
-            *(10, "a", network),
-            "The trace of the Hessian and sharpness approach each other as the outputs approach "
-            "the targets.",
-            "Lemma A.1",
-            _one(GapFollowsResidual(), RISES),
-            "figS3",
+            claim=10,
+            part="a",
+            role=role,
+            statement=(
+                "The trace of the Hessian and sharpness approach each other as the outputs "
+                "approach the targets."
+            ),
+            place="Lemma A.1",
+            conditions=_one(GapFollowsResidual(), RISES),
+            figure="figS3",
             caveat="That the gap is of the order of the residual: only their order is compared.",
         ),
         Part(
-            *(10, "b", network),
-            "Relative to sharpness, the trace of the Hessian is nearer to it at the end of "
-            "training than at the start.",
-            "Lemma A.1; Sec. 2, below Eq. 3",
-            _one(RelativeGapChange(), FALLS),
-            "figS3",
+            claim=10,
+            part="b",
+            role=role,
+            statement=(
+                "Relative to sharpness, the trace of the Hessian is nearer to it at the end of "
+                "training than at the start."
+            ),
+            place="Lemma A.1; Sec. 2, below Eq. 3",
+            conditions=_one(RelativeGapChange(), FALLS),
+            figure="figS3",
             caveat="That it is near: the two ends of training are compared.",
         ),
     )

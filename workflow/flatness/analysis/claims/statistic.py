@@ -39,7 +39,7 @@ class Observed:
         )
 
 
-class Measure(ABC):
+class Statistic(ABC):
     """A statistic over runs with its interval.
 
     `fewest_for_value` is the number of runs that its value needs, `fewest_seeds` the number of
@@ -93,7 +93,7 @@ class Measure(ABC):
         return float(self.combine(observed, np.ones((1, len(observed))))[0])
 
     def interval(
-        self, observed: Observed, together: np.ndarray, confidence: float, resamples: int
+        self, observed: Observed, together: np.ndarray, confidence: float, bootstrap_draws: int
     ) -> tuple[float, float]:
         """Percentile interval of the statistic over draws of whole groups of runs.
 
@@ -101,9 +101,9 @@ class Measure(ABC):
             observed: of R runs.
             together: (R,), equal for runs that are drawn together.
             confidence: level of the interval, between 0 and 1.
-            resamples: number of draws.
+            bootstrap_draws: number of draws.
         """
-        drawn = self.combine(observed, times_drawn(together, resamples))
+        drawn = self.combine(observed, times_drawn(together, bootstrap_draws))
         low, high = interval(drawn, confidence)
         return float(low), float(high)
 
@@ -116,7 +116,7 @@ class Measure(ABC):
         return f"the statistic is not defined for {len(observed)} runs"
 
 
-class MeanOverRuns(Measure):
+class MeanOverRuns(Statistic):
     """A statistic of one run's curves, averaged over runs."""
 
     @property
