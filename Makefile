@@ -72,7 +72,7 @@ slurm: $(INSTALLED)
 	$(BIN)/python -m pytest -s tests/workflow/test_slurm.py
 
 faults: $(INSTALLED)
-	$(BIN)/python tests/faults docs/faults $(ONLY)
+	$(BIN)/python -m tests.faults docs/faults $(ONLY)
 
 verify: $(INSTALLED)
 	$(BIN)/flatness verify $(RESULTS)
@@ -82,25 +82,25 @@ publish: PART = $(shell $(BIN)/python -c 'from flatness.settings import read_set
 publish: $(INSTALLED)
 	$(if $(PARTS),,$(BIN)/snakemake --cores $(CORES) part --configfile $(CONFIG))
 	$(BIN)/flatness publish $(or $(PARTS),$(PART)) --output $(PUBLISHED)
-	$(BIN)/python tools/generated_tables.py
+	$(BIN)/python -m tools.generated_tables
 
 republish: $(INSTALLED)
 	set -e; for results in `find docs -name results.nc`; do \
 	  $(BIN)/flatness publish $$results --output `dirname $$results`; done
-	$(BIN)/python tools/generated_tables.py
+	$(BIN)/python -m tools.generated_tables
 
 reproduce: $(INSTALLED)
 	$(BIN)/flatness reproduce $(PUBLISHED) --output results/reproduced/$(notdir $(PUBLISHED:/=))
 
 same-bits: $(INSTALLED)
-	$(BIN)/python tests/workflow/same_bits.py
+	$(BIN)/python -m tests.workflow.same_bits
 
 # One thread: of torch, and of the BLAS of numpy, which reads this when it starts.
 bench: $(INSTALLED)
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python tests/benchmarks docs/benchmarks $(ONLY)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks docs/benchmarks $(ONLY)
 
 gpu: $(INSTALLED)
-	$(BIN)/python tests/gpu docs/benchmarks/gpu.md $(ONLY)
+	$(BIN)/python -m tests.gpu docs/benchmarks/gpu.md $(ONLY)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -109,11 +109,11 @@ lint: $(INSTALLED)
 	$(BIN)/snakemake --lint
 
 docs: $(INSTALLED)
-	$(BIN)/python tools/generated_tables.py
+	$(BIN)/python -m tools.generated_tables
 
 lock: $(INSTALLED)
 	$(BIN)/uv pip compile pyproject.toml --extra workflow --extra dev --extra bench --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock" --output-file envs/requirements.txt
-	$(BIN)/python tools/generated_tables.py
+	$(BIN)/python -m tools.generated_tables
 
 clean:
 	rm -rf .venv

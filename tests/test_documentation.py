@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-import generated_tables
+from tools import generated_tables
 
 
 def test_generated_tables_are_in_step():

@@ -15,7 +15,7 @@ from flatness.experiment.checkpoints import StateFolder, read_run
 from flatness.experiment.prepared import load_prepared
 from flatness.publication.opening import read_results
 from flatness.storage import read_dataset
-from published_archive import publish_cifar10, write_archive
+from tests.experiment.published_archive import publish_cifar10, write_archive
 
 
 class Malicious:

@@ -1,6 +1,6 @@
 """Tables in the documentation that come from the code.
 
-    python tools/generated_tables.py
+    python -m tools.generated_tables
 
 rewrites them between their markers, and `envs/environment.yaml` from the locked versions; a test
 fails while any of these is not in step.
@@ -22,7 +22,7 @@ from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.settings.keys import tree
 from flatness.tables.claim_table import definitions, in_short
-from markers import between
+from tools.markers import between
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "docs/reproduction"

@@ -1,6 +1,6 @@
 """Say that the present code of preparing, training and measuring computes the bits of before.
 
-    python tools/same_results.py
+    python -m tools.same_results
 
 rewrites workflow/flatness/jobs/same_results.json. Do it after an edit that changes no bit of a
 result, which `python -m flatness verify` shows of measuring on a results folder made before. Where

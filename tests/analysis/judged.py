@@ -10,7 +10,7 @@ from flatness.analysis import claims
 from flatness.analysis.claims.part import Part
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.settings.roles import MLP, VGG10
-from made_up import analysed, analysed_run
+from tests.analysis.made_up import analysed, analysed_run
 
 LOOK = {"interpolation_accuracy": 0.999, "confidence": 0.9, "bootstrap_draws": 60}
 SETTINGS = ((0.05, 20), (0.1, 20), (0.2, 20), (0.1, 8), (0.1, 32))

@@ -7,7 +7,7 @@ from torch import nn
 
 import flatness
 from flatness.analysis.bounds import sample_bounds
-from reference import dense_jacobians
+from tests.measurement.reference import dense_jacobians
 
 UNCHANGED = (
     "adaptive_sharpness",

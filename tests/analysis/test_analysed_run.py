@@ -8,7 +8,7 @@ from flatness.analysis.groups import by_study, by_value, excluded, labels, that_
 from flatness.errors import StorageError
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.run_id import run_id
-from made_up import ITERATIONS, analysed, analysed_run, settings_of
+from tests.analysis.made_up import ITERATIONS, analysed, analysed_run, settings_of
 
 
 def with_schedule(iteration, **curves) -> AnalysedRun:

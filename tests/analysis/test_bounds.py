@@ -11,12 +11,12 @@ import xarray as xr
 from torch import nn
 
 import flatness
-from architectures import ARCHITECTURES, network
 from flatness.analysis.analyse import analyse
 from flatness.analysis.bounds import bounds, check, sample_bounds
 from flatness.errors import BoundError, MeasurementError
 from flatness.storage import read_dataset, write_dataset
-from reference import dense_jacobians
+from tests.measurement.architectures import ARCHITECTURES, network
+from tests.measurement.reference import dense_jacobians
 
 REST_ON_EQ_4 = [
     "eq5_frobenius",

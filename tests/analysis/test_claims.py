@@ -13,8 +13,8 @@ from flatness.analysis.claims.verdicts import (
 )
 from flatness.analysis.statistics import drawn_positions
 from flatness.settings.roles import MLP, VGG10
-from judged import LOOK, judge, only, row_of, study
-from made_up import ITERATIONS, analysed_run, settings_of
+from tests.analysis.judged import LOOK, judge, only, row_of, study
+from tests.analysis.made_up import ITERATIONS, analysed_run, settings_of
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from flatness.glossary.primitives import PRIMITIVES
 from flatness.glossary.quantities import QUANTITIES
 from flatness.settings.roles import MLP, VGG10
 from flatness.tables.claim_table import definitions
-from judged import LOOK, judge, study
+from tests.analysis.judged import LOOK, judge, study
 
 
 @pytest.fixture(scope="module")

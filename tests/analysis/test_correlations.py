@@ -19,7 +19,7 @@ from flatness.analysis.correlations import (
 from flatness.analysis.statistics import SEED
 from flatness.glossary.correlations import CORRELATIONS
 from flatness.storage import read_dataset, write_dataset
-from made_up import analysed, analysed_run, settings_of
+from tests.analysis.made_up import analysed, analysed_run, settings_of
 
 GIVEN = {"sample_set": "train", "confidence": 0.95, "bootstrap_draws": 200}
 SCIPY = {

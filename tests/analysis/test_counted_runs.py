@@ -7,8 +7,8 @@ import pytest
 from flatness.analysis.claims.lemma_a1 import VANISHES
 from flatness.analysis.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
 from flatness.settings.roles import MLP, VGG10
-from judged import LOOK, judge, only, row_of, study
-from made_up import analysed_run, settings_of
+from tests.analysis.judged import LOOK, judge, only, row_of, study
+from tests.analysis.made_up import analysed_run, settings_of
 
 NEVER = np.full(8, 0.99)
 RISING = np.arange(1.0, 9)[:, None]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import flatness
-from architectures import network
+from tests.measurement.architectures import network
 
 
 def _sequence(seed=0):

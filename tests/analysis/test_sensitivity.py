@@ -16,8 +16,8 @@ from flatness.analysis.claims.alternatives import (
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.analysis.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED
 from flatness.settings.roles import MLP, VGG10
-from judged import LOOK, judge, only, row_of, sensitivity, study
-from made_up import analysed_run, settings_of
+from tests.analysis.judged import LOOK, judge, only, row_of, sensitivity, study
+from tests.analysis.made_up import analysed_run, settings_of
 
 NAMES = [each.name for each in ALTERNATIVES]
 LOG_VOLUME = {"1a", "1c", "2b", "3b", "3c", "5c", "5e", "7b", "7c", "7e", "7g", "7i", "9b", "9d"}

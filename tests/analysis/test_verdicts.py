@@ -18,8 +18,8 @@ from flatness.analysis.claims.verdicts import (
     verdict,
 )
 from flatness.settings.roles import MLP, VGG10
-from judged import judge, only
-from made_up import analysed_run
+from tests.analysis.judged import judge, only
+from tests.analysis.made_up import analysed_run
 
 NAN = float("nan")
 

@@ -1,4 +1,4 @@
-"""python tests/benchmarks FOLDER [PART ...]: run comparisons and write their tables."""
+"""python -m tests.benchmarks FOLDER [PART ...]: run comparisons and write their tables."""
 
 import importlib
 import sys
@@ -14,7 +14,6 @@ PARTS = (
     "workflow",
 )
 README = Path(__file__).parents[2] / "README.md"
-sys.path.append(str(README.with_name("tools")))
 
 
 def main(folder: str, *chosen: str) -> None:
@@ -22,12 +21,12 @@ def main(folder: str, *chosen: str) -> None:
     unknown = sorted(set(chosen) - set(PARTS))
     if unknown:
         sys.exit(f"ONLY = {' '.join(unknown)}. Allowed: {', '.join(PARTS)}. Name one of these.")
-    import page
     from flatness.experiment.device import configure
+    from tests.benchmarks import page
 
     configure("cpu", 1)
     for part in chosen or PARTS:
-        tables = importlib.import_module(part).comparisons()
+        tables = importlib.import_module(f"tests.benchmarks.{part}").comparisons()
         page.write(tables, Path(folder), part)
         page.insert(tables, README, part)
         print(f"{part}\n{page.as_markdown(tables)}", flush=True)

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from memory import peak_of, status
+from tests.benchmarks.memory import peak_of, status
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 _GIBIBYTE = 2**30
 
 
@@ -68,14 +68,14 @@ def cost(
         checkout: of which the package is taken; None for this one.
     """
     limits = limits or Limits()
-    root = Path(checkout) if checkout else HERE.parents[1]
+    root = Path(checkout) if checkout else ROOT
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(root / "workflow"), str(HERE)]),
+        "PYTHONPATH": os.pathsep.join([str(root / "workflow"), str(ROOT)]),
         **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
     }
     task = json.dumps([function, arguments, calls, limits.seconds, limits.gibibytes])
-    command = [sys.executable, str(HERE / "apart.py"), task]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-m", "tests.benchmarks.apart", task]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode == 0:
         return Cost(**json.loads(done.stdout.splitlines()[-1]))
     if done.returncode == -signal.SIGXCPU:
@@ -91,7 +91,7 @@ def _watch(function: str, arguments: Sequence, calls: int, seconds: int, gibibyt
 
     configure("cpu", 1)
     module, name = function.split(":")
-    warm_up, run = getattr(importlib.import_module(module), name)(*arguments)
+    warm_up, run = getattr(importlib.import_module(f"tests.benchmarks.{module}"), name)(*arguments)
     warm_up()
     used = int(time.process_time()) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (used + seconds, used + seconds + 10))

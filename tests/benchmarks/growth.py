@@ -13,10 +13,10 @@ from flatness.experiment.networks import build
 from flatness.experiment.prepared import prepare as prepare_dataset
 from flatness.experiment.training import train
 from flatness.measurement.run import measure_run
-from memory import peak
-from rows import Row, Tables
-from timing import compare
-from training import plan
+from tests.benchmarks.memory import peak
+from tests.benchmarks.rows import Row, Tables
+from tests.benchmarks.timing import compare
+from tests.benchmarks.training import plan
 
 SAMPLES = (25, 50, 100, 200, 400)
 OUTPUTS = (2, 4, 8, 16, 32)

@@ -10,9 +10,9 @@ from functools import partial
 import torch
 
 import flatness
-from apart import Cost, cost
-from networks import torchvision_network
-from rows import Row, Tables
+from tests.benchmarks.apart import Cost, cost
+from tests.benchmarks.networks import torchvision_network
+from tests.benchmarks.rows import Row, Tables
 
 # Network, outputs, images, and whether the version before is measured: it takes one backward pass
 # of each sample for each output and most parameters, too long for many of them.

@@ -5,15 +5,15 @@ from functools import partial
 import numpy as np
 import torch
 
-from competitors.backpack_norms import backpack_norms
-from competitors.floor import floor
-from competitors.ours import ours
-from competitors.plain_loop import plain_loop
-from competitors.torch_func import torch_func
-from memory import peak
-from networks import NETWORKS, full, in_format
-from rows import Row, Tables
-from timing import compare
+from tests.benchmarks.competitors.backpack_norms import backpack_norms
+from tests.benchmarks.competitors.floor import floor
+from tests.benchmarks.competitors.ours import ours
+from tests.benchmarks.competitors.plain_loop import plain_loop
+from tests.benchmarks.competitors.torch_func import torch_func
+from tests.benchmarks.memory import peak
+from tests.benchmarks.networks import NETWORKS, full, in_format
+from tests.benchmarks.rows import Row, Tables
+from tests.benchmarks.timing import compare
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 CHUNK_SIZES = (1, 5, 10, 25, 50)

@@ -11,12 +11,12 @@ from functools import partial
 
 import torch
 
-from apart import Cost, Limits, cost
-from competitors.ours import ours_in_part
-from measuring import FORMATS, WAYS, prepared
-from networks import full, in_format
-from rows import Row, Tables
-from timing import summarised
+from tests.benchmarks.apart import Cost, Limits, cost
+from tests.benchmarks.competitors.ours import ours_in_part
+from tests.benchmarks.measuring import FORMATS, WAYS, prepared
+from tests.benchmarks.networks import full, in_format
+from tests.benchmarks.rows import Row, Tables
+from tests.benchmarks.timing import summarised
 
 # The samples, the memory format, the ways, and the rounds.
 # 300 samples are those of one checkpoint.

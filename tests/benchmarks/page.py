@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from markers import between
-from rows import Row, Tables
+from tests.benchmarks.rows import Row, Tables
+from tools.markers import between
 
 HEAD = ("comparison", "of", "value", "unit", "ratio", "lower quartile", "upper quartile")
 

@@ -12,16 +12,16 @@ from unittest.mock import patch
 import torch
 
 import flatness
-from competitors.floor import floor, floor_and_weights
 from flatness.measurement import description, sums, traced, weight_forms
 from flatness.measurement.decompositions import SingularValues
 from flatness.measurement.element_forms import ElementForm
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.jacobians import Columns
 from flatness.measurement.weight_forms import WeightForm
-from networks import NETWORKS, full, in_format
-from rows import Row, Tables
-from timing import seconds, summarised
+from tests.benchmarks.competitors.floor import floor, floor_and_weights
+from tests.benchmarks.networks import NETWORKS, full, in_format
+from tests.benchmarks.rows import Row, Tables
+from tests.benchmarks.timing import seconds, summarised
 
 # By stage: what is timed, without what it calls of other stages.
 STAGES = {

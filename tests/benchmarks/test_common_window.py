@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from side_by_side import common_rate, summed_rate
+from tests.benchmarks.side_by_side import common_rate, summed_rate
 
 
 def test_only_the_common_window_counts():

@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from competitors import layers_of
-from competitors.floor import floor
-from competitors.ours import ours
-from competitors.plain_loop import plain_loop
-from competitors.torch_func import torch_func
-from networks import NETWORKS, small
-from reference import dense_jacobians
+from tests.benchmarks.competitors import layers_of
+from tests.benchmarks.competitors.floor import floor
+from tests.benchmarks.competitors.ours import ours
+from tests.benchmarks.competitors.plain_loop import plain_loop
+from tests.benchmarks.competitors.torch_func import torch_func
+from tests.benchmarks.networks import NETWORKS, small
+from tests.measurement.reference import dense_jacobians
 
 WAYS = {"ours": ours, "plain loop": plain_loop, "torch.func": torch_func}
 
@@ -18,7 +18,7 @@ def _way(name):
     if name != "BackPACK":
         return WAYS[name]
     pytest.importorskip("backpack", reason="BackPACK is not installed (extra `bench`)")
-    from competitors.backpack_norms import backpack_norms
+    from tests.benchmarks.competitors.backpack_norms import backpack_norms
 
     return backpack_norms
 

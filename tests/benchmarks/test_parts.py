@@ -5,13 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-import apart
-import growth
-import imagenet
-import memory
-import stages
 from flatness.measurement.proof import twin_positions
-from training import SHAPES, advancing, images, plan
+from tests.benchmarks import apart, growth, imagenet, memory, stages
+from tests.benchmarks.training import SHAPES, advancing, images, plan
 
 
 def _allocates(mebibytes):

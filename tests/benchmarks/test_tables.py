@@ -6,11 +6,11 @@ import sys
 
 import pytest
 
-import page
-from growth import exponent
-from rows import Row
-from timing import compare, summarised
-from workflow import job_seconds
+from tests.benchmarks import page
+from tests.benchmarks.growth import exponent
+from tests.benchmarks.rows import Row
+from tests.benchmarks.timing import compare, summarised
+from tests.benchmarks.workflow import job_seconds
 
 TABLES = {
     "time, one": [
@@ -97,8 +97,8 @@ def test_readme_has_a_place_for_the_tables(root):
 
 
 def test_an_unknown_part_is_refused_in_one_line(root, tmp_path):
-    command = [sys.executable, root / "tests/benchmarks", tmp_path, "measurng"]
-    result = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "tests.benchmarks", tmp_path, "measurng"]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr.startswith("ONLY = measurng. Allowed: measuring, ")
     assert result.stderr.count("\n") == 1

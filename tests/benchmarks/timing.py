@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
-from rows import Row
+from tests.benchmarks.rows import Row
 
 
 def compare(

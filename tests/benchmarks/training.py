@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from flatness.experiment.networks import build
 from flatness.experiment.sgd import AutogradStep
 from flatness.experiment.training import TrainingPlan, _Loop
-from rows import Row, Tables
-from timing import compare
+from tests.benchmarks.rows import Row, Tables
+from tests.benchmarks.timing import compare
 
 ITERATIONS = 100
 BATCH_SIZES = (8, 20, 32)

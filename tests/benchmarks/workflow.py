@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 import yaml
 
 from flatness.settings import read_configuration
-from growth import exponent
-from rows import Row, Tables
+from tests.benchmarks.growth import exponent
+from tests.benchmarks.rows import Row, Tables
 
 ROOT = Path(__file__).parents[2]
 CORES = 2

@@ -7,7 +7,7 @@ import xarray as xr
 
 from flatness.__main__ import main
 from flatness.storage import write_tree
-from made_up_results import made_up_results
+from tests.publication.made_up_results import made_up_results
 
 
 @pytest.mark.parametrize(

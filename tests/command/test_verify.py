@@ -10,7 +10,7 @@ from flatness.experiment.prepared import prepare
 from flatness.experiment.training import train
 from flatness.measurement.run import measure_run
 from flatness.storage import read_dataset, write_dataset
-from short_run import DIGITS, PLAN
+from tests.experiment.short_run import DIGITS, PLAN
 
 RUNS = ("one", "two", "three")
 

@@ -5,11 +5,11 @@ import warnings
 import pytest
 import torch
 
-import stand_in
 from flatness.command import subject as command
 from flatness.experiment import training
 from flatness.experiment.device import configure
 from flatness.measurement import run
+from tests.device import stand_in
 
 
 def pytest_collection_modifyitems(items):

@@ -29,7 +29,7 @@ from torch.utils.backend_registration import (
     _setup_privateuseone_for_python_backend,
 )
 
-from fused_lstm import lstm_cell, lstm_cell_backward
+from tests.device.fused_lstm import lstm_cell, lstm_cell_backward
 
 NAME = "standin"
 

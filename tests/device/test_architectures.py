@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import flatness
-from agreement import assert_agree
-from architectures import ARCHITECTURES, network
+from tests.device.agreement import assert_agree
+from tests.measurement.architectures import ARCHITECTURES, network
 
 # Beside float32; in float64 singular values are found in another way.
 IN_FLOAT64 = ("more-outputs-than-inputs", "mlp-tanh", "strided-convolution", "layer-norm", "lstm")

@@ -5,13 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
-from agreement import assert_agree
 from flatness.__main__ import main
 from flatness.experiment.prepared import prepare
 from flatness.experiment.training import train
 from flatness.measurement.run import measure_run
 from flatness.storage import read_dataset
-from short_run import DIGITS, PLAN
+from tests.device.agreement import assert_agree
+from tests.experiment.short_run import DIGITS, PLAN
 
 FACTORY = """
 from torch import nn

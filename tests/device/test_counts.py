@@ -10,8 +10,8 @@ from torch import nn
 
 import flatness
 from flatness.measurement.fetching import fetched
-from networks import full
-from training import advancing, images, plan
+from tests.benchmarks.networks import full
+from tests.benchmarks.training import advancing, images, plan
 
 ITERATIONS = 100
 # Operations of an iteration, by network.

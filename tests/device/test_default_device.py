@@ -6,14 +6,14 @@ import torch
 from torch import nn
 
 import flatness
-from architectures import network
 from flatness.command.factory import Factory, build
 from flatness.experiment.checkpoints import read_run
 from flatness.experiment.prepared import prepare
 from flatness.experiment.training import train
 from flatness.measurement.run import measure_run
 from flatness.storage import read_dataset
-from short_run import DIGITS, PLAN
+from tests.experiment.short_run import DIGITS, PLAN
+from tests.measurement.architectures import network
 
 # Every kind of layer and way of measuring: closed forms, element uses, samples one by one.
 MEASURED = [

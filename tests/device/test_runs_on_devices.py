@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from agreement import assert_agree
 from flatness.experiment import networks, training
 from flatness.experiment.checkpoints import read_run
 from flatness.experiment.prepared import prepare
@@ -15,8 +14,9 @@ from flatness.experiment.sgd import Sgd
 from flatness.experiment.training import train
 from flatness.measurement.run import measure_run
 from flatness.storage import read_dataset
-from interruption import interrupt_after
-from short_run import DIGITS, PLAN
+from tests.device.agreement import assert_agree
+from tests.experiment.interruption import interrupt_after
+from tests.experiment.short_run import DIGITS, PLAN
 
 NETWORKS = {
     "mlp": {"name": "mlp", "activation": "tanh", "hidden_width": 30, "hidden_layers": 2},

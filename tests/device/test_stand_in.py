@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-import stand_in
-from stand_in import counting
+from tests.device import stand_in
+from tests.device.stand_in import counting
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flatness.experiment.prepared import prepare
-from short_run import DIGITS, PLAN
+from tests.experiment.short_run import DIGITS, PLAN
 
 
 @pytest.fixture(scope="session")

@@ -16,14 +16,14 @@ from flatness.experiment.datasets.known import KNOWN
 from flatness.experiment.prepared import assemble, load_prepared, prepare
 from flatness.jobs import preflight
 from flatness.settings import load_settings
-from published_archive import (
+from tests.experiment.published_archive import (
     TEST_PER_CLASS,
     TRAIN_PER_CLASS,
     publish_cifar10,
     write_class_folders,
 )
-from short_run import DIGITS
-from small_workflow import SMALL
+from tests.experiment.short_run import DIGITS
+from tests.workflow.small_workflow import SMALL
 
 NOWHERE = Path("nowhere")
 # Of what results were computed from: another way of decoding must not change it.

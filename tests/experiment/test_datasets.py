@@ -18,7 +18,7 @@ from flatness.experiment import datasets
 from flatness.experiment.datasets import from_torchvision
 from flatness.experiment.prepared import assemble, load_prepared, prepare
 from flatness.storage import read_dataset
-from short_run import DIGITS
+from tests.experiment.short_run import DIGITS
 
 NOWHERE = Path("nowhere")
 

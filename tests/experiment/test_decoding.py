@@ -13,7 +13,7 @@ from PIL import Image
 from flatness.command.images import read_samples
 from flatness.errors import DatasetError
 from flatness.experiment import datasets
-from short_run import DIGITS
+from tests.experiment.short_run import DIGITS
 
 NOWHERE = Path("nowhere")
 DRAW = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from flatness.experiment.dense import DenseEndStep, dense_end, lay_out
 from flatness.experiment.losses import half_squared_error
 from flatness.experiment.sgd import AutogradStep, Sgd, fastest_step
 from flatness.experiment.training import train
-from interruption import interrupt_after
+from tests.experiment.interruption import interrupt_after
 
 LEARNING_RATE = 0.1
 SAMPLES, ITERATIONS, BATCH_SIZE = 40, 6, 8

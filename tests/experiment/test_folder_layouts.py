@@ -12,7 +12,7 @@ from PIL import Image
 from flatness.errors import DatasetError
 from flatness.experiment import datasets
 from flatness.experiment.datasets.known import KNOWN
-from short_run import DIGITS
+from tests.experiment.short_run import DIGITS
 
 NOWHERE = Path("nowhere")
 CLASSES = ("ant", "bee", "cat")

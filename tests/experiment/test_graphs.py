@@ -17,8 +17,8 @@ from flatness.experiment.optimisers import make_optimiser
 from flatness.experiment.sgd import Sgd
 from flatness.experiment.training import train
 from flatness.settings.optimisers import AdamOptimiser, SgdOptimiser
-from interruption import interrupt_after
-from recorded_graph import install
+from tests.experiment.interruption import interrupt_after
+from tests.experiment.recorded_graph import install
 
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -109,7 +109,7 @@ def test_capture_changes_neither_network_nor_generator(monkeypatch):
     sgd = make_sgd(network)
     graphs = install(monkeypatch, [*network.parameters(), *network.buffers()])
     graphed = GraphedSgd(sgd, 2)
-    monkeypatch.setattr("recorded_graph.RecordedGraph.replay", lambda self: None)
+    monkeypatch.setattr("tests.experiment.recorded_graph.RecordedGraph.replay", lambda self: None)
     before, generator = state_of(sgd), torch.get_rng_state()
     graphed(draw_batches(2))
     assert len(graphs) == 1

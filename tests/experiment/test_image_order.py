@@ -11,8 +11,8 @@ import pytest
 from flatness.experiment import datasets
 from flatness.experiment.datasets import Images
 from flatness.experiment.prepared import assemble
-from published_archive import publish_cifar10, write_class_folders
-from short_run import DIGITS
+from tests.experiment.published_archive import publish_cifar10, write_class_folders
+from tests.experiment.short_run import DIGITS
 
 NOWHERE = Path("nowhere")
 CIFAR10 = DIGITS | {"source": "torchvision", "dataset": "CIFAR10", "samples": 2}

@@ -13,7 +13,7 @@ from flatness.experiment.optimisers import make_optimiser
 from flatness.experiment.sgd import Sgd
 from flatness.experiment.training import train
 from flatness.settings.optimisers import AdamOptimiser, SgdOptimiser
-from interruption import interrupt_after
+from tests.experiment.interruption import interrupt_after
 
 RATE = 0.02
 CASES = {

@@ -24,7 +24,7 @@ from flatness.experiment.schedule import checkpoint_iterations
 from flatness.experiment.training import train
 from flatness.measurement.run import measure_run
 from flatness.progress.share import listening
-from interruption import interrupt_after, train_and_measure
+from tests.experiment.interruption import interrupt_after, train_and_measure
 
 
 @pytest.fixture

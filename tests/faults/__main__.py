@@ -1,22 +1,20 @@
-"""python tests/faults FOLDER [FAMILY ...]: inject the full set and write the table of faults."""
+"""python -m tests.faults FOLDER [FAMILY ...]: inject the full set and write the table of faults."""
 
 import sys
 import tempfile
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1]
-# Small studies and the cluster; the line about the machine; markers in README.
-sys.path += map(str, (TESTS / "workflow", TESTS / "benchmarks", TESTS.parent / "tools"))
+from tests.faults import table
+from tests.faults.harness import Harness
+from tests.faults.the_faults import FAULTS
+
+ROOT = Path(__file__).parents[2]
 
 SEED = 0
 
 
 def main(folder: str, *chosen: str) -> None:
     """Inject the faults of all families, or of those that are named."""
-    import table
-    from harness import Harness
-    from the_faults import FAULTS
-
     families = list(dict.fromkeys(fault.family for fault in FAULTS))
     if unknown := sorted(set(chosen) - set(families)):
         sys.exit(f"ONLY = {unknown[0]!r}. Allowed: {', '.join(families)}. Name some of these.")
@@ -32,7 +30,7 @@ def main(folder: str, *chosen: str) -> None:
         made.append(injection)
     rows = table.merged(Path(folder), table.rows(made))
     table.write(rows, Path(folder))
-    table.insert(rows, TESTS.parent / "README.md")
+    table.insert(rows, ROOT / "README.md")
     print(table.as_markdown(table.rows(made)), flush=True)
     if any(injection.lost for injection in made):
         sys.exit(f"something was lost; the studies are kept in {harness.folder}/studies")

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from fault import Fault
-from study import LostError, Study
+from tests.faults.fault import Fault
+from tests.faults.study import LostError, Study
 
 _DAY = 86400
 _RULES = ("train_run", "measure_run", "analyse_run")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from fault import Fault
-from study import DAMAGED, LostError, Study
+from tests.faults.fault import Fault
+from tests.faults.study import DAMAGED, LostError, Study
 
 # By what is damaged: the rule that makes it, and those whose jobs read it.
 _READ_BY = {

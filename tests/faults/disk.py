@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from fault import Fault
-from study import LostError, Study
+from tests.faults.fault import Fault
+from tests.faults.study import LostError, Study
 
 _MEGABYTES = 16
 

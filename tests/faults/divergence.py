@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import xarray as xr
 
-from fault import Fault
-from processes import send
-from study import Kind, LostError, Study, one_run
+from tests.faults.fault import Fault
+from tests.faults.processes import send
+from tests.faults.study import Kind, LostError, Study, one_run
 
 
 def _diverging(config: dict) -> None:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fault import Fault
-from study import Kind, LostError, Study, one_run
+from tests.faults.fault import Fault
+from tests.faults.study import Kind, LostError, Study, one_run
 
 _SILENT_SECONDS = 2  # in the place of a minute
 _PAGE = b"<html>Come back later.</html>"

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from study import ONE_RUN, Kind, Study
+from tests.faults.study import ONE_RUN, Kind, Study
 
 
 def _nothing_missing() -> str:

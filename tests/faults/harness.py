@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from fault import Fault
-from small_workflow import copy_source
-from study import Kind, LostError, Study
-from undisturbed import Undisturbed
+from tests.faults.fault import Fault
+from tests.faults.study import Kind, LostError, Study
+from tests.faults.undisturbed import Undisturbed
+from tests.workflow.small_workflow import copy_source
 
 _AT_A_TIME = 2
 

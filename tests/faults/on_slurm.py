@@ -12,10 +12,10 @@ from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 
-import slurm_cluster
-from fault import Fault
-from slurm_cluster import Cluster
-from study import Kind, LostError, Study, one_run
+from tests.faults.fault import Fault
+from tests.faults.study import Kind, LostError, Study, one_run
+from tests.workflow import slurm_cluster
+from tests.workflow.slurm_cluster import Cluster
 
 _PROFILE = ("--profile", "slurm", *slurm_cluster.QUICK)
 _SECONDS = 300

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from fault import Fault
-from study import PRODUCT, LostError, Study
+from tests.faults.fault import Fault
+from tests.faults.study import PRODUCT, LostError, Study
 
 _ANY = tuple(PRODUCT)
 _OTHER = tuple(rule for rule in PRODUCT if rule not in ("train_run", "measure_run"))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from small_workflow import Workflow
+from tests.workflow.small_workflow import Workflow
 
 RUN = "mlp_lr0.1_bs20_seed0"
 # One file that each rule makes, below the results folder.

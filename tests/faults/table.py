@@ -6,9 +6,9 @@ from dataclasses import astuple, dataclass, fields
 from datetime import date
 from pathlib import Path
 
-import page
-from harness import Injection
-from markers import between
+from tests.benchmarks import page
+from tests.faults.harness import Injection
+from tools.markers import between
 
 
 @dataclass(frozen=True)

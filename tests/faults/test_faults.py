@@ -7,11 +7,11 @@ import sys
 import pytest
 from safetensors.numpy import load_file, save_file
 
-import table
-from fault import Fault
-from harness import Harness, Injection
-from study import ONE_RUN, TOUCH, LostError
-from the_faults import FAULTS
+from tests.faults import table
+from tests.faults.fault import Fault
+from tests.faults.harness import Harness, Injection
+from tests.faults.study import ONE_RUN, TOUCH, LostError
+from tests.faults.the_faults import FAULTS
 
 SEED = 1
 # One of each family; `make faults` injects all.

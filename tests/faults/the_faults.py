@@ -1,13 +1,6 @@
 """All faults."""
 
-import clock
-import damage
-import disk
-import divergence
-import downloads
-import on_slurm
-import processes
-import twice
+from tests.faults import clock, damage, disk, divergence, downloads, on_slurm, processes, twice
 
 FAULTS = [
     *processes.FAULTS,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from study import Kind, LostError, Study
+from tests.faults.study import Kind, LostError, Study
 
 # They hold times; the file of all runs and the report's first page tell those of all jobs.
 _WITH_TIMES = ("logs", "benchmarks", "state")

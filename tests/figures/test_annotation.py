@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from drawn import assert_readable, texts
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from flatness.figures.annotation import headline, lay_out, provenance, training, wrap
-from made_up import analysed, analysed_run
+from tests.analysis.made_up import analysed, analysed_run
+from tests.figures.drawn import assert_readable, texts
 
 
 def trained_with(loss, **settings):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from drawn import assert_bands, assert_readable, same_files, strong, texts
 
 from flatness.figures.chain import CHAIN, chain_figure
-from made_up import ITERATIONS, analysed, analysed_run
+from tests.analysis.made_up import ITERATIONS, analysed, analysed_run
+from tests.figures.drawn import assert_bands, assert_readable, same_files, strong, texts
 
 LOOK = {"title": "Figure D.4", "sample_set": "train"}
 VALUES = {"mls": 1, "mls_bound_b": 2, "mls_bound_c": 2.5, "mls_bound_d": 25}

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from drawn import assert_bands, bands, strong
 from matplotlib.figure import Figure
 
 from flatness.figures.curves import draw_seeds, looks, meaning
+from tests.figures.drawn import assert_bands, bands, strong
 
 ITERATION = np.array([0, 1000, 2000, 3000])
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from drawn import legend
 from matplotlib.figure import Figure
 
 from flatness.figures.interpolation import count_interpolating, mark_interpolation, meaning
-from made_up import ITERATIONS, analysed, analysed_run
+from tests.analysis.made_up import ITERATIONS, analysed, analysed_run
+from tests.figures.drawn import legend
 
 
 def run_that_interpolates(at: int | None):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from drawn import assert_readable, same_files, texts
 
 from flatness.figures.lemma import BINS, COLORS, lemma_figure
-from made_up import ITERATIONS, analysed, analysed_run
+from tests.analysis.made_up import ITERATIONS, analysed, analysed_run
+from tests.figures.drawn import assert_readable, same_files, texts
 
 LOOK = {"title": "Lemma A.1", "sample_set": "train"}
 PIECEWISE = "the network is piecewise linear in the parameters of each layer"

@@ -5,12 +5,12 @@ import re
 import numpy as np
 import pytest
 import scipy.stats
-from drawn import assert_readable, inside, same_files, texts
 from matplotlib.colors import to_hex, to_rgb
 
 from flatness.analysis.correlations import correlations
 from flatness.figures.pair_grid import pair_grid_figure
-from made_up import ITERATIONS, analysed, analysed_run
+from tests.analysis.made_up import ITERATIONS, analysed, analysed_run
+from tests.figures.drawn import assert_readable, inside, same_files, texts
 
 PAIRED = (
     "local_dimension",

@@ -5,7 +5,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from flatness.figures.points import MARKERS, by_setting, title_of_settings
-from made_up import analysed, analysed_run
+from tests.analysis.made_up import analysed, analysed_run
 
 ACCURACY = 0.999
 

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from drawn import assert_bands, assert_readable, legend, same_files, strong, texts
 
 from flatness.figures.slack import FAMILIES, SAME_AS_DRAWN, slack_figure
-from made_up import ITERATIONS, analysed, analysed_run
+from tests.analysis.made_up import ITERATIONS, analysed, analysed_run
+from tests.figures.drawn import assert_bands, assert_readable, legend, same_files, strong, texts
 
 LOOK = {"title": "Slack of the inequalities", "sample_set": "train"}
 NAMES = [

@@ -4,12 +4,20 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from drawn import assert_bands, assert_readable, bands, legend, same_files, strong, texts
 
 # As a module, or pytest would take the function for a test.
 from flatness.figures import test_samples
 from flatness.figures.labels import label
-from made_up import ITERATIONS, analysed, analysed_run
+from tests.analysis.made_up import ITERATIONS, analysed, analysed_run
+from tests.figures.drawn import (
+    assert_bands,
+    assert_readable,
+    bands,
+    legend,
+    same_files,
+    strong,
+    texts,
+)
 
 LOOK = {"title": "Figure 3", "interpolation_accuracy": 0.999}
 

@@ -2,11 +2,19 @@
 
 import numpy as np
 import pytest
-from drawn import assert_bands, assert_readable, bands, legend, same_files, strong, texts
 from matplotlib import colors
 
 from flatness.figures.trends import trends_figure
-from made_up import ITERATIONS, analysed, analysed_run
+from tests.analysis.made_up import ITERATIONS, analysed, analysed_run
+from tests.figures.drawn import (
+    assert_bands,
+    assert_readable,
+    bands,
+    legend,
+    same_files,
+    strong,
+    texts,
+)
 
 PANELS = (
     "train_loss",

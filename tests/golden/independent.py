@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from reference import dense_hessian_trace, dense_jacobians
+from tests.measurement.reference import dense_hessian_trace, dense_jacobians
 
 STEPS, RATE = 20, 0.1
 

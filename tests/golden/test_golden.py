@@ -29,7 +29,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from independent import (
+from safetensors.torch import load_file, save_file
+
+import flatness
+from flatness.experiment.losses import half_squared_error, targets
+from flatness.experiment.sgd import Sgd
+from flatness.measurement.curvature import curvature
+from tests.golden.independent import (
     RATE,
     cancellation,
     computed,
@@ -38,12 +44,6 @@ from independent import (
     networks,
     part,
 )
-from safetensors.torch import load_file, save_file
-
-import flatness
-from flatness.experiment.losses import half_squared_error, targets
-from flatness.experiment.sgd import Sgd
-from flatness.measurement.curvature import curvature
 
 FILE = Path(__file__).parent / "numbers.safetensors"
 LARGEST = 100_000  # bytes

@@ -1,4 +1,4 @@
-"""python tests/gpu PAGE [SLICE ...]: what only a GPU can show, in slices of at most nine minutes.
+"""python -m tests.gpu PAGE [SLICE ...]: what only a GPU can show, in slices of up to nine minutes.
 
 Needs nothing but the repository and an environment with torch; `needs.py` names the packages of
 each slice. What is found is kept in a folder (--state), so that a slice that is cut off, or called
@@ -9,20 +9,18 @@ import argparse
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-# The package itself, markers in pages; runs and their interruption; the benchmarks' loop and floor.
-PLACES = [ROOT / name for name in ("workflow", "tools", "tests/experiment", "tests/benchmarks")]
-sys.path += map(str, PLACES)
+ROOT = Path(__file__).parents[2]
+# The package, where it is not installed.
+sys.path.append(str(ROOT / "workflow"))
 
 SECONDS = 540
 
 
 def main(*words: str) -> None:
     """Run the slices that are named, or all, each within its time."""
-    from needs import ORDER, missing
+    from tests.gpu.needs import ORDER, missing
 
-    parser = argparse.ArgumentParser("python tests/gpu", description=__doc__)
+    parser = argparse.ArgumentParser("python -m tests.gpu", description=__doc__)
     parser.add_argument("page", metavar="PAGE", help="such as docs/benchmarks/gpu.md")
     parser.add_argument("slices", metavar="SLICE", nargs="*", help=f"of {', '.join(ORDER)}")
     parser.add_argument("--state", default="results/gpu", help="folder (%(default)s)")
@@ -36,18 +34,18 @@ def main(*words: str) -> None:
             f"{absent}. Allowed: an environment that has them, such as that of `make environment`. "
             "Install or carry them, or leave the slice out."
         )
-    import machine
     from flatness.errors import DeviceError
     from flatness.experiment.device import configure
+    from tests.gpu import machine
 
     try:
         device = configure("cuda", 1)
     except DeviceError as error:
         sys.exit(f"{error} Nothing is measured, and {options.page} stays as it is.")
-    import gpu_page
-    from findings import Findings
-    from sizes import FULL
-    from slices import run
+    from tests.gpu import gpu_page
+    from tests.gpu.findings import Findings
+    from tests.gpu.sizes import FULL
+    from tests.gpu.slices import run
 
     found = Findings(Path(options.state), machine.described(device))
     for name in chosen:

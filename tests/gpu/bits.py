@@ -19,14 +19,13 @@ import torch
 from flatness.experiment.device import device_name
 from flatness.experiment.prepared import prepare
 from flatness.jobs.fingerprint import fingerprint
-from rows import Row
-from short_run import DIGITS
-from sizes import Sizes
-from started import end, started
-from step import NotInTimeError, Step
-from time_left import Clock
+from tests.benchmarks.rows import Row
+from tests.experiment.short_run import DIGITS
+from tests.gpu.sizes import Sizes
+from tests.gpu.started import end, started
+from tests.gpu.step import NotInTimeError, Step
+from tests.gpu.time_left import Clock
 
-HERE = Path(__file__).parent
 NETWORKS = {
     "mlp": {"name": "mlp", "activation": "relu", "hidden_width": 500, "hidden_layers": 3},
     "vgg10": {"name": "vgg10", "activation": "relu"},
@@ -129,14 +128,14 @@ class _Runs:
 
     def _run(self, words: dict, clock: Clock) -> bool:
         log = Path(words["trained"]).with_suffix(".log")
-        with started(str(HERE / "one_run.py"), json.dumps(words), log=log) as process:
+        with started("-m", "tests.gpu.one_run", json.dumps(words), log=log) as process:
             _wait(lambda: process.poll() is not None, clock)
             return process.returncode == 0
 
     def _killed(self, words: dict, clock: Clock) -> bool:
         """Once after three checkpoints, if it is not through by then, and started again."""
         state = Path(words["state"])
-        with started(str(HERE / "one_run.py"), json.dumps(words)) as process:
+        with started("-m", "tests.gpu.one_run", json.dumps(words)) as process:
             _wait(lambda: process.poll() is not None or len(list(state.glob("0*"))) >= 3, clock)
             end(process, signal.SIGKILL)
         return self._run(words, clock)
@@ -148,7 +147,7 @@ class _Runs:
             for k in range(self._sizes.others):
                 other = self._words(network, graph, f"other {k}", 100_000_000)
                 states.append(Path(other["state"]))
-                others.enter_context(started(str(HERE / "one_run.py"), json.dumps(other)))
+                others.enter_context(started("-m", "tests.gpu.one_run", json.dumps(other)))
             _wait(lambda: all(list(state.glob("0*")) for state in states), clock)
             return self._run(words, clock)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flatness.storage import atomic_path
-from rows import Row
+from tests.benchmarks.rows import Row
 
 
 @dataclass(frozen=True)

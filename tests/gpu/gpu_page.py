@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from findings import Finding, by_machine
-from page import HEAD, lines, markdown_table
+from tests.benchmarks.page import HEAD, lines, markdown_table
+from tests.gpu.findings import Finding, by_machine
 
 _HEAD = """\
 # On a GPU

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 import flatness
-from competitors.floor import floor
 from flatness.experiment.networks import build
-from rows import Row
-from sizes import Sizes
-from step import Step
-from time_left import Clock
-from timing import compare
-from training import SHAPES
+from tests.benchmarks.competitors.floor import floor
+from tests.benchmarks.rows import Row
+from tests.benchmarks.timing import compare
+from tests.benchmarks.training import SHAPES
+from tests.gpu.sizes import Sizes
+from tests.gpu.step import Step
+from tests.gpu.time_left import Clock
 
 _OUTPUTS = 10
 

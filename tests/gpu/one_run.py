@@ -1,4 +1,4 @@
-"""python tests/gpu/one_run.py JSON: train a run and measure it, in a process of its own."""
+"""python -m tests.gpu.one_run JSON: train a run and measure it, in a process of its own."""
 
 import json
 import sys

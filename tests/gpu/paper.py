@@ -16,11 +16,11 @@ import torch
 import yaml
 
 from flatness.settings import read_configuration
-from rows import Row
-from sizes import Sizes
-from started import ROOT, end, started
-from step import Step
-from time_left import Clock
+from tests.benchmarks.rows import Row
+from tests.gpu.sizes import Sizes
+from tests.gpu.started import ROOT, end, started
+from tests.gpu.step import Step
+from tests.gpu.time_left import Clock
 
 TABLE = "the paper, full length, through the workflow"
 # Snakemake ends its jobs, which write what they have.

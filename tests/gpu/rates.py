@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from flatness.experiment.device import configure
-from mps import multi_process_service
-from rows import Row
-from side_by_side import summed_rate
-from sizes import Sizes
-from step import Step
-from time_left import Clock
-from training import advancing, images, plan
+from tests.benchmarks.rows import Row
+from tests.benchmarks.side_by_side import summed_rate
+from tests.benchmarks.training import advancing, images, plan
+from tests.gpu.mps import multi_process_service
+from tests.gpu.sizes import Sizes
+from tests.gpu.step import Step
+from tests.gpu.time_left import Clock
 
 BATCH_SIZE = 20
 

@@ -1,14 +1,11 @@
 """Runs one slice: rows that are known are passed over, and no step is begun that ends too late."""
 
-import bits
-import measured
-import paper
-import rates
-from findings import Findings
-from needs import ORDER
-from sizes import Sizes
-from step import NotInTimeError
-from time_left import Clock
+from tests.gpu import bits, measured, paper, rates
+from tests.gpu.findings import Findings
+from tests.gpu.needs import ORDER
+from tests.gpu.sizes import Sizes
+from tests.gpu.step import NotInTimeError
+from tests.gpu.time_left import Clock
 
 _SLICES = dict(zip(ORDER, (bits, rates, measured, paper), strict=True))
 

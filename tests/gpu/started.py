@@ -22,7 +22,7 @@ def started(
         folder: where it runs.
         log: where its output goes; nowhere if left out.
     """
-    places = [str(ROOT / "workflow"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    places = [str(ROOT / "workflow"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"}
     output = open(log, "ab") if log else subprocess.DEVNULL  # noqa: SIM115
     process = subprocess.Popen(

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from rows import Row
-from time_left import Clock
+from tests.benchmarks.rows import Row
+from tests.gpu.time_left import Clock
 
 
 class NotInTimeError(Exception):

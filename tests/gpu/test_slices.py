@@ -12,19 +12,13 @@ import pytest
 import torch
 import yaml
 
-import bits
-import measured
-import needs
-import paper
-import rates
-from findings import Findings
-from gpu_page import markdown
-from rows import Row
-from sizes import FULL, REHEARSAL
-from slices import run
-from small_workflow import SMALL
-
-HERE = Path(__file__).parent
+from tests.benchmarks.rows import Row
+from tests.gpu import bits, measured, needs, paper, rates
+from tests.gpu.findings import Findings
+from tests.gpu.gpu_page import markdown
+from tests.gpu.sizes import FULL, REHEARSAL
+from tests.gpu.slices import run
+from tests.workflow.small_workflow import SMALL
 
 
 @pytest.fixture
@@ -150,19 +144,27 @@ def test_a_full_slice_fits_its_steps():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is at hand")
-def test_without_a_gpu_nothing_is_written(tmp_path):
+def test_without_a_gpu_nothing_is_written(root, tmp_path):
     page = tmp_path / "gpu.md"
-    words = [sys.executable, str(HERE), str(page), "rates", "--state", str(tmp_path / "state")]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    words = [
+        sys.executable,
+        "-m",
+        "tests.gpu",
+        str(page),
+        "rates",
+        "--state",
+        str(tmp_path / "state"),
+    ]
+    ended = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert "torch finds no usable GPU" in ended.stderr
     assert ended.stderr.count("\n") == 1
     assert not page.exists()
 
 
-def test_an_unknown_slice_is_refused(tmp_path):
-    words = [sys.executable, str(HERE), str(tmp_path / "gpu.md"), "speed"]
-    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+def test_an_unknown_slice_is_refused(root, tmp_path):
+    words = [sys.executable, "-m", "tests.gpu", str(tmp_path / "gpu.md"), "speed"]
+    ended = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
     assert ended.stderr == (
         "SLICE speed. Allowed: bits, rates, measuring, paper. Name some of these.\n"
     )

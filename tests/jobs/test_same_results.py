@@ -8,7 +8,7 @@ from flatness.jobs import same_results, stages
 
 _ADVICE = """\
 The code of {stage} changed. If it computes the same bits as before, run
-python tools/same_results.py; if not, delete the row from {file}."""
+python -m tools.same_results; if not, delete the row from {file}."""
 
 
 @pytest.fixture

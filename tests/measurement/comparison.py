@@ -9,7 +9,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 import flatness
-from reference import dense_jacobians
+from tests.measurement.reference import dense_jacobians
 
 
 class Then(nn.Module):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from reference import dense_jacobians
+from tests.measurement.reference import dense_jacobians
 
 
 def layer_jacobians(model: nn.Module, inputs: Tensor, layer: str) -> list[Tensor]:

@@ -8,7 +8,7 @@ from torch import nn
 
 import flatness
 from flatness.errors import MeasurementError
-from reference import dense_jacobians
+from tests.measurement.reference import dense_jacobians
 
 _SPECIAL = [0.0, -0.0, 1e-30, 1e30, float("nan"), float("inf"), -float("inf")]
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import flatness
-from architectures import network
+from tests.measurement.architectures import network
 
 HEADS = 2
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import flatness
 from flatness.measurement import weight_forms
-from reference import dense_jacobians
+from tests.measurement.reference import dense_jacobians
 
 N = 7
 

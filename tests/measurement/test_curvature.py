@@ -8,10 +8,10 @@ from torch import nn
 from torch.nn import functional
 
 import flatness
-from architectures import ARCHITECTURES, SAMPLES, network
 from flatness.errors import MeasurementError
 from flatness.measurement.curvature import curvature
-from reference import dense_hessian_trace
+from tests.measurement.architectures import ARCHITECTURES, SAMPLES, network
+from tests.measurement.reference import dense_hessian_trace
 
 # Dense Hessians of these would take minutes.
 LARGE = {"vgg10-8x8", "vgg10-32x32", "mlp-registered"}

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import flatness
-from comparison import assert_as_dense
-from finite_differences import input_jacobians
 from flatness.errors import MeasurementError
+from tests.measurement.comparison import assert_as_dense
+from tests.measurement.finite_differences import input_jacobians
 
 
 class Probe(nn.Module):

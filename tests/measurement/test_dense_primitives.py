@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 import flatness
-from architectures import ARCHITECTURES, network
-from dense_primitives import (
+from tests.measurement.architectures import ARCHITECTURES, network
+from tests.measurement.dense_primitives import (
     adaptive_sq_norms,
     input_times_gradient_sq_norms,
     layer_jacobians,

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import flatness
-from comparison import assert_as_dense
 from flatness.errors import MeasurementError
-from reference import dense_jacobians
+from tests.measurement.comparison import assert_as_dense
+from tests.measurement.reference import dense_jacobians
 
 
 def _run(root, section: str) -> dict:

@@ -10,12 +10,12 @@ from scipy import stats
 from torch import nn
 
 import flatness
-from architectures import ARCHITECTURES, SAMPLES, network
 from flatness.errors import MeasurementError
 from flatness.measurement import estimating, probing
 from flatness.measurement.probes import Probes
 from flatness.measurement.wanted import _ESTIMATED_PARTS, _PARTS
-from reference import dense_jacobians
+from tests.measurement.architectures import ARCHITECTURES, SAMPLES, network
+from tests.measurement.reference import dense_jacobians
 
 MEANS = (
     "parameter_gradient_sq_norm",

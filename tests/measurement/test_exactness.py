@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import flatness
-from architectures import ARCHITECTURES, SAMPLES, network
-from reference import dense_jacobians
+from tests.measurement.architectures import ARCHITECTURES, SAMPLES, network
+from tests.measurement.reference import dense_jacobians
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 

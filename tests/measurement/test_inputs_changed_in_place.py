@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import flatness
-from comparison import assert_as_dense
-from reference import dense_hessian_trace
+from tests.measurement.comparison import assert_as_dense
+from tests.measurement.reference import dense_hessian_trace
 
 
 class Prepared(nn.Module):

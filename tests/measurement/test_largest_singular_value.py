@@ -9,13 +9,13 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 import flatness
-from architectures import ARCHITECTURES, network
 from flatness.errors import MeasurementError
 from flatness.measurement import largest_singular_value
 from flatness.measurement.frozen import FrozenNetwork
 from flatness.measurement.largest_singular_value import TOLERANCE, largest_singular_values
 from flatness.measurement.probes import Probes
-from reference import dense_jacobians
+from tests.measurement.architectures import ARCHITECTURES, network
+from tests.measurement.reference import dense_jacobians
 
 
 def _found(model, inputs, outputs, seed=0):

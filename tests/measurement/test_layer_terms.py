@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 import flatness
-from architectures import ARCHITECTURES, network
-from dense_primitives import layer_jacobians
 from flatness.analysis.bounds import bounds, check
-from reference import dense_jacobians
+from tests.measurement.architectures import ARCHITECTURES, network
+from tests.measurement.dense_primitives import layer_jacobians
+from tests.measurement.reference import dense_jacobians
 
 SEQUENTIAL = [
     "mlp-tanh",

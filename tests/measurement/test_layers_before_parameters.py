@@ -7,7 +7,7 @@ from torch import nn
 
 import flatness
 from flatness.storage import read_dataset, write_dataset
-from reference import dense_jacobians
+from tests.measurement.reference import dense_jacobians
 
 
 class Standardised(nn.Module):

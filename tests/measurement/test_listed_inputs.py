@@ -6,7 +6,7 @@ from torch import nn
 
 import flatness
 from flatness.errors import MeasurementError
-from reference import dense_jacobians
+from tests.measurement.reference import dense_jacobians
 
 DTYPES = (torch.float32, torch.float64)
 

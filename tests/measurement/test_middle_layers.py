@@ -10,8 +10,8 @@ import xarray as xr
 from torch import nn
 
 import flatness
-from architectures import network
 from flatness.errors import MeasurementError
+from tests.measurement.architectures import network
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 import flatness
-from architectures import network
 from flatness.errors import MeasurementError
 from flatness.measurement import chunk_terms, description
 from flatness.measurement.wanted import _PARTS
+from tests.measurement.architectures import network
 
 OF_CURVATURE = {
     "hessian_trace",

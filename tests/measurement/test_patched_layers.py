@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from comparison import assert_as_dense
+from tests.measurement.comparison import assert_as_dense
 
 
 class Through(nn.Module):

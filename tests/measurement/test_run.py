@@ -20,8 +20,8 @@ from flatness.measurement.run import measure_run
 from flatness.measurement.together import united
 from flatness.progress.share import listening
 from flatness.storage import read_dataset
-from short_run import DIGITS
-from short_run import PLAN as SHORT
+from tests.experiment.short_run import DIGITS
+from tests.experiment.short_run import PLAN as SHORT
 
 SAMPLES = 80  # more than are misclassified at the end
 PLAN = replace(SHORT, iterations=450, early_checkpoints=2, late_checkpoints=3)

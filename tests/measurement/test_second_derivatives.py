@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import flatness
-from finite_differences import hessian_trace
 from flatness.errors import MeasurementError
-from reference import dense_hessian_trace
+from tests.measurement.finite_differences import hessian_trace
+from tests.measurement.reference import dense_hessian_trace
 
 
 class KeptOnContext(torch.autograd.Function):

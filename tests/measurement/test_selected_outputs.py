@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import flatness
-from comparison import assert_as_dense
 from flatness.errors import MeasurementError
-from reference import dense_hessian_trace
+from tests.measurement.comparison import assert_as_dense
+from tests.measurement.reference import dense_hessian_trace
 
 Named = collections.namedtuple("Named", ["hidden", "logits"])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import flatness
-from architectures import ARCHITECTURES, network
+from tests.measurement.architectures import ARCHITECTURES, network
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 import flatness
 from flatness.errors import MeasurementError
-from reference import dense_hessian_trace, dense_jacobians
+from tests.measurement.reference import dense_hessian_trace, dense_jacobians
 
 
 class Classifier(nn.Module):

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 import flatness
-from comparison import assert_as_dense
 from flatness.errors import MeasurementError
+from tests.measurement.comparison import assert_as_dense
 
 
 class Fourier(nn.Module):

@@ -11,9 +11,9 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import flatness
-from comparison import assert_as_dense
 from flatness.errors import MeasurementError
-from reference import dense_hessian_trace, dense_jacobians
+from tests.measurement.comparison import assert_as_dense
+from tests.measurement.reference import dense_hessian_trace, dense_jacobians
 
 
 def _network():

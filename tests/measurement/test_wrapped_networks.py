@@ -9,9 +9,9 @@ from torch.nn.utils import parametrizations, parametrize, prune
 from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 import flatness
-from comparison import assert_as_dense
 from flatness.errors import MeasurementError
-from reference import dense_jacobians
+from tests.measurement.comparison import assert_as_dense
+from tests.measurement.reference import dense_jacobians
 
 
 def _mlp(first: nn.Module | None = None) -> nn.Sequential:

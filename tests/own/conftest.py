@@ -8,7 +8,7 @@ import pytest
 from flatness.glossary import own
 from flatness.glossary.quantities import QUANTITIES
 from flatness.settings import load_settings
-from small_workflow import SMALL
+from tests.workflow.small_workflow import SMALL
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from flatness.jobs import trial
 from flatness.own.quantities import load_quantities, own_quantities
 from flatness.settings import read_settings
 from flatness.tables.correlation_markdown import write_markdown
-from made_up import analysed, analysed_run
+from tests.analysis.made_up import analysed, analysed_run
 
 HEAD = "import flatness\nimport numpy as np\n\n"
 RATIO = """\

@@ -7,7 +7,7 @@ import pytest
 from flatness.experiment.schedule import checkpoint_iterations
 from flatness.progress.tasks import ITERATIONS_PER_CHECKPOINT, task_of
 from flatness.settings import load_settings, table_of_runs
-from small_workflow import SMALL
+from tests.workflow.small_workflow import SMALL
 
 RUN = "mlp_lr0.1_bs20_seed0"
 

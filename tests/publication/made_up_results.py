@@ -6,7 +6,7 @@ import json
 from flatness.publication.costs import Cost
 from flatness.publication.results import condense
 from flatness.settings import load_settings
-from made_up import analysed, analysed_run
+from tests.analysis.made_up import analysed, analysed_run
 
 REASON = "no linear layer reads the inputs"
 _DATASET = {"source": "digits", "outputs": 10}

@@ -7,7 +7,7 @@ import pytest
 from flatness.__main__ import main
 from flatness.publication.earlier import is_publication
 from flatness.storage import write_tree
-from made_up_results import made_up_results
+from tests.publication.made_up_results import made_up_results
 
 # The figure of points is slow to draw, and no figure is wanted here.
 BARE = {"figures": {"figS3": {"kind": "lemma", "studies": ["vgg"]}}}

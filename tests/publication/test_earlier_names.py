@@ -16,8 +16,8 @@ from flatness.publication.opening import read_results, settings_of
 from flatness.publication.results import every_run
 from flatness.settings import load_settings
 from flatness.storage import read_dataset, write_dataset, write_tree
-from made_up import analysed, analysed_run
-from made_up_results import configuration, made_up_results, made_up_runs
+from tests.analysis.made_up import analysed, analysed_run
+from tests.publication.made_up_results import configuration, made_up_results, made_up_runs
 
 THEN, NOW = "input_gradient_norm", "mean_input_gradient_sq_norm"
 PANELS = ["train_loss", NOW]

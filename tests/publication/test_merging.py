@@ -17,7 +17,7 @@ from flatness.publication.merging import merge
 from flatness.publication.opening import read_results, settings_of
 from flatness.publication.results import numbers_of_parts, separate
 from flatness.storage import write_tree
-from made_up_results import configuration, made_up_results, made_up_runs
+from tests.publication.made_up_results import configuration, made_up_results, made_up_runs
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import xarray as xr
 import flatness
 from flatness.errors import StorageError
 from flatness.storage import write_dataset, write_tree
-from made_up_results import made_up_results, made_up_runs
+from tests.publication.made_up_results import made_up_results, made_up_runs
 
 
 @pytest.fixture(scope="module")

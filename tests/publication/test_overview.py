@@ -7,8 +7,13 @@ import pandas as pd
 import pytest
 
 from flatness.publication.overview import write_overview
-from judged import judge
-from made_up_results import configuration, made_up_results, made_up_run, made_up_runs
+from tests.analysis.judged import judge
+from tests.publication.made_up_results import (
+    configuration,
+    made_up_results,
+    made_up_run,
+    made_up_runs,
+)
 
 
 @pytest.fixture(scope="module")

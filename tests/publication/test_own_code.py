@@ -3,7 +3,7 @@
 from flatness.publication.configuration import own_code
 from flatness.publication.publish import publish
 from flatness.settings import load_settings
-from made_up_results import configuration, made_up_results
+from tests.publication.made_up_results import configuration, made_up_results
 
 
 def test_code_is_named_once_and_only_what_a_study_uses():

@@ -17,8 +17,14 @@ from flatness.publication.opening import read_results
 from flatness.publication.results import condense, separate
 from flatness.settings import load_settings
 from flatness.storage import write_dataset, write_tree
-from made_up import analysed
-from made_up_results import REASON, configuration, made_up_results, made_up_run, made_up_runs
+from tests.analysis.made_up import analysed
+from tests.publication.made_up_results import (
+    REASON,
+    configuration,
+    made_up_results,
+    made_up_run,
+    made_up_runs,
+)
 
 
 @pytest.fixture(scope="module")

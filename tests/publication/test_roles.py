@@ -9,8 +9,8 @@ from flatness.publication.overview import describe_results
 from flatness.publication.publish import publish
 from flatness.settings import load_settings
 from flatness.settings.roles import ROLES
-from made_up import analysed
-from made_up_results import configuration, made_up_results, made_up_runs
+from tests.analysis.made_up import analysed
+from tests.publication.made_up_results import configuration, made_up_results, made_up_runs
 
 OPTIONS = {"interpolation_accuracy": 0.999, "confidence": 0.95, "bootstrap_draws": 50}
 

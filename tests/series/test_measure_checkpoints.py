@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import flatness
-import loop
 from flatness import curvature, measure, measure_checkpoints
 from flatness.errors import MeasurementError, NotFiniteError, StorageError
+from tests.series import loop
 
 
 @pytest.fixture

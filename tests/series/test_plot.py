@@ -9,13 +9,13 @@ import xarray as xr
 from torch import nn
 
 import flatness
-import loop
 from flatness import measure, measure_checkpoints
 from flatness.errors import MeasurementError
 from flatness.figures.chain import CHAIN
 from flatness.figures.labels import label
 from flatness.figures.series import series_figure
 from flatness.storage import write_dataset
+from tests.series import loop
 
 
 @pytest.fixture(scope="module")

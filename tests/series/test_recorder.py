@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 import flatness
-import loop
 from flatness import Recorder, measure, measure_checkpoints
 from flatness.errors import MeasurementError, StorageError
 from flatness.storage import read_dataset
+from tests.series import loop
 
 
 @pytest.fixture

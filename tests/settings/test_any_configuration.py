@@ -7,7 +7,6 @@ from functools import reduce
 from pathlib import PurePosixPath
 
 import pytest
-from changed import changed, sound
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from flatness.settings import (
     table_of_runs,
     training_plan,
 )
+from tests.settings.changed import changed, sound
 
 
 @pytest.fixture(scope="module", params=["config.yaml", "demo.yaml"])

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from changed import changed, sound
-from dry_runs import dry_run
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
-from test_any_file import MALFORMED
 
 from flatness.errors import SettingsError
 from flatness.settings import as_yaml, load_settings, read_configuration, table_of_runs
+from tests.settings.changed import changed, sound
+from tests.settings.dry_runs import dry_run
+from tests.settings.test_any_file import MALFORMED
 
 # Each takes one to two seconds, so that nothing is tried again to find a smaller example.
 FEW = settings(

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from flatness.settings import load_settings
-from small_workflow import SMALL
+from tests.workflow.small_workflow import SMALL
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,8 @@ from flatness.tables.claim_table import (
     write_markdown,
     write_text,
 )
-from judged import judge
-from made_up import analysed_run
+from tests.analysis.judged import judge
+from tests.analysis.made_up import analysed_run
 
 NATURE = "The paper's settings"
 

@@ -21,7 +21,7 @@ from flatness.tables.correlation_csv import write_csv
 from flatness.tables.correlation_latex import write_latex
 from flatness.tables.correlation_markdown import write_markdown
 from flatness.tables.correlation_page import write_page
-from made_up import analysed, analysed_run
+from tests.analysis.made_up import analysed, analysed_run
 
 TERMS = PRIMITIVES | QUANTITIES | ANALYSIS
 METHODS = {"pearson": "Pearson", "spearman": "Spearman", "kendall": "Kendall (tau-b)"}

@@ -9,8 +9,8 @@ import pytest
 from flatness.analysis.claims.alternatives import ALTERNATIVES
 from flatness.analysis.claims.the_claims import PARTS
 from flatness.tables.sensitivity_table import as_markdown, write_csv, write_markdown, write_page
-from judged import judge, sensitivity
-from made_up import analysed_run
+from tests.analysis.judged import judge, sensitivity
+from tests.analysis.made_up import analysed_run
 
 OPTIONS = {"interpolation_accuracy": 0.999, "confidence": 0.95, "bootstrap_draws": 50}
 CHOSEN = [part for part in PARTS if part.name in ("1c", "6a", "7e", "8a")]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from small_workflow import Workflow, copy_source
+from tests.workflow.small_workflow import Workflow, copy_source
 
 
 @pytest.fixture(scope="session")

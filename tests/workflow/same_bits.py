@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import slurm_cluster
-from small_workflow import Workflow, copy_source
+from tests.workflow import slurm_cluster
+from tests.workflow.small_workflow import Workflow, copy_source
 
 TARGETS = tuple(f"results/small/measurements/mlp_lr{rate}_bs20_seed0.nc" for rate in (0.1, 0.2))
 KILLS = 2

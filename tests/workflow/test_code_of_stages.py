@@ -10,7 +10,7 @@ from flatness import figures
 from flatness.experiment import datasets, networks
 from flatness.jobs import stages
 from flatness.jobs.fingerprint import is_plumbing
-from small_workflow import ROOT
+from tests.workflow.small_workflow import ROOT
 
 # Python runs this file when it starts; each job of Snakemake's is a process of its own.
 _LISTS_MODULES = """

@@ -6,7 +6,7 @@ import xarray as xr
 import yaml
 from PIL import Image
 
-from small_workflow import ROOT
+from tests.workflow.small_workflow import ROOT
 
 MINIMAL = ROOT / "config/minimal.yaml"
 

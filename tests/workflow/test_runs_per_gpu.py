@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from small_workflow import Workflow, copy_source
+from tests.workflow.small_workflow import Workflow, copy_source
 
 TRAINED = [
     f"results/small/runs/mlp_lr{rate}_bs20_seed{seed}/checkpoints.safetensors"

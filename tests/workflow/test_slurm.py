@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-import slurm_cluster
+from tests.workflow import slurm_cluster
 
 pytestmark = pytest.mark.skipif(bool(slurm_cluster.missing()), reason=slurm_cluster.missing())
 

@@ -8,7 +8,7 @@ from backpack import backpack, extend
 from backpack.extensions import BatchL2Grad
 from torch import Tensor, nn
 
-from competitors import Primitives, layers_of, own_view, spectral_norms, squares
+from tests.benchmarks.competitors import Primitives, layers_of, own_view, spectral_norms, squares
 
 
 def backpack_norms(network: nn.Module, inputs: Tensor) -> Primitives:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 import flatness
-from competitors import Primitives
+from tests.benchmarks.competitors import Primitives
 
 
 def ours(network: nn.Module, inputs: Tensor, chunk_size: int = 100) -> Primitives:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from competitors import Primitives, layers_of, own_view, spectral_norms, squares
+from tests.benchmarks.competitors import Primitives, layers_of, own_view, spectral_norms, squares
 
 
 def plain_loop(network: nn.Module, inputs: Tensor) -> Primitives:

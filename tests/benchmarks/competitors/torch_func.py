@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev, vmap
 
-from competitors import Primitives, layers_of, spectral_norms
+from tests.benchmarks.competitors import Primitives, layers_of, spectral_norms
 
 
 def torch_func(network: nn.Module, inputs: Tensor, chunk_size: int = 10) -> Primitives:
