@@ -4,6 +4,11 @@
 # imports even earlier. From here on, rules read `settings` and the tables made of it at the end.
 
 import sys
+from pathlib import Path
+
+# The package lies beside these rules: a Snakemake that lacks it finds it there, and hands its path
+# on to scripts, whatever their environment has.
+sys.path.append(str(Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent))
 
 from flatness.errors import FlatnessError
 from flatness.settings import (
