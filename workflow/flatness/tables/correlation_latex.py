@@ -25,6 +25,7 @@ from flatness.tables.correlation_sentences import (
     level,
     notes,
     number,
+    present,
     write_blocks,
 )
 
@@ -56,6 +57,7 @@ def write_latex(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
         path: of the file.
         study: the study's name.
     """
+    dataset = present(dataset)
     rests_on = " ".join([*about(dataset, _LATEX), _latex_symbols(dataset["quantity"].to_numpy())])
     blocks = [
         "% Needs the packages booktabs and graphicx.",

@@ -21,6 +21,7 @@ from flatness.tables.correlation_sentences import (
     intervals,
     notes,
     number,
+    present,
     write_blocks,
 )
 
@@ -33,6 +34,7 @@ def write_markdown(dataset: xr.Dataset, path: str | Path, *, study: str) -> None
         path: of the file.
         study: the study's name.
     """
+    dataset = present(dataset)
     blocks = [f"# Correlations between final quantities: {study}"]
     blocks += about(dataset, _MARKDOWN)
     blocks.append(_markdown_glossary(dataset["quantity"].to_numpy()))

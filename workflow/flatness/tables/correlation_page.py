@@ -18,6 +18,7 @@ from flatness.tables.correlation_sentences import (
     intervals,
     notes,
     number,
+    present,
     write_blocks,
 )
 
@@ -40,6 +41,7 @@ def write_page(dataset: xr.Dataset, path: str | Path, *, study: str) -> None:
         path: of the file.
         study: the study's name.
     """
+    dataset = present(dataset)
     title = f"Correlations between final quantities: {html.escape(study)}"
     blocks = [
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"/>',

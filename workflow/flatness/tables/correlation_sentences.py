@@ -80,6 +80,12 @@ def _made_of(provenance: Mapping[str, list[str] | str], markup: Markup) -> str:
     )
 
 
+def present(dataset: xr.Dataset) -> xr.Dataset:
+    """Without the quantities that do not exist for the study's network: rows of dashes."""
+    absent = list(json.loads(dataset.attrs["absent"]))
+    return dataset.drop_sel(quantity=absent, other_quantity=absent)
+
+
 def absent_quantities(dataset: xr.Dataset, markup: Markup) -> list[str]:
     """The quantities that do not exist for the study's network, and why."""
     absent = json.loads(dataset.attrs["absent"])
