@@ -1,12 +1,15 @@
 """What importing the package loads, and the command that is installed with it."""
 
+import ast
 import subprocess
 import sys
 import tomllib
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+import flatness
 from flatness.command.options import parser
 
 # Loading any of these takes longer than all of the package.
@@ -25,6 +28,16 @@ def test_importing_it_loads_nothing_slow():
     after = _loaded_by("import flatness; dir(flatness); flatness.__version__")
     assert "flatness" in after
     assert not (after - before) & set(SLOW)
+
+
+def test_type_checkers_see_the_names_that_are_found():
+    """They read the imports under TYPE_CHECKING; an interpreter finds names by `_PUBLIC`."""
+    module = ast.parse(Path(flatness.__file__).read_text())
+    (checked,) = (node for node in module.body if isinstance(node, ast.If))
+    seen = {alias.name: node.module for node in checked.body for alias in node.names}
+    assert seen == {**flatness._PUBLIC, "plot": "flatness"}
+    assert sorted(flatness.__all__) == sorted([*seen, "__version__"]) == sorted(dir(flatness))
+    assert Path(flatness.__file__).with_name("py.typed").exists()
 
 
 @pytest.mark.parametrize("name", ["quantities", "bounds", "plot", "open_results"])

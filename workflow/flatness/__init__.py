@@ -13,8 +13,20 @@ loads torch.
 """
 
 import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-__version__ = "0.1.0"
+if _TYPE_CHECKING:  # what type checkers and editors read; a test compares it with what is found
+    from flatness import plot
+    from flatness.analysis.bounds import bounds
+    from flatness.analysis.quantities import quantities
+    from flatness.measurement.curvature import curvature
+    from flatness.measurement.measuring import measure
+    from flatness.own.quantities import quantity
+    from flatness.publication.opening import open_results
+    from flatness.series.measure_checkpoints import measure_checkpoints
+    from flatness.series.recorder import Recorder
+
+__version__ = "0.2.0"
 
 _PUBLIC = {
     "Recorder": "flatness.series.recorder",
@@ -27,7 +39,18 @@ _PUBLIC = {
     "quantities": "flatness.analysis.quantities",
 }
 
-__all__ = ["__version__", "plot", *_PUBLIC]
+__all__ = [
+    "Recorder",
+    "__version__",
+    "bounds",
+    "curvature",
+    "measure",
+    "measure_checkpoints",
+    "open_results",
+    "plot",
+    "quantities",
+    "quantity",
+]
 
 
 def __getattr__(name: str):

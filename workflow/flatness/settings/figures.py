@@ -378,7 +378,8 @@ def _check_quantities(path: str, names: Iterable[str]) -> None:
             hint = f"Did you mean {near[0]!r}? " if near else ""
             raise ValueError(
                 f"{path}[{position}] = {name!r} is no quantity that is one number per checkpoint. "
-                f"Allowed: {_listed(known)}. {hint}Choose one of these"
+                f"Allowed: {_listed(known)}. {hint}Choose one of these, or name the file that has "
+                "one of your own under `quantities`"
             )
 
 
