@@ -13,8 +13,9 @@
 # make bench    the benchmarks, written to docs/benchmarks; ONLY=measuring for one part
 # make gpu      what only a GPU can show, written to docs/benchmarks/gpu.md, in slices of at most nine
 #               minutes that go on where they were: bits, rates, measuring, paper; ONLY=rates for one
+# make site     the documentation as a site, results/site/index.html
 # make lint     formatters and linters
-# make docs     rewrite the generated tables in README.md and config/README.md
+# make docs     rewrite the generated tables in README.md, docs and config/README.md
 # make lock     resolve the versions in envs/ anew
 # make clean    delete the environment
 #
@@ -36,7 +37,7 @@ QUICK := tests/analysis tests/golden tests/progress tests/series tests/tables \
   tests/jobs/test_log.py $(addprefix tests/test_,extras.py package.py)
 SLOW := $(addprefix tests/analysis/test_,claims_documented.py correlations.py sensitivity.py)
 
-.PHONY: environment demo test test-quick slurm faults verify same-bits publish republish reproduce bench gpu lint docs lock clean
+.PHONY: environment demo test test-quick slurm faults verify same-bits publish republish reproduce bench gpu site lint docs lock clean
 
 environment: $(INSTALLED)
 
@@ -102,6 +103,11 @@ bench: $(INSTALLED)
 gpu: $(INSTALLED)
 	$(BIN)/python -m tests.gpu docs/benchmarks/gpu.md $(ONLY)
 
+# Anew each time, with broken links and whatever else Sphinx warns of as errors.
+site: $(INSTALLED)
+	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --conf-dir tools/site --doctree-dir results/site/.doctrees . results/site
+	@echo "Site: results/site/index.html"
+
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -112,7 +118,7 @@ docs: $(INSTALLED)
 	$(BIN)/python -m tools.generated_tables
 
 lock: $(INSTALLED)
-	$(BIN)/uv pip compile pyproject.toml --extra workflow --extra dev --extra bench --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock" --output-file envs/requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --extra workflow --extra dev --extra bench --extra docs --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --upgrade --custom-compile-command "make lock" --output-file envs/requirements.txt
 	$(BIN)/python -m tools.generated_tables
 
 clean:

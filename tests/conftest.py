@@ -38,11 +38,11 @@ def one_thread():
 
 
 @pytest.fixture
-def run_readme_section():
-    """A function: run the example in one section of the README; its number of statements."""
+def run_section():
+    """A function: run the example in one section of a page; its number of statements."""
 
-    def run(title: str) -> int:
-        text = (ROOT / "README.md").read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
+    def run(page: str, title: str) -> int:
+        text = (ROOT / page).read_text().partition(f"## {title}\n")[2].partition("\n## ")[0]
         example = doctest.DocTestParser().get_doctest(text.replace("```", ""), {}, title, None, 0)
         results = doctest.DocTestRunner().run(example)
         assert results.failed == 0

@@ -15,35 +15,57 @@ def test_generated_tables_are_in_step():
     assert not stale, f"run `make docs`: {stale}"
 
 
-@pytest.mark.parametrize("is_published", [True, False])
-def test_the_readme_opens_with_what_is_published(is_published, tmp_path, monkeypatch):
-    folder = tmp_path / ("docs/reproduction" if is_published else "docs/variants/another")
+def test_the_readme_opens_with_what_is_published(tmp_path, monkeypatch):
+    folder = tmp_path / "docs/reproduction"
     (folder / "tables").mkdir(parents=True)
     (folder / "README.md").write_text(
         "# A title\n\n**What it is: this.**\n\n"
         "![Figure 2](figures/fig2.png)\n\n![Figure 1](figures/fig1.png)\n"
     )
     (folder / "tables/claims.csv").write_text(
-        "claim,part,network,verdict\n6,a,MLP,reproduced\n6,b,MLP,not reproduced\n"
+        "claim,part,network,verdict,seeds,seeds_held,sensitive_to\n"
+        "6,a,MLP,reproduced,2,2,\n"
+        "6,b,MLP,not reproduced,2,0,\n"
+        "6,c,MLP,not testable,2,1,\n"
+        "7,a,MLP,not testable,3,3,\n"
+        "7,b,MLP,not testable,0,,\n"
     )
     monkeypatch.setattr(generated_tables, "ROOT", tmp_path)
-    monkeypatch.setattr(generated_tables, "PUBLISHED", tmp_path / "docs/reproduction")
-    monkeypatch.setattr(generated_tables, "VARIANT", tmp_path / "docs/variants/another")
-    opening, picture, table = generated_tables.reproduction().split("\n\n")
-    place = folder.relative_to(tmp_path)
-    assert opening.endswith(" What it is: this.")
-    assert ("have not been run yet" in opening) == (not is_published)
-    assert f"]({place}/README.md)" in opening
-    assert picture == f"[![Figure 1]({place}/figures/fig1.png)]({place}/README.md#figures)"
-    assert table.endswith(" | 1 reproduced, 1 not reproduced |")
+    monkeypatch.setattr(generated_tables, "PUBLISHED", folder)
+    picture, words = generated_tables.answer().split("\n\n")
+    assert picture == (
+        "[![Figure 1](docs/reproduction/figures/fig1.png)](docs/reproduction/README.md#figures)"
+    )
+    assert words == (
+        "*Figure 1 of the paper, computed anew.* What it is: this. Of 4 parts of the paper's "
+        "claims that these runs can speak to, 2 came out as claimed in every seed, 1 in some, 1 in "
+        "none."
+    )
+    assert (
+        generated_tables.reproduction()
+        .splitlines()[2]
+        .endswith(" | 1 reproduced, 1 not reproduced, 1 not testable |")
+    )
 
 
-def test_what_is_published_can_be_plotted_in_three_lines(run_readme_section, root, monkeypatch):
+def test_the_readme_is_short(root):
+    assert len((root / "README.md").read_text().splitlines()) <= 130
+
+
+def test_bounds_and_defaults_are_written_as_in_a_configuration():
+    table = generated_tables.settings_table()
+    assert "≤ 2147483647<br>" in table
+    assert "<br>default: `[train_loss, local_dimension]` |" in table
+    assert "e+" not in table
+    assert "`(" not in table
+
+
+def test_what_is_published_can_be_plotted_in_three_lines(run_section, root, monkeypatch):
     import matplotlib
 
     matplotlib.use("agg")
     monkeypatch.chdir(root)
-    assert run_readme_section("What is published") == 10
+    assert run_section("docs/files.md", "What is published") == 10
 
 
 @pytest.mark.parametrize(("file", "at_least"), [("requirements.txt", 50), ("installer.txt", 1)])
@@ -91,12 +113,14 @@ def test_torch_and_torchvision_fit_together():
     assert kept.tolist() == [0]
 
 
-def test_the_readmes_example_of_an_own_network_runs(
-    run_readme_section, one_thread, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    assert run_readme_section("A network of your own") == 21
+def test_the_published_results_open_as_the_first_page_says(run_section, root, monkeypatch):
+    monkeypatch.chdir(root)
+    assert run_section("docs/getting_started.md", "Open the published results") == 5
 
 
-def test_the_readmes_example_of_many_outputs_runs(run_readme_section, one_thread):
-    assert run_readme_section("Many outputs") == 7
+def test_the_example_of_an_own_network_runs(run_section, one_thread):
+    assert run_section("docs/your_own_network.md", "A network of your own") == 17
+
+
+def test_the_example_of_many_outputs_runs(run_section, one_thread):
+    assert run_section("docs/your_own_network.md", "Many outputs") == 7

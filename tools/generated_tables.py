@@ -26,20 +26,19 @@ from tools.markers import between
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT / "docs/reproduction"
-# What README shows as long as the paper's own settings have not been run.
-VARIANT = ROOT / "docs/variants/five_fold_rates_tanh"
-# The figures that README opens with: one of training, one of the inequalities.
-_SHOWN = ("fig1", "figD4")
+_TERMS = PRIMITIVES | QUANTITIES | QUANTITIES_OF_ESTIMATES | ANALYSIS
 
 
 def stale() -> dict[Path, str]:
     """The files that are not in step, with what they should hold."""
     readme = (ROOT / "README.md").read_text()
-    terms = PRIMITIVES | QUANTITIES | QUANTITIES_OF_ESTIMATES | ANALYSIS
-    readme = between(readme, "glossary", glossary_table(terms))
+    readme = between(readme, "answer", answer())
     readme = between(readme, "reproduction", reproduction())
     wanted = {
         ROOT / "README.md": readme,
+        ROOT / "docs/glossary.md": between(
+            (ROOT / "docs/glossary.md").read_text(), "glossary", glossary_table(_TERMS)
+        ),
         ROOT / "docs/claims.md": between(
             (ROOT / "docs/claims.md").read_text(), "claims", definitions()
         ),
@@ -55,21 +54,26 @@ def stale() -> dict[Path, str]:
 
 def settings_table() -> str:
     """The reference of all configuration keys, as a Markdown table."""
-    rows = ["| key | type | default | unit | meaning |", "| --- | --- | --- | --- | --- |"]
+    rows = ["| key, type, default | meaning |", "| --- | --- |"]
     for path, info in tree().rows():
         unit = (info.json_schema_extra or {}).get("unit", "")
-        cells = (f"`{path}`", _type(info), _default(info), unit, info.description)
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        kind = _type(info) + (f" ({unit})" if unit else "")
+        rows.append(_row(f"`{path}`<br>{kind}<br>{_default(info)}", info.description))
     return "\n".join(rows)
 
 
 def glossary_table(terms: dict[str, Term]) -> str:
     """All variables of the netCDF files and all quantities, as a Markdown table."""
-    rows = ["| name | in words | formula | paper | unit |", "| --- | --- | --- | --- | --- |"]
+    rows = ["| name, and what it is | formula, and its place in the paper |", "| --- | --- |"]
     for name, term in terms.items():
-        cells = (f"`{name}`", term.long_name, f"`{term.formula}`", term.equation, term.units)
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        unit = "" if term.units == "1" else f" ({term.units})"
+        place = f"<br>{term.equation}" if term.equation else ""
+        rows.append(_row(f"`{name}`<br>{term.long_name}{unit}", f"`{term.formula}`{place}"))
     return "\n".join(rows)
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def conda_environment() -> str:
@@ -81,7 +85,7 @@ def conda_environment() -> str:
     )
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    ranges = project["dependencies"] + extras["workflow"] + extras["dev"]
+    ranges = project["dependencies"] + extras["workflow"] + extras["docs"] + extras["dev"]
     names = sorted(re.match(r"[A-Za-z0-9-]+", entry)[0].lower() for entry in ranges)
     return "\n".join(
         [
@@ -101,32 +105,35 @@ def conda_environment() -> str:
     )
 
 
+def answer() -> str:
+    """Figure 1 as it was published, what was run, and how much came out as claimed."""
+    page = (PUBLISHED / "README.md").read_text()
+    (title,) = re.findall(r"^!\[(.*)\]\(figures/fig1\.png\)$", page, re.MULTILINE)
+    (nature,) = re.findall(r"^\*\*(.*)\.\*\*$", page, re.MULTILINE)
+    place = PUBLISHED.relative_to(ROOT)
+    claims = _published_claims()
+    told = claims[claims["seeds_held"].notna()]
+    every, none = told["seeds_held"] == told["seeds"], told["seeds_held"] == 0
+    return (
+        f"[![{title}]({place}/figures/fig1.png)]({place}/README.md#figures)\n\n"
+        f"*{title} of the paper, computed anew.* {nature}. Of {len(told)} parts of the paper's "
+        f"claims that these runs can speak to, {every.sum()} came out as claimed in every seed, "
+        f"{(~every & ~none).sum()} in some, {none.sum()} in none."
+    )
+
+
 def reproduction() -> str:
-    """What is published in short: what it is, two figures, and the verdicts on each claim."""
-    is_there = (PUBLISHED / "README.md").exists()
-    folder = PUBLISHED if is_there else VARIANT
-    place, text = folder.relative_to(ROOT), (folder / "README.md").read_text()
-    (nature,) = re.findall(r"^\*\*(.*)\.\*\*$", text, re.MULTILINE)
-    captions = dict(re.findall(r"^!\[(.*)\]\(figures/(.*)\.png\)$", text, re.MULTILINE))
-    pictures = [
-        f"[![{title}]({place}/figures/{name}.png)]({place}/README.md#figures)"
-        for title, name in captions.items()
-        if name in _SHOWN
-    ]
-    claims = pd.read_csv(folder / "tables/claims.csv")
-    page = f"has all figures, each verdict with its number and interval, and the results. {nature}."
-    opening = f"[The published reproduction]({place}/README.md) {page}"
-    if not is_there:
-        opening = (
-            "The paper's own settings have not been run yet. What is shown here is another study, "
-            f"[{folder.name}]({place}/README.md); its page {page}"
-        )
-    return "\n\n".join([opening, *pictures, in_short(claims)])
+    """The verdicts on each claim, in short."""
+    return in_short(_published_claims())
+
+
+def _published_claims() -> pd.DataFrame:
+    return pd.read_csv(PUBLISHED / "tables/claims.csv")
 
 
 def _type(info: FieldInfo) -> str:
     bounds = [
-        f"{symbol} {getattr(bound, name):g}"
+        f"{symbol} {getattr(bound, name):.10g}"
         for bound in info.metadata
         for name, symbol in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤"))
         if getattr(bound, name, None) is not None
@@ -155,10 +162,18 @@ def _default(info: FieldInfo) -> str:
     if info.default is PydanticUndefined:
         return "required"
     if info.default is None:
-        return "left out"
+        return "default: left out"
     if isinstance(info.default, BaseModel):
-        return "as below"
-    return f"`{str(info.default).lower() if isinstance(info.default, bool) else info.default}`"
+        return "default: as below"
+    return f"default: `{_as_yaml(info.default)}`"
+
+
+def _as_yaml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_as_yaml, value))}]"
+    return str(value)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ PARTS = (
     "growth",
     "workflow",
 )
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
 def main(folder: str, *chosen: str) -> None:
@@ -28,7 +28,7 @@ def main(folder: str, *chosen: str) -> None:
     for part in chosen or PARTS:
         tables = importlib.import_module(f"tests.benchmarks.{part}").comparisons()
         page.write(tables, Path(folder), part)
-        page.insert(tables, README, part)
+        page.insert(tables, ROOT / "docs/speed.md", part)
         print(f"{part}\n{page.as_markdown(tables)}", flush=True)
 
 

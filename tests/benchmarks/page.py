@@ -1,4 +1,4 @@
-"""The tables that the benchmarks write: pages, and a short form in README."""
+"""The tables that the benchmarks write: pages, and a short form in docs/speed.md."""
 
 import csv
 import os
@@ -62,7 +62,8 @@ def in_short(tables: Tables) -> str:
 def write(tables: Tables, folder: Path, name: str) -> None:
     """NAME.csv and NAME.md in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.md").write_text(as_markdown(tables))
+    title = f"# Benchmark: {name.replace('_', ' ')}"
+    (folder / f"{name}.md").write_text(f"{title}\n\n{as_markdown(tables)}")
     with (folder / f"{name}.csv").open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([HEAD, *lines(tables)])
 

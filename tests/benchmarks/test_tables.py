@@ -56,7 +56,7 @@ def test_pages_hold_every_row(tmp_path):
     text = (tmp_path / "new/part.md").read_text()
     for row in rows:
         assert f"| {' | '.join(row)} |" in text
-    assert text.startswith(page.machine())
+    assert text.startswith(f"# Benchmark: part\n\n{page.machine()}")
 
 
 def test_what_was_stopped_has_a_reason_for_its_value():
@@ -73,25 +73,25 @@ def test_short_form_has_a_line_for_each_comparison():
 
 
 def test_inserting_changes_its_own_part_only(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text(
+    short = tmp_path / "speed.md"
+    short.write_text(
         "one\n<!-- begin part -->\nold\n<!-- end part -->\n"
         "two\n<!-- begin other -->\nkept\n<!-- end other -->\n"
     )
-    page.insert(TABLES, readme, "part")
-    text = readme.read_text()
+    page.insert(TABLES, short, "part")
+    text = short.read_text()
     assert "old" not in text
     assert "ours" in text
     assert text.startswith("one\n<!-- begin part -->\n")
     assert text.endswith("two\n<!-- begin other -->\nkept\n<!-- end other -->\n")
-    page.insert(TABLES, readme, "part")
-    assert readme.read_text() == text
-    page.insert(TABLES, readme, "a part without markers")
-    assert readme.read_text() == text
+    page.insert(TABLES, short, "part")
+    assert short.read_text() == text
+    page.insert(TABLES, short, "a part without markers")
+    assert short.read_text() == text
 
 
-def test_readme_has_a_place_for_the_tables(root):
-    text = (root / "README.md").read_text()
+def test_the_page_on_speed_has_a_place_for_the_tables(root):
+    text = (root / "docs/speed.md").read_text()
     for part in ("measuring", "training", "workflow"):
         assert text.count(f"<!-- begin {part} -->\n") == text.count(f"<!-- end {part} -->") == 1
 

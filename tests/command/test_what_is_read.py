@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 import warnings
 
 import numpy as np
@@ -443,5 +442,6 @@ def test_the_calls_of_the_table_are_those_tried(root):
         assert calls[case] == ", ".join(written), case
 
 
-def test_readme_links_to_the_tables(root):
-    assert re.search(rf"\]\({PAGE}\)", (root / "README.md").read_text(encoding="utf-8"))
+def test_the_page_on_networks_links_to_the_tables(root):
+    page = (root / "docs/your_own_network.md").read_text(encoding="utf-8")
+    assert "](what_is_read.md)" in page

@@ -30,7 +30,7 @@ def main(folder: str, *chosen: str) -> None:
         made.append(injection)
     rows = table.merged(Path(folder), table.rows(made))
     table.write(rows, Path(folder))
-    table.insert(rows, ROOT / "README.md")
+    table.insert(rows, ROOT / "docs/repeatability.md")
     print(table.as_markdown(table.rows(made)), flush=True)
     if any(injection.lost for injection in made):
         sys.exit(f"something was lost; the studies are kept in {harness.folder}/studies")

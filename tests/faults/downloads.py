@@ -195,7 +195,8 @@ def _killed(study: Study, draw: random.Random) -> Iterator[str]:
 def _check(data: Path) -> None:
     """Every archive below the data folder is whole."""
     for path in data.rglob("*.gz"):
-        hidden = any(part.startswith(".download-") for part in path.parts)  # as README says
+        # As docs/running.md says.
+        hidden = any(part.startswith(".download-") for part in path.parts)
         if not hidden and path.read_bytes() != _server().archives[path.name]:
             raise LostError(f"{path} differs from what was served")
 

@@ -26,7 +26,7 @@ PRODUCT = {
     "draw_figure": "figures/fig1.png",
 }
 DAMAGED = re.compile(r"^(\S+): .*Delete (?:it|the file) and start again", re.MULTILINE)
-# What README says of files from the future, as a clock leaves them that was ahead.
+# What docs/running.md says of files from the future, as a clock leaves them that was ahead.
 TOUCH = "find results -newermt now -exec touch {} +"
 _SECONDS = 600  # more than any step takes, however busy the machine
 
@@ -149,7 +149,7 @@ class Study:
         self.running = process
 
     def recover(self, *targets: str) -> None:
-        """Start again as README says, doing what each message asks for."""
+        """Start again as docs/running.md says, doing what each message asks for."""
         if self.running:
             self.running.wait(_SECONDS)
             self.said(self.running)

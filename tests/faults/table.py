@@ -1,4 +1,4 @@
-"""The table of faults: a page, its numbers alone, and a short form in README."""
+"""The table of faults: a page, its numbers alone, and a short form in docs/repeatability.md."""
 
 import csv
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def merged(folder: Path, new: Sequence[Row]) -> list[Row]:
 def write(table: Sequence[Row], folder: Path) -> None:
     """faults.csv and faults.md in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "faults.md").write_text(as_markdown(table))
+    (folder / "faults.md").write_text(f"# Injected faults\n\n{as_markdown(table)}")
     with (folder / "faults.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([_head(), *map(astuple, table)])
@@ -67,8 +67,8 @@ def as_markdown(table: Sequence[Row]) -> str:
     return f"{page.machine()}\n\n{page.markdown_table([_head(), aligned, *cells])}\n"
 
 
-def insert(table: Sequence[Row], readme: Path) -> None:
-    """Put one row for each family between the markers in README."""
+def insert(table: Sequence[Row], short: Path) -> None:
+    """Put one row for each family between the markers of a page."""
     families = dict.fromkeys(row.family for row in table)
     sums = [_sum(family, [row for row in table if row.family == family]) for family in families]
     cells = [
@@ -77,7 +77,7 @@ def insert(table: Sequence[Row], readme: Path) -> None:
     ]
     head = [["", "injections", "survived", "lost"], ["---", "---:", "---:", "---:"]]
     text = f"{page.machine()}:\n\n{page.markdown_table([*head, *cells])}"
-    readme.write_text(between(readme.read_text(), "faults", text))
+    short.write_text(between(short.read_text(), "faults", text))
 
 
 def _head() -> list[str]:

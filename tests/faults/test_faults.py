@@ -67,9 +67,9 @@ def test_the_table_counts_and_keeps_what_was_not_injected_again(tmp_path):
 
 
 def test_ways_out_are_documented(root):
-    readme = (root / "README.md").read_text()
+    page = (root / "docs/running.md").read_text()
     for command in ("--rerun-incomplete", "snakemake --unlock", TOUCH, "`.*.partial.*`"):
-        assert command in readme
+        assert command in page
 
 
 def test_every_family_is_chosen_from():

@@ -84,7 +84,8 @@ def _files(study: Study) -> dict[str, bytes]:
     found = {}
     for path in study.results.rglob("*"):
         name = path.relative_to(study.results)
-        ours = path.name.startswith(".") and ".partial" in path.name  # as README describes them
+        # As docs/running.md describes them.
+        ours = path.name.startswith(".") and ".partial" in path.name
         if ours or name.parts[0] in _WITH_TIMES or path.name in _FILES_WITH_TIMES:
             continue
         try:

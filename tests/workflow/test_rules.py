@@ -146,7 +146,7 @@ def test_snakemake_runs_the_paper_without_a_configfile(root):
     assert f"results/{config['name']}/figures/fig1.png" in result.stdout
 
 
-def test_the_readmes_netcdf_example_runs(finished, tmp_path, monkeypatch, run_readme_section):
+def test_the_netcdf_example_runs(finished, tmp_path, monkeypatch, run_section):
     """On a run of the small study in the place of the demo's."""
     small, demo = finished / "results/small", tmp_path / "results/demo"
     for folder in ("measurements", "analysis"):
@@ -158,4 +158,4 @@ def test_the_readmes_netcdf_example_runs(finished, tmp_path, monkeypatch, run_re
     (demo / "tables").mkdir()
     shutil.copy(small / "tables/correlations.nc", demo / "tables")
     monkeypatch.chdir(tmp_path)
-    assert run_readme_section("What is in a netCDF file") == 13
+    assert run_section("docs/files.md", "What is in a netCDF file") == 13

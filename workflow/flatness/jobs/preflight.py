@@ -123,7 +123,7 @@ def check_no_job_arrays(rules: str | None) -> None:
         raise SettingsError(
             f"slurm-array-jobs = {rules!r} would wait for ever: the plugin keeps jobs back until "
             "all of a rule are ready. Allowed: no job arrays. Leave it out; for many short runs "
-            "use `sbatch slurm/side_by_side.sh` (README.md, On a cluster)."
+            "use `sbatch slurm/side_by_side.sh` (docs/cluster.md)."
         )
 
 

@@ -1,4 +1,4 @@
-"""The README's command runs and prints what stands there."""
+"""The command of docs/your_own_network.md runs and prints what stands there."""
 
 import re
 import shlex
@@ -13,8 +13,8 @@ SKIPPED = "..."
 
 def _blocks(root):
     """The code blocks of the section, with the language they name."""
-    text = (root / "README.md").read_text()
-    section = text.partition("## A network of your own\n")[2].partition("\n## Extending it")[0]
+    text = (root / "docs/your_own_network.md").read_text()
+    section = text.partition("## Without a script\n")[2].partition("\n## What else")[0]
     return re.findall(r"^```(\w*)\n(.*?)^```$", section, re.M | re.S)
 
 
