@@ -52,6 +52,21 @@ def test_the_readme_is_short(root):
     assert len((root / "README.md").read_text().splitlines()) <= 130
 
 
+def test_the_readmes_links_lead_somewhere(root):
+    links = re.findall(r"\]\(([^)]+)\)", (root / "README.md").read_text())
+    inside = [link for link in links if "://" not in link]
+    assert len(inside) > 20
+    for link in inside:
+        file, _, heading = link.partition("#")
+        page = root / file
+        assert page.exists(), link
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+            assert heading in [
+                re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings
+            ]
+
+
 def test_bounds_and_defaults_are_written_as_in_a_configuration():
     table = generated_tables.settings_table()
     assert "≤ 2147483647<br>" in table

@@ -1,7 +1,7 @@
 """The menu of the site: the lists of pages that follow a comment `<!-- menu -->`.
 
 They are written once, as links that also work where a page is read without the site. Published
-tables are in no menu; the pages beside them lead there.
+tables need not be in a menu, since the pages beside them lead there, nor what a benchmark writes.
 """
 
 import re
@@ -17,7 +17,7 @@ _ENTRY = re.compile(r"^- \[([^]]+)\]\(([^)]+)\.md\)", re.M)
 def add_menu(app: Sphinx, page: str, source: list[str]) -> None:
     """Follow each list with a hidden table of contents of the same pages."""
     folder = PurePosixPath(page).parent
-    if folder.name == "tables":
+    if folder.name in ("tables", "benchmarks"):
         source[0] = f"---\norphan: true\n---\n\n{source[0]}"
     # Headings are those of the menu on the front page; elsewhere pages are below their own.
     captioned = page == app.config.root_doc
