@@ -67,6 +67,22 @@ def test_the_readmes_links_lead_somewhere(root):
             ]
 
 
+def test_the_shortest_study_on_its_page_is_the_file(root):
+    (shown,) = re.findall(
+        r"^```yaml\n(.*?)^```$", (root / "docs/your_own_study.md").read_text(), re.M | re.S
+    )
+    comment, _, content = (root / "config/minimal.yaml").read_text().partition("\n\n")
+    assert all(line.startswith("#") for line in comment.splitlines())
+    assert shown == content
+
+
+def test_every_command_of_make_is_on_the_first_page(root):
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", (root / "Makefile").read_text(), re.M)
+    page = (root / "docs/getting_started.md").read_text()
+    rows = re.findall(r"^\| `make ([a-z-]+)` \|", page, re.M)
+    assert set(rows) == set(targets.split())
+
+
 def test_bounds_and_defaults_are_written_as_in_a_configuration():
     table = generated_tables.settings_table()
     assert "≤ 2147483647<br>" in table
