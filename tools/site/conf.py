@@ -32,7 +32,7 @@ highlight_language = "text"  # of code blocks without a language
 autodoc_typehints_format = "short"
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 80
-napoleon_numpy_docstring = False
+napoleon_numpy_docstring = napoleon_use_rtype = False
 default_role = "code"  # of `names` in docstrings
 
 html_theme = "furo"
