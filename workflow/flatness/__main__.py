@@ -47,6 +47,10 @@ def _run(options: Namespace) -> str:
         from flatness.command.measure import measure_images
 
         return measure_images(options)
+    if options.command == "check":
+        from flatness.command.check import check
+
+        return check(options)
     from flatness.command import publications
 
     commands = {

@@ -18,7 +18,7 @@ DEFAULT_SAMPLES = 100
 
 _ALL = """\
 Sharpness and compression of trained networks: measure those of your own, measure finished runs
-again, and publish or reproduce studies."""
+again, and publish, reproduce or check studies."""
 
 _MEASURE = """\
 Measure a PyTorch network of your own on a folder of images.
@@ -53,6 +53,18 @@ themselves. Several files are merged first."""
 _REPRODUCE = """\
 Make every figure and table of a publication anew from its results.nc, without training or measuring
 anything, and compare the tables with the published ones, byte for byte."""
+
+_CHECK = """\
+Check a publication in some minutes, step by step, and say beforehand what is done and about how
+long each step takes: its configuration; every table, made anew from results.nc and compared byte
+for byte; every figure, drawn anew; every inequality at every checkpoint; and the beginning of one
+run, trained and measured anew. Nothing is written into the publication. The last lines say what
+is as published and what is not; exit code 1 where something differs."""
+
+_CHECK_EXAMPLE = """\
+example:
+  flatness check docs/reproduction --data ~/data
+  flatness check docs/reproduction --run vgg10_cifar10_lr0.1_bs20_seed0 --iterations 36"""
 
 _EXAMPLE = """\
 example:
@@ -153,6 +165,59 @@ def _publications(commands) -> None:
     )
     reproduce.add_argument(
         "--output", metavar="FOLDER", type=_PATH, required=True, help="where they go"
+    )
+    _check(commands)
+
+
+def _check(commands) -> None:
+    check = commands.add_parser(
+        "check",
+        help="check a publication: tables, figures, inequalities, and a run trained anew",
+        description=_CHECK,
+        epilog=_CHECK_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    check.add_argument(
+        "publication", metavar="PUBLICATION", type=_PATH, help="folder with results.nc and tables"
+    )
+    check.add_argument(
+        "--output",
+        metavar="FOLDER",
+        type=_PATH,
+        help="where tables and figures made anew go (default: results/checked/NAME)",
+    )
+    check.add_argument(
+        "--run",
+        metavar="ID",
+        help="which run is trained anew (default: the one of which most checkpoints take a minute)",
+    )
+    check.add_argument(
+        "--iterations",
+        metavar="K",
+        type=int,
+        help="for how many iterations (default: as many as take about a minute on one core); "
+        "checkpoints up to the K-th are compared",
+    )
+    check.add_argument(
+        "--data",
+        metavar="FOLDER",
+        type=_PATH,
+        default="data",
+        help="where the images of that run lie: the archives as torchvision leaves them, or class "
+        "folders train/CLASS and test/CLASS (default: %(default)s)",
+    )
+    check.add_argument(
+        "--download",
+        action="store_true",
+        help="download the archives into that folder where they are absent",
+    )
+    check.add_argument(
+        "--own-code",
+        metavar="FOLDER",
+        type=_PATH,
+        help="for a study with networks or datasets of its own: the folder from which the places "
+        "of their code are seen; that code is run, so name only what you trust",
     )
 
 

@@ -1,11 +1,12 @@
 """The commands that make, merge, publish and reproduce files of results."""
 
-import filecmp
 from argparse import Namespace
 from pathlib import Path
 
 import xarray as xr
 
+from flatness.checking.files import differences
+from flatness.checking.tables import TABLES
 from flatness.errors import InstallationError, SettingsError, VerificationError
 from flatness.publication.earlier import check_place, check_reproduction
 from flatness.publication.facts import number_of
@@ -31,7 +32,7 @@ def write_part(options: Namespace) -> str:
     _check_output(options.output)
     results = gather(options.results, read_settings(options.configuration))
     write_tree(results, options.output)
-    return f"{options.output}: {_count(results)}\n"
+    return f"{options.output}: {count(results)}\n"
 
 
 def merge_parts(options: Namespace) -> str:
@@ -46,7 +47,7 @@ def merge_parts(options: Namespace) -> str:
     _check_output(options.output)
     results = _merged(options.parts)
     write_tree(results, options.output)
-    return f"{options.output}: {_count(results)} from {number_of(len(options.parts), 'file')}\n"
+    return f"{options.output}: {count(results)} from {number_of(len(options.parts), 'file')}\n"
 
 
 def publish_parts(options: Namespace) -> str:
@@ -58,12 +59,12 @@ def publish_parts(options: Namespace) -> str:
     Raises:
         FlatnessError: a mistake that the user can mend; nothing is written.
     """
-    _check_repository(options.command)
-    _check_folder(options.output)
+    check_repository(options.command)
+    check_folder(options.output)
     check_place(options.output)
     results = _merged(options.parts)
     publish(results, options.output)
-    return f"{options.output}/README.md: {_count(results)}\n"
+    return f"{options.output}/README.md: {count(results)}\n"
 
 
 def reproduce(options: Namespace) -> str:
@@ -79,35 +80,28 @@ def reproduce(options: Namespace) -> str:
         FlatnessError: a mistake that the user can mend, before anything is written, or a table
             that is not the published one.
     """
-    _check_repository(options.command)
+    check_repository(options.command)
     published, output = Path(options.publication), Path(options.output)
     if output.resolve() == published.resolve():
         raise SettingsError(
             f"--output {output}: what is published there would be overwritten. Allowed: another "
             "folder than that of the publication. Choose one."
         )
-    _check_folder(output)
+    check_folder(output)
     check_reproduction(published, output)
     publish_file(published / "results.nc", output)
-    made, theirs = (
-        {file.name: file for file in Path(folder, "tables").glob("[!.]*.*")}
-        for folder in (output, published)
-    )
-    different = sorted(
-        name
-        for name in {**made, **theirs}
-        if name not in made
-        or name not in theirs
-        or not filecmp.cmp(made[name], theirs[name], shallow=False)
-    )
+    made, theirs = output / "tables", published / "tables"
+    different = differences(made, theirs, TABLES)
     if different:
+        first, what = next(iter(different.items()))
         raise VerificationError(
-            f"{output}/tables: {', '.join(different)} differ from those in {published}/tables. "
+            f"{made}: {', '.join(different)} differ from those in {theirs}; {first}: {what}. "
             "Allowed: the same bytes. Compare them line by line; other versions of libraries may "
             "change last digits."
         )
     figures = len(list((output / "figures").glob("*.png")))
-    lines = [f"{name}: the same as in {published}/tables" for name in sorted(made)]
+    names = sorted(file.name for file in made.glob(TABLES))
+    lines = [f"{name}: the same as in {theirs}" for name in names]
     return "\n".join([*lines, f"{output}/figures: {figures} figures", f"{output}/README.md"]) + "\n"
 
 
@@ -124,14 +118,15 @@ def _merged(parts: list[str]) -> xr.DataTree:
     return merge({part: read_results(part) for part in parts})
 
 
-def _count(results: xr.DataTree) -> str:
+def count(results: xr.DataTree) -> str:
+    """How many runs of which studies there are."""
     return ", ".join(
         f"{number_of(node.sizes['run'], 'run')} of {name}"
         for name, node in results.children.items()
     )
 
 
-def _check_repository(command: str) -> None:
+def check_repository(command: str) -> None:
     """Refuse to make a page where the package is installed without what a clone has beside it."""
     absent = [file.name for file in (TEMPLATE, PAPER) if not file.exists()]
     if absent:
@@ -149,10 +144,11 @@ def _check_output(path: str) -> None:
             f"--output {path}: is no name of a netCDF file. Allowed: a name that ends with .nc. "
             "Correct it."
         )
-    _check_folder(Path(path).parent)
+    check_folder(Path(path).parent)
 
 
-def _check_folder(folder: str | Path) -> None:
+def check_folder(folder: str | Path) -> None:
+    """Refuse a folder that cannot be written to."""
     problem = obstacle(Path(folder))
     if problem:
         raise SettingsError(

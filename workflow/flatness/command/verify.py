@@ -11,15 +11,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import xarray as xr
 
+from flatness.checking.agreement import TOLERANCE, distance, largest, same_bits
 from flatness.errors import SettingsError, VerificationError
 from flatness.measurement.run import measure_run
 from flatness.storage import read_dataset
 from flatness.writable import obstacle
 
-# Where versions, machine or device differ: of the largest value of a variable. Rounding of
-# float32 alone is a thousand times smaller; a sample at a kink (a ReLU at zero, a tie in
-# max-pooling) may have the derivative of its other side, and changes a mean by less than this.
-TOLERANCE = 1e-3
 _PLACE = ("versions", "machine", "processor", "device", "threads")
 _DIFFERS = "differs"
 
@@ -132,12 +129,7 @@ def _compared(recorded: xr.Dataset, again: xr.Dataset) -> str:
 def _same(recorded: xr.Dataset, again: xr.Dataset, name: str) -> bool:
     if name not in recorded.variables or name not in again.variables:
         return False
-    one, other = recorded[name], again[name]
-    if one.dtype != other.dtype or one.dims != other.dims or one.shape != other.shape:
-        return False
-    if one.dtype == object:
-        return list(one.values.flat) == list(other.values.flat)
-    return one.values.tobytes() == other.values.tobytes()
+    return same_bits(recorded[name], again[name])
 
 
 def _distance(recorded: xr.Dataset, again: xr.Dataset, name: str) -> float:
@@ -145,11 +137,4 @@ def _distance(recorded: xr.Dataset, again: xr.Dataset, name: str) -> float:
     if name not in recorded.variables or name not in again.variables:
         return np.inf
     one, other = recorded[name].values, again[name].values
-    if one.dtype.kind != "f" or one.shape != other.shape:
-        return np.inf
-    finite = np.isfinite(one)
-    if not np.array_equal(one[~finite], other[~finite], equal_nan=True):
-        return np.inf
-    scale = np.abs(one[finite]).max(initial=0.0)
-    difference = np.abs(one[finite] - other[finite]).max(initial=0.0)
-    return float(difference / scale) if scale else np.inf
+    return distance(one, other, largest(one)) if one.dtype.kind == "f" else np.inf

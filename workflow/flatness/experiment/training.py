@@ -99,6 +99,7 @@ def train(
     state: str | Path,
     *,
     code: str = "",
+    until: int | None = None,
 ) -> None:
     """Train one run, or finish it where an earlier attempt stopped.
 
@@ -113,6 +114,8 @@ def train(
         output: where the finished run goes (see `checkpoints`).
         state: folder for checkpoints until then; deleted at the end.
         code: fingerprint of the code, for provenance; a state of other code is not resumed.
+        until: iteration after which no checkpoint is made, to begin a run without finishing it;
+            the checkpoints until then have the bits of the whole run's.
 
     Raises:
         DeviceError: the device asked for cannot be used, or cannot replay the network.
@@ -130,6 +133,7 @@ def train(
     }
     folder = StateFolder(state, facts)
     loop = _Loop(plan, data, device)
+    schedule = [each for each in plan.schedule if until is None or each <= until]
 
     checkpoints = folder.resume(plan.schedule)
     if checkpoints:
@@ -143,7 +147,7 @@ def train(
     diverged_at, tail = None, torch.empty(0, device="cpu")
     pace = _Pace(plan, checkpoints[-1].iteration)
     with repeatable_operations(device):
-        for end in plan.schedule[len(checkpoints) :]:
+        for end in schedule[len(checkpoints) :]:
             losses = loop.advance(checkpoints[-1].iteration, end)
             checkpoint, finite = None, _leading_finite(losses)
             if finite == end - checkpoints[-1].iteration:

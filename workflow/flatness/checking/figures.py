@@ -1,0 +1,69 @@
+"""Every figure, drawn anew from the results."""
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from PIL import Image, UnidentifiedImageError
+
+from flatness.checking.step import Found
+from flatness.publication.all_figures import draw_figures
+from flatness.settings import Settings
+
+# Measured on one core of an Intel Xeon of 2026: eleven figures of 20 and of 50 runs.
+SECONDS_PER_FIGURE = 1.6
+# Of 255: a pixel that differs by more is another one.
+_ANOTHER = 25
+
+
+def check_figures(published: Path, made: Path, results: xr.DataTree, settings: Settings) -> Found:
+    """Draw the figures of a publication anew and compare them with those that are published.
+
+    matplotlib and its fonts give the same bytes in the same versions only. Where at least one
+    figure has them, the versions are the same, and a figure that has not shows something else;
+    where none has, all are to be looked at beside each other.
+
+    Args:
+        published: the folder of figures that is published.
+        made: the folder they are written to.
+        results: of the publication.
+        settings: its configuration.
+    """
+    drawn = [file.name for file in draw_figures(results, settings, made)]
+    there = sorted(file.name for file in published.glob("*.png"))
+    differing = [f"{published / name}: is missing" for name in drawn if name not in there]
+    differing += [
+        f"{published / name}: is no figure of the configuration"
+        for name in there
+        if name not in drawn
+    ]
+    both = [name for name in drawn if name in there]
+    same = [n for n in both if (published / n).read_bytes() == (made / n).read_bytes()]
+    lines = [f"{len(drawn)} figures are drawn anew, in {made}: {len(same)} have the same bytes"]
+    for name in (name for name in both if name not in same):
+        told = _difference(published / name, made / name)
+        if same or told.startswith("is no"):
+            why = f", while {same[0]} drawn by the same versions has the same bytes" if same else ""
+            differing.append(f"{published / name}: {told}{why}")
+        else:
+            lines.append(f"{name}: {told}; look at both")
+    if both and not same:
+        lines.append(
+            "other versions of matplotlib or of its fonts draw other pixels, so that pictures "
+            "decide nothing here; the numbers in them are those of the tables' results.nc"
+        )
+    return Found(tuple(lines), tuple(differing))
+
+
+def _difference(published: Path, made: Path) -> str:
+    """How far two pictures are from each other."""
+    try:
+        with Image.open(published) as one, Image.open(made) as other:
+            there, here = (np.asarray(each.convert("RGB"), dtype=int) for each in (one, other))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return "is no readable PNG file"
+    if there.shape != here.shape:
+        height, width, _ = there.shape
+        return f"has {width} x {height} pixels, drawn anew {here.shape[1]} x {here.shape[0]}"
+    share = (np.abs(there - here).max(axis=2) > _ANOTHER).mean()
+    return f"differs in {100 * share:.2g}% of the pixels"
