@@ -47,5 +47,5 @@ def test_every_path_of_every_command():
         for action in subparser._actions
         if action.dest in _paths(subparser)
     }
-    assert len(found) == 14
+    assert len(found) == 18
     assert set(found.values()) == {os.path.expanduser}

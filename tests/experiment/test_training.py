@@ -138,6 +138,22 @@ def test_a_stopped_run_resumes_and_ends_with_the_same_bits(
         assert f"resuming at iteration {saved[-1]}" in caplog.text
 
 
+@pytest.mark.parametrize("until", [0, 10, 149])
+def test_a_run_that_is_begun_has_the_checkpoints_of_the_whole(
+    trained, digits, tmp_path, plan, until
+):
+    whole, path = read_run(trained()), tmp_path / "begun"
+    train(plan(), digits, path, tmp_path / "state", until=until)
+    begun = read_run(path)
+    assert begun.iterations == tuple(each for each in whole.iterations if each <= until)
+    for iteration in begun.iterations:
+        for name, weight in begun.weights(iteration).items():
+            assert torch.equal(weight, whole.weights(iteration)[name])
+    count = begun.iterations[-1]
+    assert torch.equal(begun.record["minibatch_loss"], whole.record["minibatch_loss"][:count])
+    assert begun.facts["plan"] == whole.facts["plan"]
+
+
 @pytest.mark.parametrize("damage", ["truncate", "flip", "garbage"])
 def test_a_damaged_state_is_not_used(digits, tmp_path, plan, monkeypatch, caplog, damage):
     caplog.set_level("INFO")

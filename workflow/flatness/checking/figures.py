@@ -52,7 +52,8 @@ def check_figures(published: Path, made: Path, results: xr.DataTree, settings: S
             "other versions of matplotlib or of its fonts draw other pixels, so that pictures "
             "decide nothing here; the numbers in them are those of the tables' results.nc"
         )
-    return Found(tuple(lines), tuple(differing))
+    short = "drawn anew, to be looked at" if both and not same else Found.same
+    return Found(tuple(lines), tuple(differing), short)
 
 
 def _difference(published: Path, made: Path) -> str:

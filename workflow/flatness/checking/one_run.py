@@ -159,7 +159,8 @@ def compared(run: AnalysedRun, again: xr.Dataset, *, same_images: bool) -> Found
         first = min(wrong, key=lambda each: each.iteration)
         more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
         differing.append(f"results.nc: {run.id}: {first}{more}")
-    return Found(tuple(lines), tuple(differing))
+    short = Found.same if same_images else f"{Found.same}, before training"
+    return Found(tuple(lines), tuple(differing), short)
 
 
 def _agreement(found: list[_Distance]) -> str:

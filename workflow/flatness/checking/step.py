@@ -11,12 +11,12 @@ class Found:
     Args:
         lines: in words, each with its place.
         differing: what is not as published, each with its place; nothing where all is the same.
-        done: whether the step could be made at all; the lines say why not.
+        same: what is said of a step in which nothing differs.
     """
 
     lines: tuple[str, ...] = ()
     differing: tuple[str, ...] = ()
-    done: bool = True
+    same: str = "as published"
 
 
 @dataclass(frozen=True)

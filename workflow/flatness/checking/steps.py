@@ -108,8 +108,8 @@ def _training(
     )
     why = obstacle(part.run)
     if why:
-        line = f"not done: {part.run.id}: {why}"
-        return Step("one run", line, 0, lambda: Found((line,), done=False))
+        line = f"{part.run.id} is not trained anew: {why}"
+        return Step("one run", line, 0, lambda: Found((line,), same="not done"))
     return Step(
         "one run",
         f"train {part.run.id} anew, {part.checkpoints[-1]:,} of its {part.run.iterations:,} "
@@ -130,21 +130,24 @@ def _obstacle(settings: Settings, run: AnalysedRun, training: Training) -> str |
             f"it needs the code {' and '.join(own)}, which is no part of a publication. Name its "
             "folder with --own-code if you trust that code, since it is run"
         )
+    data = training.data.absolute()
     with _in_folder(training.own_code):
-        mapping = located(dataset.model_dump(mode="json"), training.data)
-        return why_absent(mapping, training.data, training.download)
+        mapping = located(dataset.model_dump(mode="json"), data)
+        return why_absent(mapping, data, training.download)
 
 
 def _made(output: Path, settings: Settings, part: Part, training: Training) -> Callable[[], Found]:
+    scratch, data = output.absolute(), training.data.absolute()
+
     def made() -> Found:
         dataset = settings.datasets[part.run.dataset].model_dump(mode="json")
         with _in_folder(training.own_code):
             return check_run(
                 part,
                 settings,
-                located(dataset, training.data),
-                training.data,
-                output,
+                located(dataset, data),
+                data,
+                scratch,
                 download=training.download,
             )
 

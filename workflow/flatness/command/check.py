@@ -8,7 +8,7 @@ from pathlib import Path
 from flatness.checking.step import Found, Step, in_words
 from flatness.checking.steps import Training, steps
 from flatness.command.publications import check_folder, check_repository, count
-from flatness.errors import FlatnessError, SettingsError, VerificationError
+from flatness.errors import FlatnessError, SettingsError, StorageError, VerificationError
 from flatness.publication.opening import read_results, settings_of
 from flatness.publication.results import numbers_of_parts
 from flatness.storage import atomic_path
@@ -18,6 +18,8 @@ from flatness.storage import atomic_path
 _TEXT = "check.txt"
 _FIRST = "flatness check "
 _RESULTS = "results.nc"
+# What comes of results that somebody changed together with their checksum.
+_CHANGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def check(options: Namespace) -> str:
@@ -53,7 +55,13 @@ def check(options: Namespace) -> str:
         options.download,
         _code_folder(options.own_code),
     )
-    todo = steps(publication, output, results, training)
+    try:
+        todo = steps(publication, output, results, training)
+    except _CHANGED as error:
+        raise StorageError(
+            f"{publication / _RESULTS}: holds what no study gives ({type(error).__name__}: "
+            f"{error}). Allowed: the file that was published. Take a sound copy."
+        ) from error
     output.mkdir(parents=True, exist_ok=True)
     report = _Report()
     parts = len(set(numbers_of_parts(results).values()))
@@ -100,8 +108,7 @@ def _made(number: int, step: Step, say: Callable[[str], None]) -> tuple[Found, f
         found = step.make()
     except FlatnessError as error:
         found = Found(differing=(" ".join(str(error).split()),))
-    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-        # The results are read by then, but somebody may have changed them and their checksum.
+    except _CHANGED as error:
         what = f"results.nc: {type(error).__name__}: {' '.join(str(error).split())}"
         found = Found(differing=(f"{what} while making the step {step.name}",))
     for line in found.lines:
@@ -112,9 +119,7 @@ def _made(number: int, step: Step, say: Callable[[str], None]) -> tuple[Found, f
 
 
 def _verdict(found: Found) -> str:
-    if found.differing:
-        return f"NOT the same, {len(found.differing)} differ"
-    return "as published" if found.done else "not done"
+    return f"NOT as published, {len(found.differing)} differ" if found.differing else found.same
 
 
 def _code_folder(given: str | None) -> Path | None:
