@@ -61,7 +61,7 @@ def _difference(published: Path, made: Path) -> str:
     try:
         with Image.open(published) as one, Image.open(made) as other:
             there, here = (np.asarray(each.convert("RGB"), dtype=int) for each in (one, other))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return "is no readable PNG file"
     if there.shape != here.shape:
         height, width, _ = there.shape
