@@ -49,7 +49,7 @@ def test_a_number_of_the_results_with_its_checksum(copy, checked, change):
     code, printed, error = checked(copy)
     assert code == 1
     assert f"DIFFERS: {copy}/tables/correlations.nc: " in printed
-    assert "tables: NOT as published, " in printed
+    assert "tables: NOT as published in " in printed
     assert "inequalities: as published" in printed
     assert f"{copy}: is not all as published: " in error
     assert f"{copy}/tables/" in error

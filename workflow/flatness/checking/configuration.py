@@ -24,7 +24,7 @@ def check_configuration(file: Path, settings: Settings, runs: Sequence[AnalysedR
     else:
         there, here = file.read_text("utf-8", "replace"), as_yaml(portable(settings))
         if there != here:
-            differing.append(f"{file}: {first_line(there, here)} from results.nc")
+            differing.append(f"{file}: {first_line(there, here)}")
     table = table_of_runs(settings)
     for run in runs:
         asked = training_plan(settings, table[run.id])

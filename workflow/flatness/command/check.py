@@ -9,6 +9,7 @@ from flatness.checking.step import Found, Step, in_words
 from flatness.checking.steps import Training, steps
 from flatness.command.publications import check_folder, check_repository, count
 from flatness.errors import FlatnessError, SettingsError, StorageError, VerificationError
+from flatness.publication.facts import number_of
 from flatness.publication.opening import read_results, settings_of
 from flatness.publication.results import numbers_of_parts
 from flatness.storage import atomic_path
@@ -119,7 +120,11 @@ def _made(number: int, step: Step, say: Callable[[str], None]) -> tuple[Found, f
 
 
 def _verdict(found: Found) -> str:
-    return f"NOT as published, {len(found.differing)} differ" if found.differing else found.same
+    return (
+        f"NOT as published in {number_of(len(found.differing), 'place')}"
+        if found.differing
+        else found.same
+    )
 
 
 def _code_folder(given: str | None) -> Path | None:
