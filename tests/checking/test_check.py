@@ -54,6 +54,35 @@ def test_it_is_done_again_over_an_earlier_check_and_over_nothing_else(
     assert "holds files that no check has written" in error
 
 
+def test_an_interrupted_check_is_made_again(sound, checked, tmp_path, only, monkeypatch, capsys):
+    only("tables")
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flatness.checking.steps.check_figures", interrupted)
+        words = ["check", str(sound), "--output", str(tmp_path / "made")]
+        assert main(words) == 130
+    assert "starts again" in capsys.readouterr().err
+    assert (tmp_path / "made/tables/claims.csv").exists()
+    assert checked(sound)[0] == 0
+
+
+def test_a_step_that_fails_is_one_line_and_the_others_are_made(sound, checked, only, monkeypatch):
+    only()
+
+    def failing(*_, **__):
+        raise RuntimeError("no such\nshape")
+
+    monkeypatch.setattr("flatness.checking.steps.check_figures", failing)
+    code, printed, error = checked(sound)
+    assert code == 1
+    assert "DIFFERS: figures: cannot be made anew (RuntimeError: no such shape)" in printed
+    assert printed.count(": as published (") == 4
+    assert "Allowed" in error
+
+
 def test_nothing_is_written_into_the_publication(sound, capsys):
     before = _files(sound)
     assert main(["check", str(sound), "--output", str(sound / "anew")]) == 1

@@ -25,7 +25,8 @@ _EARLY, _LATER = 20, 0.1
 # A distance is a share of the value, which may pass through zero, and at least of so much of the
 # largest one in the run.
 _SMALL = 0.1
-_CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "misclassified_total")
+_LOSSES = ("train_loss", "test_loss")
+_CURVES = (*_LOSSES, "train_accuracy", "test_accuracy", "misclassified_total")
 # The same however the images are ordered, before anything is trained.
 _OF_ALL_IMAGES = (*_CURVES, "input_weight_spectral_norm")
 # Counts at the edge of resolution, and small differences of large numbers: nothing tells how far
@@ -48,7 +49,7 @@ class _Distance:
 
     @property
     def allowed(self) -> float:
-        if self.variable in _CURVES and self.iteration == 0:
+        if self.variable in _LOSSES and self.iteration == 0:
             return _OF_LOSSES
         return TOLERANCE if self.iteration <= _EARLY else _LATER
 

@@ -20,7 +20,15 @@ _TEXT = "check.txt"
 _FIRST = "flatness check "
 _RESULTS = "results.nc"
 # What comes of results that somebody changed together with their checksum.
-_CHANGED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_CHANGED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def check(options: Namespace) -> str:
@@ -64,7 +72,7 @@ def check(options: Namespace) -> str:
             f"{error}). Allowed: the file that was published. Take a sound copy."
         ) from error
     output.mkdir(parents=True, exist_ok=True)
-    report = _Report()
+    report = _Report(output / _TEXT)
     parts = len(set(numbers_of_parts(results).values()))
     of_parts = f", computed in {parts} parts" if parts > 1 else ""
     report.say(f"{_FIRST}{publication}")
@@ -72,13 +80,13 @@ def check(options: Namespace) -> str:
     report.say("\nWhat will be done, and about how long it takes on one free core:")
     for number, step in enumerate(todo, start=1):
         report.say(f"  {number}. {step.name}: {step.plan} ({in_words(step.seconds)})")
+    report.write()  # so that a check that is interrupted may be made again here
     made = [_made(number, step, report.say) for number, step in enumerate(todo, start=1)]
     report.say("\nIn short:")
     for step, (found, seconds) in zip(todo, made, strict=True):
         report.say(f"  {step.name}: {_verdict(found)} ({seconds:.1f} s)")
     report.say(f"Made anew: {output / 'tables'}, {output / 'figures'}; this text: {output / _TEXT}")
-    with atomic_path(output / _TEXT) as temporary:
-        temporary.write_text("\n".join(report.lines) + "\n", encoding="utf-8")
+    report.write()
     differing = [what for found, _ in made for what in found.differing]
     if differing:
         more = f" ({len(differing) - 1} more above)" if differing[1:] else ""
@@ -91,14 +99,19 @@ def check(options: Namespace) -> str:
 
 
 class _Report:
-    """Lines that are printed at once and kept."""
+    """Lines that are printed at once, and written to a file."""
 
-    def __init__(self):
+    def __init__(self, file: Path):
+        self.file = file
         self.lines: list[str] = []
 
-    def say(self, line: str = "") -> None:
+    def say(self, line: str) -> None:
         self.lines.append(line)
         print(line, flush=True)
+
+    def write(self) -> None:
+        with atomic_path(self.file) as temporary:
+            temporary.write_text("\n".join(self.lines) + "\n", encoding="utf-8")
 
 
 def _made(number: int, step: Step, say: Callable[[str], None]) -> tuple[Found, float]:
@@ -110,8 +123,8 @@ def _made(number: int, step: Step, say: Callable[[str], None]) -> tuple[Found, f
     except FlatnessError as error:
         found = Found(differing=(" ".join(str(error).split()),))
     except _CHANGED as error:
-        what = f"results.nc: {type(error).__name__}: {' '.join(str(error).split())}"
-        found = Found(differing=(f"{what} while making the step {step.name}",))
+        what = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        found = Found(differing=(f"{step.name}: cannot be made anew ({what})",))
     for line in found.lines:
         say(f"   {line}")
     for what in found.differing:
