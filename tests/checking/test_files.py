@@ -1,8 +1,11 @@
 """Where two folders of files begin to differ."""
 
+import numpy as np
 import pytest
+import xarray as xr
 
-from flatness.checking.files import differences, first_line
+from flatness.checking.files import differences, first_difference, first_line
+from flatness.storage import write_dataset
 
 
 @pytest.mark.parametrize(
@@ -39,3 +42,25 @@ def test_every_file_has_its_place(tmp_path):
     found = differences(tmp_path / "made", tmp_path / "published", "[!.]*.*")
     assert list(found) == ["b.csv", "c.csv", "d.csv"]
     assert found["c.csv"] == "is missing"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda one: one, "has the same contents in other bytes"),
+        (lambda one: one.assign_attrs(unit="m"), 'attribute unit: published is "m", made anew is '),
+        (lambda one: one.assign(x=one.x.assign_attrs(unit="m")), "x attribute unit: published is "),
+        (
+            lambda one: one.assign(x=one.x + np.array([0, 1, 0])),
+            "x (run 1): published is 3.0, made anew ",
+        ),
+        (lambda one: one.assign(x=("run", [np.nan, 2, 4])), "x (run 2): published is 4.0, made "),
+        (lambda one: one.isel(run=[0, 1]), "x has the shape (2,), made anew (3,)"),
+        (lambda one: one.assign(y=1), "y is in one of the two only"),
+    ],
+)
+def test_the_first_place_in_netcdf(tmp_path, change, expected):
+    made = xr.Dataset({"x": ("run", [np.nan, 2.0, 3.0])})
+    write_dataset(made, tmp_path / "made.nc")
+    write_dataset(change(made), tmp_path / "published.nc")
+    assert first_difference(tmp_path / "made.nc", tmp_path / "published.nc").startswith(expected)

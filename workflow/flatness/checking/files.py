@@ -1,7 +1,9 @@
 """Two folders of files that should be the same, byte for byte: where the first difference is."""
 
+from collections.abc import Mapping
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -82,7 +84,9 @@ def _first_variable(made: Path, published: Path) -> str:
         one, other = there[name], here[name]
         if not one.identical(other):
             return f"{name}{_first_entry(one, other)}"
-    return "has the same variables, but other bytes or attributes"
+    if there.attrs != here.attrs:
+        return _first_attribute(there.attrs, here.attrs).strip()
+    return "has the same contents in other bytes"
 
 
 def _first_entry(published: xr.DataArray, made: xr.DataArray) -> str:
@@ -91,7 +95,17 @@ def _first_entry(published: xr.DataArray, made: xr.DataArray) -> str:
     one, other = (np.atleast_1d(each.to_numpy()) for each in (published, made))
     equal = (one == other) | ((one != one) & (other != other))
     if equal.all():
-        return " has other attributes"
+        return _first_attribute(published.attrs, made.attrs)
     place = tuple(int(index) for index in np.argwhere(~equal)[0])
     where = ", ".join(f"{dim} {index}" for dim, index in zip(published.dims, place, strict=False))
     return f" ({where}): published is {one[place]}, made anew is {other[place]}"
+
+
+def _first_attribute(published: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    for key in sorted({**published, **made}):
+        one, other = (str(each.get(key, "absent")) for each in (published, made))
+        if one != other:
+            return f" attribute {key}: published is {_around(one, other)}, made anew is " + _around(
+                other, one
+            )
+    return " has other coordinates"

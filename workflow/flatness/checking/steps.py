@@ -35,7 +35,7 @@ class Training:
     Args:
         run: its id, or None for one that takes about a minute.
         iterations: how many, or None for as many as take about a minute.
-        data: folder of images.
+        data: folder of images; an absolute path where there is `own_code`.
         download: whether archives that are absent may be downloaded into it.
         own_code: folder of the code that the configuration names, which is run; None to run none.
     """
@@ -108,8 +108,8 @@ def _training(
     )
     why = obstacle(part.run)
     if why:
-        line = f"{part.run.id} is not trained anew: {why}"
-        return Step("one run", line, 0, lambda: Found((line,), same="not done"))
+        left_out = Found(("left out, as said above",), same="not done")
+        return Step("one run", f"left out, {part.run.id}: {why}", 0, lambda: left_out)
     return Step(
         "one run",
         f"train {part.run.id} anew, {part.checkpoints[-1]:,} of its {part.run.iterations:,} "
@@ -130,14 +130,13 @@ def _obstacle(settings: Settings, run: AnalysedRun, training: Training) -> str |
             f"it needs the code {' and '.join(own)}, which is no part of a publication. Name its "
             "folder with --own-code if you trust that code, since it is run"
         )
-    data = training.data.absolute()
     with _in_folder(training.own_code):
-        mapping = located(dataset.model_dump(mode="json"), data)
-        return why_absent(mapping, data, training.download)
+        mapping = located(dataset.model_dump(mode="json"), training.data)
+        return why_absent(mapping, training.data, training.download)
 
 
 def _made(output: Path, settings: Settings, part: Part, training: Training) -> Callable[[], Found]:
-    scratch, data = output.absolute(), training.data.absolute()
+    scratch, data = output.absolute(), training.data
 
     def made() -> Found:
         dataset = settings.datasets[part.run.dataset].model_dump(mode="json")

@@ -57,13 +57,10 @@ def check(options: Namespace) -> str:
     results = read_results(publication / _RESULTS)
     output = Path(options.output or f"results/checked/{settings_of(results).name}")
     _check_output(publication, output)
-    training = Training(
-        options.run,
-        options.iterations,
-        Path(options.data),
-        options.download,
-        _code_folder(options.own_code),
-    )
+    own_code, data = _code_folder(options.own_code), Path(options.data)
+    if own_code:  # which is seen from its own folder
+        data = data.absolute()
+    training = Training(options.run, options.iterations, data, options.download, own_code)
     try:
         todo = steps(publication, output, results, training)
     except _CHANGED as error:
