@@ -36,7 +36,8 @@ def chain_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=(10.5, 5.4))
         panels = figure.subplots(1, 2)
-        handles = draw_chain(panels, counted[0].iteration if counted else [], values)
+        names = [run.id for run in counted]
+        handles = draw_chain(panels, counted[0].iteration if counted else [], values, names)
         for panel in panels:
             scales.count_iterations(panel)
         meanings = "; ".join(f"{letter} = {QUANTITIES[CHAIN[letter]].formula}" for letter in values)
@@ -57,7 +58,10 @@ def chain_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
 
 
 def draw_chain(
-    panels: Sequence[Axes], iteration: Sequence[int], values: Mapping[str, np.ndarray]
+    panels: Sequence[Axes],
+    iteration: Sequence[int],
+    values: Mapping[str, np.ndarray],
+    runs: Sequence[str] = (),
 ) -> list[Line2D]:
     """Draw A, B, C and D in two panels, the second with a logarithmic axis.
 
@@ -65,6 +69,7 @@ def draw_chain(
         panels: two.
         iteration: (K,).
         values: by letter, (seeds, K).
+        runs: ids of the seeds' runs, if the curves are to be named by them.
 
     Returns:
         A labelled line for each letter.
@@ -78,7 +83,7 @@ def draw_chain(
             shown = values[letter]
             if panel is logarithmic:
                 shown = np.where(shown > 0, shown, np.nan)
-            line = curves.draw_seeds(panel, iteration, shown, look)
+            line = curves.draw_seeds(panel, iteration, shown, look, runs)
         line.set_label("A (MLS)" if letter == "A" else letter)
         handles.append(line)
     linear.set_ylim(bottom=0)

@@ -1,6 +1,6 @@
 """Curves over training: a line for the mean over seeds, a band for their range."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from flatness.analysis.statistics import band
+from flatness.figures.naming import name_line
 
 
 def looks() -> list[dict]:
@@ -15,7 +16,9 @@ def looks() -> list[dict]:
     return list(matplotlib.rcParams["axes.prop_cycle"])
 
 
-def draw_seeds(panel: Axes, iteration, values: np.ndarray, look: Mapping) -> Line2D:
+def draw_seeds(
+    panel: Axes, iteration, values: np.ndarray, look: Mapping, runs: Sequence[str] = ()
+) -> Line2D:
     """Draw one quantity of runs that differ in their seed.
 
     The band goes from the smallest to the largest seed. What is not finite is left out of it; the
@@ -26,6 +29,7 @@ def draw_seeds(panel: Axes, iteration, values: np.ndarray, look: Mapping) -> Lin
         iteration: (K,).
         values: (seeds, K).
         look: colour and line style of the mean.
+        runs: ids of the seeds' runs, which the curves are then named by; see `naming`.
 
     Returns:
         The mean's line.
@@ -34,6 +38,10 @@ def draw_seeds(panel: Axes, iteration, values: np.ndarray, look: Mapping) -> Lin
     if len(drawn) > 1:
         panel.fill_between(iteration, *band(values), color=look["color"], alpha=0.2, lw=0)
     mean = drawn.mean(0)
+    if len(runs) > 1:
+        name_line(panel, iteration, mean, runs)
+    for run, own in zip(runs, drawn, strict=bool(runs)):
+        name_line(panel, iteration, own, [run])
     return panel.plot(iteration, mean, **look, **_markers(mean))[0]
 
 

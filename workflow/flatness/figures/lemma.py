@@ -21,6 +21,7 @@ from flatness.figures.annotation import (
     provenance,
 )
 from flatness.figures.labels import symbol, words
+from flatness.figures.naming import name_points
 
 COLUMNS = 3
 # Without its bright end, which would not show on white.
@@ -59,6 +60,9 @@ def lemma_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
                 panel = figure.add_subplot(grid[position // COLUMNS, position % COLUMNS])
                 panel.set_title(f"{network_and_dataset(members[0])}\n({study})")
                 draw_gaps(panel, *_points(members, sample_set))
+                for run in members:
+                    distances, gaps, *_ = _points([run], sample_set)
+                    name_points(panel, distances, gaps, run.id)
             draw_progress(figure, figure.add_subplot(grid[:, -1]))
         caption = (
             f"{words('hessian_gap')} against the {words('mean_residual_norm').lower()}, on the "

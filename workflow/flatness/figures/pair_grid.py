@@ -19,6 +19,7 @@ from flatness.analysis.statistics import FEWEST_FOR_COEFFICIENT, FEWEST_FOR_INTE
 from flatness.figures import STYLE
 from flatness.figures.annotation import excluded_runs, headline, lay_out, provenance, training
 from flatness.figures.labels import label, symbol, words
+from flatness.figures.naming import name_points
 from flatness.figures.points import Setting, by_setting, title_of_settings
 from flatness.figures.scales import number
 
@@ -80,7 +81,7 @@ def pair_grid_figure(
     with matplotlib.style.context(STYLE):
         settings = by_setting(counted, interpolation_accuracy)
         figure = Figure(figsize=(10.5, 10.9))
-        draw_pairs(figure, values, settings, drawn, everything)
+        draw_pairs(figure, values, settings, drawn, everything, [run.id for run in counted])
         lay_out(
             figure,
             headline(title, runs),
@@ -106,6 +107,7 @@ def draw_pairs(
     settings: Sequence[Setting],
     drawn: xr.Dataset,
     everything: xr.Dataset | None = None,
+    runs: Sequence[str] = (),
 ) -> None:
     """Names on the diagonal, points below it, coefficients above it.
 
@@ -116,6 +118,7 @@ def draw_pairs(
         drawn: `coefficient`, intervals and counts over (quantity, other_quantity), as
             `flatness.analysis.correlations.correlations` gives them.
         everything: the same of more runs, whose coefficients stand below.
+        runs: ids of the runs, if the points are to be named by them.
     """
     axes = figure.subplots(len(values), len(values), squeeze=False)
     for row, lower in enumerate(values):
@@ -124,6 +127,8 @@ def draw_pairs(
             pair = {"quantity": lower, "other_quantity": left}
             if row > column:
                 _draw(panel, values[left], values[lower], settings)
+                for run, x, y in zip(runs, values[left], values[lower], strict=bool(runs)):
+                    name_points(panel, [x], [y], run)
                 panel.tick_params(
                     labelbottom=row == len(values) - 1, labelleft=column == 0, labelsize=7
                 )

@@ -83,7 +83,8 @@ def slack_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
     }
     known = {name: each for name, each in slacks.items() if name not in reasons}
     with matplotlib.style.context(STYLE):
-        figure = draw_slacks(counted[0].iteration if counted else [], known)
+        names = [run.id for run in counted]
+        figure = draw_slacks(counted[0].iteration if counted else [], known, names)
         for panel in figure.axes:
             scales.count_iterations(panel)
         caption = (
@@ -100,12 +101,15 @@ def slack_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
     return figure
 
 
-def draw_slacks(iteration: Sequence[int], known: Mapping[str, np.ndarray]) -> Figure:
+def draw_slacks(
+    iteration: Sequence[int], known: Mapping[str, np.ndarray], runs: Sequence[str] = ()
+) -> Figure:
     """A figure with one panel for each family of which any inequality is known.
 
     Args:
         iteration: (K,).
         known: by name of the inequality, its slack, (seeds, K).
+        runs: ids of the seeds' runs, if the curves are to be named by them.
     """
     shown = {
         family: {name: text for name, text in labels.items() if name in known}
@@ -122,7 +126,7 @@ def draw_slacks(iteration: Sequence[int], known: Mapping[str, np.ndarray]) -> Fi
         panel.axhline(0, color="#333333", linewidth=0.8)
         looks = dict(zip(FAMILIES[family], curves.looks(), strict=False))
         for name, text in labels.items():
-            line = curves.draw_seeds(panel, iteration, known[name], looks[name])
+            line = curves.draw_seeds(panel, iteration, known[name], looks[name], runs)
             line.set_label(text)
         panel.set_xlabel("iteration")
         panel.set_ylabel(symbol("slack"))

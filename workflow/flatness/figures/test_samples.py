@@ -41,10 +41,10 @@ def test_samples_figure(
         train = train | {"linestyle": "-"}
         handles = []
         if counted:
-            iteration = counted[0].iteration
+            iteration, names = counted[0].iteration, [run.id for run in counted]
 
             def draw(name: str, values: Sequence[np.ndarray], look: dict):
-                return curves.draw_seeds(panels[name], iteration, np.stack(values), look)
+                return curves.draw_seeds(panels[name], iteration, np.stack(values), look, names)
 
             for name, look in (
                 ("train_loss", train),

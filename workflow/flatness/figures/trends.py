@@ -76,11 +76,12 @@ def trends_figure(
         for position, (value, members) in enumerate(groups.items()):
             look = looks[position % len(looks)]
             drawn = _drawn(members[0].iteration, x)
+            names = [run.id for run in members]
             for name, panel in axes.items():
                 values = np.stack([_values(run, name, sample_set) for run in members])
                 infinite += int(np.isinf(values).sum())
                 iteration = members[0].iteration[drawn]
-                line = curves.draw_seeds(panel, iteration, values[:, drawn], look)
+                line = curves.draw_seeds(panel, iteration, values[:, drawn], look, names)
             interpolation.mark_interpolation(
                 axes.values(), members, interpolation_accuracy, look["color"]
             )
