@@ -1,5 +1,7 @@
 """The statistics of the claims: against scipy, by hand, and what they leave out."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -409,10 +411,9 @@ def test_a_seed_with_one_value_of_the_setting_does_not_count():
     runs = [analysed_run(batch_size=size, seed=seed) for size in (8, 20) for seed in range(5)]
     row = row_of(judge([], runs[:-1], **LOOK, parts=only("9c")), MLP, "9c")
     assert (row.n, row.seeds) == (8, 4)
-    assert row.reason == (
-        "Not counted, 1 of 9 runs: only one batch size of this seed counts "
-        f"({runs[4].attrs['run']})."
-    )
+    assert row.reason == ("Not counted, 1 of 9 runs: only one batch size of this seed counts.")
+    assert list(json.loads(row.left_out).values()) == [[runs[4].attrs["run"]]]
+    assert runs[4].attrs["run"] not in json.loads(row.used)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Which runs a part of a claim counts, and what its row says of the others."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,9 +37,15 @@ def test_runs_without_a_late_phase_do_not_count(part):
     row = judged(VGG10, [*study("vgg10"), *extra], part)
     assert (row.n, row.seeds) == (21, 5)
     assert row.reason == (
-        "Not counted, 1 of 23 runs: never reaches a training accuracy of 0.999 (never). "
-        "Not counted, 1 of 23 runs: fewer than 4 late checkpoints (too late)."
+        "Not counted, 1 of 23 runs: never reaches a training accuracy of 0.999. "
+        "Not counted, 1 of 23 runs: fewer than 4 late checkpoints."
     )
+    assert json.loads(row.left_out) == {
+        "never reaches a training accuracy of 0.999": ["never"],
+        "fewer than 4 late checkpoints": ["too late"],
+    }
+    names = [run.attrs["run"] for run in study("vgg10")]
+    assert json.loads(row.used) == [*names, "in time"]
 
 
 def test_the_late_phase_begins_at_the_accuracy_that_is_asked_for():
@@ -98,7 +106,8 @@ def test_a_run_for_which_a_statistic_is_not_defined_is_named(network, part, chan
     row = judged(network.upper(), [*runs, odd], part)
     assert row.seeds == 4
     assert f"Not counted, 1 of {row.n + 1} runs: {why}" in row.reason
-    assert row.reason.endswith("(odd_lr0.1_bs20_seed9).")
+    assert ["odd_lr0.1_bs20_seed9"] in json.loads(row.left_out).values()
+    assert "odd_lr0.1_bs20_seed9" not in json.loads(row.used)
 
 
 def values_of(run, name):
@@ -123,9 +132,9 @@ def test_a_run_without_misclassified_samples_at_the_end_does_not_count(checkpoin
         row = judged(VGG10, runs, part)
         assert row.n == 19
         assert row.reason == (
-            "Not counted, 1 of 20 runs: no test sample is misclassified at a checkpoint of the end "
-            f"({runs[2].attrs['run']})."
+            "Not counted, 1 of 20 runs: no test sample is misclassified at a checkpoint of the end."
         )
+        assert list(json.loads(row.left_out).values()) == [[runs[2].attrs["run"]]]
     assert judged(VGG10, runs, "5a").n == 20
 
 
@@ -171,7 +180,9 @@ def test_a_run_with_few_checkpoints_has_no_trend():
     short = runs[0].isel(checkpoint=slice(-3, None))
     row = judged(VGG10, [short, *runs[1:]], "5a")
     assert row.n == 19
-    assert f"fewer than 4 evenly spaced checkpoints ({short.attrs['run']})" in row.reason
+    why = "fewer than 4 evenly spaced checkpoints"
+    assert why in row.reason
+    assert json.loads(row.left_out) == {why: [short.attrs["run"]]}
 
 
 def test_early_checkpoints_are_no_part_of_a_trend():

@@ -53,6 +53,8 @@ def one_row(**changed) -> dict:
         "remarks": "",
         "figure": "figD5",
         "sensitive_to": "",
+        "used": "[]",
+        "left_out": "{}",
     }
     assert tuple(row) == COLUMNS
     return row | changed

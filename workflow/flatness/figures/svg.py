@@ -89,7 +89,7 @@ def _panels(figure: Figure, width: float, height: float) -> tuple[float, ...]:
 
 
 def _lean(picture: str) -> str:
-    """What is inside matplotlib's <svg>: lines to a tenth of a point, ids only where referred to."""
+    """What is inside matplotlib's <svg>: lines to a tenth of a point, ids that are referred to."""
     inside = picture[picture.index(">", picture.index("<svg")) + 1 : picture.rindex("</svg>")]
     for needless in (r"<metadata>.*?</metadata>", r"<!--.*?-->", r"<style.*?</style>"):
         inside = re.sub(needless, "", inside, flags=re.DOTALL)
@@ -122,10 +122,12 @@ def _over(figure: Figure, runs: Iterable[AnalysedRun]) -> Iterator[str]:
                 f'height="{_tenths(high - low)}"/></clipPath>'
             )
         if drawn := _path(each):
+            title = in_words([known[run] for run in each.runs])
             yield (
-                f'<path class="{"line" if each.joined else "dots"}" data-runs="{html.escape(" ".join(each.runs))}" '
+                f'<path class="{"line" if each.joined else "dots"}" '
+                f'data-runs="{html.escape(" ".join(each.runs))}" '
                 f'clip-path="url(#panel{each.panel})" d="{drawn}">'
-                f"<title>{html.escape(in_words([known[run] for run in each.runs]))}</title></path>"
+                f"<title>{html.escape(title)}</title></path>"
             )
 
 
@@ -140,4 +142,3 @@ def _path(what: Named) -> str:
         known = what.places[np.isfinite(what.places).all(1)]
         parts = (f"M{_tenths(x)} {_tenths(y)}h.1" for x, y in known)
     return "".join(parts)
-

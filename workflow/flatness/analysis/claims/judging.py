@@ -1,5 +1,6 @@
 """Every part of every claim applied to the runs of a study."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ COLUMNS = (
     "remarks",
     "figure",
     "sensitive_to",
+    "used",
+    "left_out",
 )
 
 
@@ -81,10 +84,11 @@ def judge(
         are the numbers of runs and seeds that count, the smaller ones of two conditions; seeds_held
         is the number of seeds that alone fulfil what is claimed, the whole of it, missing where
         one seed alone has no value. verdict
-        is one of `verdicts.VERDICTS`; reason says why a part is not testable and which runs do
+        is one of `verdicts.VERDICTS`; reason says why a part is not testable and how many runs do
         not count; remarks is what else is to be known; figure is the target that shows it;
         sensitive_to names the alternatives that change the verdict (see `alternatives`), here
-        none.
+        none. used and left_out are JSON: a list of the runs that count, with two conditions for
+        both, and by the reason those that do not count for one of them.
     """
     options = Options(interpolation_accuracy, confidence, bootstrap_draws)
     rows = [row_of(part, studies[part.role], options) for part in tested(parts, studies)]
@@ -126,11 +130,29 @@ def row_of(part: Part, study: Sequence[AnalysedRun], options: Options) -> dict[s
         "remarks": " ".join(_remarks(part, runs, found, options)),
         "figure": part.figure,
         "sensitive_to": "",
+        "used": json.dumps(_used_in_all(found)),
+        "left_out": json.dumps(_left_out_of_any(found)),
     } | _without_second()
     for prefix, each, condition in zip(("", SECOND), found, part.conditions, strict=False):
         numbers = {f"{prefix}{name}": getattr(each, name) for name in NUMBERS}
         row |= numbers | _rule(prefix, condition.rule)
     return row
+
+
+def _used_in_all(found: Sequence[Outcome]) -> list[str]:
+    """The runs that count for every condition."""
+    first, *others = found
+    return [run for run in first.used if all(run in each.used for each in others)]
+
+
+def _left_out_of_any(found: Sequence[Outcome]) -> dict[str, list[str]]:
+    """By the reason, the runs that do not count for some condition."""
+    left_out: dict[str, list[str]] = {}
+    for each in found:
+        for why, runs in each.left_out.items():
+            known = left_out.setdefault(why, [])
+            known += [run for run in runs if run not in known]
+    return left_out
 
 
 def _rule(prefix: str, rule: Rule) -> dict[str, object]:

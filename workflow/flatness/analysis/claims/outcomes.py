@@ -23,7 +23,9 @@ class Outcome:
         runs: how many runs count.
         seeds: of how many seeds these are.
         by_seed: the value of each seed alone; none where the value is not defined.
-        reasons: why there is no interval, and which runs do not count and why, a sentence each.
+        reasons: why there is no interval, and how many runs do not count and why, a sentence each.
+        used: ids of the runs that count.
+        left_out: by the reason, ids of those that do not.
     """
 
     value: float
@@ -35,6 +37,8 @@ class Outcome:
     seeds: int
     by_seed: Mapping[int, float]
     reasons: Sequence[str]
+    used: Sequence[str]
+    left_out: Mapping[str, Sequence[str]]
 
 
 def outcome(
@@ -50,7 +54,7 @@ def outcome(
 
     Runs that diverged do not count, nor do those for which the statistic is not defined.
     """
-    observed, left_out = _observed(statistic, runs, interpolation_accuracy, reading)
+    observed, used, left_out = _observed(statistic, runs, interpolation_accuracy, reading)
     seeds = np.unique(observed.seeds)
     value = statistic.value(observed)
     ends, settings_ends = (np.nan, np.nan), (np.nan, np.nan)
@@ -70,8 +74,18 @@ def outcome(
     several = len(np.unique(observed.settings)) >= statistic.fewest_seeds
     if statistic.over_settings and several and not np.isnan(value):
         settings_ends = statistic.interval(observed, observed.settings, confidence, bootstrap_draws)
-    sentences += [_left_out(why, names, len(runs)) for why, names in left_out.items()]
-    return Outcome(value, *ends, *settings_ends, len(observed), len(seeds), by_seed, sentences)
+    sentences += [_left_out(why, len(names), len(runs)) for why, names in left_out.items()]
+    return Outcome(
+        value,
+        *ends,
+        *settings_ends,
+        len(observed),
+        len(seeds),
+        by_seed,
+        sentences,
+        used,
+        left_out,
+    )
 
 
 def _observed(
@@ -79,8 +93,8 @@ def _observed(
     runs: Sequence[AnalysedRun],
     interpolation_accuracy: float,
     reading: Reading,
-) -> tuple[Observed, dict[str, list[str]]]:
-    """What each run that counts adds, and the others by the reason."""
+) -> tuple[Observed, list[str], dict[str, list[str]]]:
+    """What each run that counts adds, which these are, and the others by the reason."""
     numbers, those = [], []
     left_out: dict[str, list[str]] = {}
     for name, why in excluded(runs).items():
@@ -95,12 +109,13 @@ def _observed(
             left_out.setdefault(str(why), []).append(run.id)
     seeds = np.array([run.seed for run in those], dtype=int)
     observed = Observed(np.array(numbers, dtype=float), seeds, labels(those)[1], reading.ranks)
-    for seed, why in statistic.incomplete(observed).items():
+    incomplete = statistic.incomplete(observed)
+    for seed, why in incomplete.items():
         names = [run.id for run in those if run.seed == seed]
         left_out.setdefault(why, []).extend(names)
-    if kept := [seed not in statistic.incomplete(observed) for seed in seeds]:
+    if kept := [seed not in incomplete for seed in seeds]:
         observed = observed.only(np.array(kept))
-    return observed, left_out
+    return observed, [run.id for run in those if run.seed not in incomplete], left_out
 
 
 def _few_seeds(counted: int, by_seed: Mapping[int, float], needed: int) -> str:
@@ -109,7 +124,6 @@ def _few_seeds(counted: int, by_seed: Mapping[int, float], needed: int) -> str:
     return f"{count}; an interval needs {needed}." + (f" By seed: {values}." if values else "")
 
 
-def _left_out(why: str, names: Sequence[str], runs: int) -> str:
-    if 1 < runs == len(names):
-        return f"Not counted, all {runs} runs: {why}."
-    return f"Not counted, {len(names)} of {runs} runs: {why} ({', '.join(names)})."
+def _left_out(why: str, count: int, runs: int) -> str:
+    which = f"all {runs}" if 1 < runs == count else f"{count} of {runs}"
+    return f"Not counted, {which} runs: {why}."
