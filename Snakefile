@@ -28,7 +28,7 @@ rule all:
         *rules.measurements.input,
         *rules.figures.input,
         *rules.tables.input,
-        rules.describe_results.output,
+        rules.write_report.output,
 
 
 rule unknown_target:

@@ -45,15 +45,6 @@ rule correlate:
         csv=expand(f"{RESULTS}/tables/correlations_{{study}}.csv", study=STUDIES),
         markdown=expand(f"{RESULTS}/tables/correlations_{{study}}.md", study=STUDIES),
         latex=expand(f"{RESULTS}/tables/correlations_{{study}}.tex", study=STUDIES),
-        page=[
-            report(
-                f"{RESULTS}/report/correlations_{study}.html",
-                caption="../report/correlations.rst",
-                category="Correlation tables",
-                labels={"study": study},
-            )
-            for study in STUDIES
-        ],
     log:
         f"{RESULTS}/logs/correlate/all.log",
     benchmark:
@@ -86,12 +77,6 @@ rule judge_claims:
         text=f"{RESULTS}/tables/claims.txt",
         sensitivity=f"{RESULTS}/tables/sensitivity.csv",
         sensitivity_markdown=f"{RESULTS}/tables/sensitivity.md",
-        page=report(
-            f"{RESULTS}/report/sensitivity.html",
-            caption="../report/sensitivity.rst",
-            category="Sensitivity of the verdicts",
-            labels={"page": "verdicts under other choices"},
-        ),
     log:
         f"{RESULTS}/logs/judge_claims/all.log",
     benchmark:

@@ -1,4 +1,3 @@
-from flatness.figures.captions import caption
 from flatness.jobs import stages
 
 
@@ -13,12 +12,7 @@ rule draw_figure:
     output:
         png=f"{RESULTS}/figures/{{figure}}.png",
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
-        page=report(
-            f"{RESULTS}/report/{{figure}}.html",
-            caption="../report/figure.rst",
-            category="Figures",
-            labels=labels_of_figure,
-        ),
+        svg=f"{RESULTS}/figures/{{figure}}.svg",
     log:
         f"{RESULTS}/logs/draw_figure/{{figure}}.log",
     benchmark:
@@ -32,7 +26,6 @@ rule draw_figure:
     params:
         kind=lambda wildcards: FIGURES[wildcards.figure].kind,
         title=lambda wildcards: settings.title_of(wildcards.figure),
-        caption=lambda wildcards: caption(wildcards.figure, settings),
         options=lambda wildcards: FIGURES[wildcards.figure].options(settings.analysis),
         code=lambda wildcards: stages.drawing_code(FIGURES[wildcards.figure].kind),
     message:

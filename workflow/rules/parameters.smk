@@ -1,4 +1,4 @@
-# What rules hand to their scripts, and to the report, where that takes more than a line.
+# What rules hand to their scripts, where that takes more than a line.
 
 from collections import Counter
 
@@ -32,13 +32,3 @@ def what_is_judged(wildcards):
         "settings": {key: mapping[key] for key in ("datasets", "studies", "measuring", "analysis")},
         "runs": dict(Counter(run.study for run in RUNS.values())),
     }
-
-
-def labels_of_figure(wildcards):
-    """How the report lists one figure.
-
-    In one label: where figures have a second one with two values, the report takes it for a switch
-    between two versions of each figure, and fails to list them.
-    """
-    name = wildcards.figure
-    return {"figure": f"{settings.title_of(name)}: {FIGURES[name].subject}"}

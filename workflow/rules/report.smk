@@ -2,28 +2,31 @@ from flatness.jobs import stages
 
 
 localrules:
-    describe_results,
+    write_report,
 
 
 report: "../report/workflow.rst"
 
 
-rule describe_results:
-    """The first page of the report: claims, settings, hardware, versions and wall time."""
+rule write_report:
+    """One page for a browser: claims, figures, and the tables behind them."""
     input:
-        claims=rules.judge_claims.output.csv if ROLES else [],
         results=rules.gather.output.results,
+        claims=rules.judge_claims.output.csv if ROLES else [],
+        sensitivity=rules.judge_claims.output.sensitivity if ROLES else [],
+        correlations=rules.correlate.output.netcdf,
+        figures=expand(rules.draw_figure.output.svg, figure=FIGURES),
     output:
         page=report(
-            f"{RESULTS}/report/overview.html",
-            caption="../report/overview.rst",
-            category="Overview",
-            labels={"page": "claims, settings, hardware, wall time"},
+            f"{RESULTS}/report.html",
+            caption="../report/page.rst",
+            category="Results",
+            labels={"page": "claims, figures, tables"},
         ),
     log:
-        f"{RESULTS}/logs/describe_results/all.log",
+        f"{RESULTS}/logs/write_report/all.log",
     benchmark:
-        f"{RESULTS}/benchmarks/describe_results/all.tsv"
+        f"{RESULTS}/benchmarks/write_report/all.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -31,9 +34,9 @@ rule describe_results:
         mem_mb=memory(1000),
         runtime=minutes(10),
     params:
-        code=stages.script_code("describe_results"),
+        code=stages.reporting_code(),
         paper=stages.papers_settings_digest(),
     message:
-        "Describing the results"
+        "Writing the report"
     script:
-        "../scripts/describe_results.py"
+        "../scripts/write_report.py"

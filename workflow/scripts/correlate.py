@@ -10,7 +10,7 @@ with job_log(snakemake.log[0]):
     correlate(
         snakemake.input.analyses,
         Path(snakemake.output.netcdf).parent,
-        dict(zip(snakemake.params.studies, snakemake.output.page, strict=True)),
+        snakemake.params.studies,
         sample_set=snakemake.params.sample_set,
         confidence=snakemake.params.confidence,
         bootstrap_draws=snakemake.params.bootstrap_draws,

@@ -9,7 +9,7 @@ with job_log(snakemake.log[0]):
         snakemake.input.analyses,
         snakemake.output.png,
         snakemake.output.pdf,
-        snakemake.output.page,
+        snakemake.output.svg,
         kind=snakemake.params.kind,
         title=snakemake.params.title,
         options=snakemake.params.options,

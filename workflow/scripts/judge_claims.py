@@ -10,7 +10,6 @@ with job_log(snakemake.log[0]):
     judge_claims(
         snakemake.input.analyses,
         Path(snakemake.output.csv).parent,
-        snakemake.output.page,
         roles=snakemake.params.roles,
         settings=snakemake.params.judged["settings"],
         runs=snakemake.params.judged["runs"],

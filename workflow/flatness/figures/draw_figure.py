@@ -1,19 +1,19 @@
-"""A figure of the runs of several files, as pictures and as a page of a report."""
+"""A figure of the runs of several files, in each form."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flatness.analysis.analysed_run import read_runs
 from flatness.figures import draw
-from flatness.figures.page import write_page
 from flatness.figures.saving import save_figure
+from flatness.figures.svg import save_svg
 
 
 def draw_figure(
     analyses: Iterable[str],
     png: str,
     pdf: str,
-    page: str,
+    svg: str,
     *,
     kind: str,
     title: str,
@@ -25,10 +25,12 @@ def draw_figure(
         analyses: files of analysed runs.
         png: the picture that is written.
         pdf: the same as a PDF file.
-        page: the same inside a page.
+        svg: the same as an SVG file, whose lines and points name their runs.
         kind: see `flatness.figures.draw`, as the others.
         title: see there.
         options: see there.
     """
-    save_figure(draw(kind, read_runs(analyses), title=title, options=options), png, pdf)
-    write_page(png, page, title=title)
+    runs = read_runs(analyses)
+    figure = draw(kind, runs, title=title, options=options)
+    save_figure(figure, png, pdf)
+    save_svg(figure, svg, runs=runs)

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from flatness.analysis.analysed_run import AnalysedRun
 from flatness.figures import STYLE
+from flatness.figures.glyphs import with_outlines
 from flatness.figures.naming import Named, named, pieces
 from flatness.storage import atomic_path
 
@@ -96,7 +97,7 @@ def _lean(picture: str) -> str:
     inside = re.sub(r'(?<= )(d|x|y)="[^"]*"', lambda found: _rounded(found[0]), inside)
     wanted = set(re.findall(r'(?:"|url\()#([^")]+)', inside))
     inside = re.sub(r' id="([^"]*)"', lambda id_: id_[0] if id_[1] in wanted else "", inside)
-    return re.sub(r"\s*\n\s*", " ", inside).replace("> <", "><").strip()
+    return with_outlines(re.sub(r"\s*\n\s*", " ", inside).replace("> <", "><").strip())
 
 
 def _rounded(numbers: str) -> str:

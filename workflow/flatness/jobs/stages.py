@@ -63,9 +63,15 @@ def drawing_code(kind: str) -> str:
 
 
 def publishing_code(kinds: Iterable[str]) -> str:
-    """The code that makes a publication with figures of some kinds, and its page's template."""
+    """The code that makes a publication with figures of some kinds, and its pages' templates."""
     modules = map(figures.module_name, sorted(set(kinds)))
-    return _digest(fingerprint(SCRIPTS / "publish.py", *modules) + _TEMPLATE.read_text())
+    code = fingerprint(SCRIPTS / "publish.py", *modules)
+    return _digest(code + _TEMPLATE.read_text() + _templates_of_report())
+
+
+def reporting_code() -> str:
+    """The code that writes the report, and its page's templates."""
+    return _digest(script_code("write_report") + _templates_of_report())
 
 
 @cache
@@ -97,6 +103,10 @@ def _known(script: str, name: str, *modules: str) -> str:
 def _own(entry: Mapping[str, Any]) -> str:
     """What follows the code of the package where an entry of the settings names a user's own."""
     return f"+{own_code(entry['factory'])}" if "factory" in entry else ""
+
+
+def _templates_of_report() -> str:
+    return "".join(file.read_text() for file in sorted(_TEMPLATE.parent.glob("report.*")))
 
 
 def _digest(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import xarray as xr
@@ -9,6 +10,7 @@ import xarray as xr
 from flatness.figures import draw
 from flatness.figures.pictures import write_small
 from flatness.figures.saving import save_figure
+from flatness.figures.svg import as_svg
 from flatness.publication.results import every_run
 from flatness.settings import Settings, runs_of_figure, table_of_runs
 
@@ -31,8 +33,21 @@ def figures_with_runs(settings: Settings, held: Sequence[str]) -> dict[str, tupl
     return {name: runs for name, runs in shown.items() if runs}
 
 
-def draw_figures(results: xr.DataTree, settings: Settings, folder: str | Path) -> list[Path]:
-    """Draw every figure of the configuration that has runs, as a small PNG file.
+@dataclass(frozen=True)
+class Drawn:
+    """A figure.
+
+    Args:
+        file: a small PNG file.
+        svg: the same for a page, see `flatness.figures.svg.as_svg`.
+    """
+
+    file: Path
+    svg: str
+
+
+def draw_figures(results: xr.DataTree, settings: Settings, folder: str | Path) -> dict[str, Drawn]:
+    """Draw every figure of the configuration that has runs.
 
     Args:
         results: as `flatness.publication.results.condense` gives it.
@@ -40,10 +55,10 @@ def draw_figures(results: xr.DataTree, settings: Settings, folder: str | Path) -
         folder: where they go, each as FIGURE.png.
 
     Returns:
-        The files.
+        The figures by name.
     """
     runs = {run.id: run for run in every_run(results)}
-    written = []
+    drawn = {}
     with tempfile.TemporaryDirectory() as temporary:
         for name, shown in figures_with_runs(settings, list(runs)).items():
             picture = Path(temporary, f"{name}.png")
@@ -55,6 +70,7 @@ def draw_figures(results: xr.DataTree, settings: Settings, folder: str | Path) -
                 options=asked.options(settings.analysis),
             )
             save_figure(figure, str(picture))
-            written.append(Path(folder, picture.name))
-            write_small(picture, written[-1], MOST_BYTES)
-    return written
+            file = Path(folder, picture.name)
+            write_small(picture, file, MOST_BYTES)
+            drawn[name] = Drawn(file, as_svg(figure, runs=[runs[run] for run in shown]))
+    return drawn

@@ -10,13 +10,11 @@ from flatness.analysis.groups import by_study
 from flatness.publication.deviations import nature
 from flatness.publication.paper import papers_settings
 from flatness.tables.claim_files import write_claims
-from flatness.tables.sensitivity_table import write_page
 
 
 def judge_claims(
     analyses: Iterable[str | Path],
     folder: str | Path,
-    page: str | Path,
     *,
     roles: Mapping[str, str],
     settings: Mapping[str, Any],
@@ -30,7 +28,6 @@ def judge_claims(
     Args:
         analyses: files of analysed runs.
         folder: where the tables go, see `write_claims`.
-        page: the page of the report that is written, about the other choices.
         roles: by role, the study that plays it.
         settings: what the configuration says of studies, datasets, measuring and analysis.
         runs: how many runs there are of each study.
@@ -47,4 +44,3 @@ def judge_claims(
     )
     what = nature(settings, papers_settings().published(), runs).sentence
     write_claims(verdicts, alternatives, folder, nature=what)
-    write_page(verdicts, alternatives, page)

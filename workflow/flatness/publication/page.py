@@ -17,7 +17,7 @@ from flatness.publication.deviations import deviations, nature
 from flatness.publication.results import counts, missing, numbers_of_parts, separate
 from flatness.settings import Settings, runs_of_figure, table_of_runs
 from flatness.storage import atomic_path
-from flatness.tables import claim_table, correlation_markdown, sensitivity_table
+from flatness.tables import claim_matrix, claim_table, correlation_markdown, sensitivity_table
 from flatness.tables.markdown import markdown_table
 
 
@@ -34,6 +34,7 @@ def write_page(
     figures: Sequence[str],
     claims_page: str,
     place: str,
+    report: str,
 ) -> None:
     """Write the page, atomically.
 
@@ -50,11 +51,12 @@ def write_page(
         figures: names of the figures beside it.
         claims_page: how the page reaches docs/claims.md.
         place: its folder, as seen from the repository's.
+        report: the report's file beside it, or "" where there is none.
     """
     mapping, theirs = (each.model_dump(exclude_none=True) for each in (settings, paper))
     studies = separate(results)
     every = [run for of_study in studies.values() for run in of_study]
-    times, what = costs.in_words(results), nature(mapping, theirs, counts(results))
+    times, titles = costs.in_words(results), {name: settings.title_of(name) for name in figures}
     page = jinja2.Template(
         Path(template).read_text(encoding="utf-8"),
         undefined=jinja2.StrictUndefined,
@@ -62,17 +64,18 @@ def write_page(
         keep_trailing_newline=True,
     ).render(
         name=settings.name,
-        title=what.title,
-        nature=what.sentence,
+        nature=None if claims is None else nature(mapping, theirs, counts(results)),
+        report=report,
         claims_page=claims_page,
         place=place,
         own_code=", ".join(f"`{each}`" for each in own_code(settings)),
+        matrix="" if claims is None else claim_matrix.as_markdown(claims, titles),
         claims="" if claims is None else claim_table.as_markdown(claims),
         sensitivity="" if claims is None else sensitivity_table.as_markdown(claims, sensitivity),
         figures=[
             {
                 "name": name,
-                "title": settings.title_of(name),
+                "title": titles[name],
                 "caption": caption(name, settings),
                 "verdicts": "" if claims is None else _verdicts(claims, name, settings),
             }

@@ -1,10 +1,9 @@
-"""The claims and their verdicts as tables: CSV for programs; Markdown, text and HTML for people.
+"""The claims and their verdicts as tables: CSV for programs; Markdown and text for people.
 
 CSV has full precision, the others three significant digits. Every verdict is written in
 the same words, place and weight, whichever it is.
 """
 
-import html
 import itertools
 import textwrap
 from collections.abc import Sequence
@@ -158,31 +157,6 @@ def write_text(frame: pd.DataFrame, path: str | Path, *, nature: str) -> None:
         ]
         blocks.append("\n".join([lines(of_line), *wrapped]))
     _write(path, "\n\n".join(blocks) + "\n")
-
-
-def html_table(frame: pd.DataFrame) -> str:
-    """A table for a page, without styles; each row's class is its verdict, with a hyphen.
-
-    Args:
-        frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
-    """
-    head = "".join(f'<th scope="col">{name}</th>' for name in _HEADINGS)
-    body = []
-    for row in _rows(frame):
-        claim, *others = (html.escape(text) for text in row.values())
-        cells = f'<th scope="row">{claim}</th>' + "".join(f"<td>{text}</td>" for text in others)
-        body.append(f'<tr class="{row["verdict"].replace(" ", "-")}">{cells}</tr>')
-    return "\n".join(
-        [
-            '<table class="claims">',
-            f"<caption>{html.escape(_summary(frame))}</caption>",
-            f"<thead><tr>{head}</tr></thead>",
-            "<tbody>",
-            *body,
-            "</tbody>",
-            "</table>",
-        ]
-    )
 
 
 def definitions(parts: Sequence[Part] = PARTS) -> str:

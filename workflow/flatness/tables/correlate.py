@@ -1,19 +1,18 @@
 """Correlation tables of the runs of several files, in every form."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from flatness.analysis.analysed_run import read_runs
 from flatness.analysis.correlations import correlations
 from flatness.analysis.groups import by_study
 from flatness.tables.correlation_files import write_correlations
-from flatness.tables.correlation_page import write_page
 
 
 def correlate(
     analyses: Iterable[str | Path],
     folder: str | Path,
-    pages: Mapping[str, str | Path],
+    studies: Iterable[str],
     *,
     sample_set: str,
     confidence: float,
@@ -24,7 +23,7 @@ def correlate(
     Args:
         analyses: files of analysed runs.
         folder: where the tables go, see `write_correlations`.
-        pages: by study, the page of the report that is written.
+        studies: those whose runs are correlated.
         sample_set: see `flatness.analysis.correlations.correlations`, as the others.
         confidence: see there.
         bootstrap_draws: see there.
@@ -37,8 +36,6 @@ def correlate(
             confidence=confidence,
             bootstrap_draws=bootstrap_draws,
         )
-        for study in pages
+        for study in studies
     }
     write_correlations(found, folder)
-    for study, page in pages.items():
-        write_page(found[study], page, study=study)

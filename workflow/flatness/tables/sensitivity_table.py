@@ -1,6 +1,6 @@
-"""The verdicts under other choices: CSV for programs, Markdown and HTML for people."""
+"""The verdicts under other choices: CSV for programs, Markdown for people."""
 
-import html
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -18,11 +18,6 @@ _ABOUT = (
     "both are testable. A dash: the choice does not enter."
 )
 _HEADINGS = ("claim", "network", "as judged", *(each.name for each in ALTERNATIVES))
-_STYLE = """<style>
-body {font-family: sans-serif; font-size: 14px; margin: 1em; max-width: 100em;}
-table {border-collapse: collapse; font-size: 12px;}
-th, td {border: 1px solid #bbb; padding: 0.25em 0.4em; text-align: left;}
-</style>"""
 
 
 def write_csv(found: pd.DataFrame, path: str | Path) -> None:
@@ -47,38 +42,6 @@ def write_markdown(claims: pd.DataFrame, found: pd.DataFrame, path: str | Path) 
     text = f"# {_TITLE}\n\n{as_markdown(claims, found)}\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def write_page(claims: pd.DataFrame, found: pd.DataFrame, path: str | Path) -> None:
-    """The same as a page of a report, atomically.
-
-    Args:
-        claims: from `flatness.analysis.claims.judge`, or read back from its CSV file.
-        found: from `flatness.analysis.claims.sensitivity`, likewise.
-        path: of the file.
-    """
-    alternatives = (
-        f"<li><b>{html.escape(each.name)}</b>: {html.escape(each.words)}.</li>"
-        for each in ALTERNATIVES
-    )
-    blocks = [
-        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"/>',
-        f"<title>{_TITLE}</title>\n{_STYLE}\n</head>\n<body>",
-        f"<h1>{_TITLE}</h1>",
-        f"<p>{html.escape(_ABOUT)}</p>",
-        f"<ul>{''.join(alternatives)}</ul>",
-        f"<p>{html.escape(_changes(found))}</p>",
-        "<table>",
-        "<tr>" + "".join(f'<th scope="col">{each}</th>' for each in _HEADINGS) + "</tr>",
-    ]
-    for cells in _rows(claims, found):
-        texts = (
-            f"<td>{f'<b>{html.escape(text)}</b>' if bold else html.escape(text)}</td>"
-            for text, bold in cells
-        )
-        blocks.append(f"<tr>{''.join(texts)}</tr>")
-    with atomic_path(path) as temporary:
-        temporary.write_text("\n".join([*blocks, "</table>\n</body>\n</html>\n"]), encoding="utf-8")
 
 
 def as_markdown(claims: pd.DataFrame, found: pd.DataFrame) -> str:
@@ -122,7 +85,7 @@ def _rows(claims: pd.DataFrame, found: pd.DataFrame) -> list[list[tuple[str, boo
                 (f"{judged['claim']}{judged['part']}", False),
                 (judged["network"], False),
                 (_verdict(judged), False),
-                *((_cell(row), bool(row["changes"])) for row in others),
+                *((in_words(row), bool(row["changes"])) for row in others),
             ]
         )
     return rows
@@ -142,7 +105,12 @@ def _changes(found: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
-def _cell(row: dict) -> str:
+def in_words(row: Mapping) -> str:
+    """A part under one alternative: its verdict and values, or a dash where it does not enter.
+
+    Args:
+        row: of the table, where empty texts are "".
+    """
     if row["note"] == DOES_NOT_APPLY:
         return NOTHING
     if row["note"] == NO_OTHER_SEEDS:
