@@ -54,11 +54,10 @@ $(INSTALLED): envs/requirements.txt envs/installer.txt pyproject.toml
 
 demo: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --rerun-incomplete --quiet rules
-	$(BIN)/snakemake --configfile config/demo.yaml --report results/demo/report.html --quiet all
 	@echo
 	@cat results/demo/tables/claims.txt | head -1
-	@echo "Report:           results/demo/report.html"
-	@echo "Figures:          results/demo/figures/ (`ls results/demo/figures/*.png | wc -l` figures, PNG and PDF)"
+	@echo "Report:           results/demo/report.html (open it in a browser)"
+	@echo "Figures:          results/demo/figures/ (`ls results/demo/figures/*.png | wc -l` figures, PNG, PDF and SVG)"
 	@echo "Tables:           results/demo/tables/ (claims and correlations)"
 	@echo "Measurements:     results/demo/measurements/ (`ls results/demo/measurements | wc -l` runs, one netCDF file each)"
 

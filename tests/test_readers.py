@@ -85,7 +85,6 @@ REASONS = {
     "flatness/experiment/prepared.py": {"load": "of flatness.experiment.datasets"},
     "flatness/experiment/usable_gpu.py": {"read_text": "the version of NVIDIA's driver"},
     "flatness/figures/__init__.py": {"import_module": "names written there"},
-    "flatness/figures/page.py": {"read_bytes": "embedded in a page"},
     "flatness/jobs/fingerprint.py": {"read_bytes": "parsed, or hashed, never run"},
     "flatness/jobs/same_results.py": {"read_text": "JSON"},
     "flatness/jobs/stages.py": {"read_text": "hashed"},
@@ -110,9 +109,12 @@ REASONS = {
     "flatness/settings/reading.py": {"read_text": "parsed", "_Loader": "plain YAML"},
     "flatness/publication/costs.py": {"read_csv": "CSV"},
     "flatness/publication/earlier.py": {"read_text": "a page, looked through for one sentence"},
-    "flatness/publication/overview.py": {"read_csv": "CSV"},
     "flatness/publication/page.py": {"read_text": "a template of the repository, not run"},
     "flatness/publication/publish.py": {"read_csv": "CSV"},
+    "flatness/publication/report/write.py": {
+        "read_csv": "CSV",
+        "read_text": "pictures of the workflow, put into a page",
+    },
     "flatness/storage.py": {
         "open": "flushed",
         "load": "of what is opened",

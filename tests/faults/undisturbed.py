@@ -7,9 +7,9 @@ from safetensors.numpy import load_file
 
 from tests.faults.study import Kind, LostError, Study
 
-# They hold times; the file of all runs and the report's first page tell those of all jobs.
+# They hold times; the file of all runs and the report tell those of all jobs.
 _WITH_TIMES = ("logs", "benchmarks", "state")
-_PAGE_WITH_TIMES = "overview.html"
+_PAGE_WITH_TIMES = "report.html"
 _FILES_WITH_TIMES = ("part.nc", _PAGE_WITH_TIMES)
 
 
@@ -66,8 +66,8 @@ class Undisturbed:
         status, text = study.call("--dry-run", *study.everything)
         if status or "Nothing to be done" not in text:
             raise LostError(f"it is not done:\n{text}")
-        page = study.results / "report" / _PAGE_WITH_TIMES
-        if page.exists() and not page.read_text().endswith("</div>\n"):
+        page = study.results / _PAGE_WITH_TIMES
+        if page.exists() and not page.read_text().endswith("</html>\n"):
             raise LostError(f"{page} has no end")
 
     def _check_checkpoint(self, path: Path) -> None:

@@ -5,7 +5,6 @@ import pytest
 
 from flatness.analysis.claims import judge, sensitivity, with_sensitivity
 from flatness.analysis.claims.the_claims import PARTS
-from flatness.publication.overview import describe_results
 from flatness.publication.publish import publish
 from flatness.settings import load_settings
 from flatness.settings.roles import ROLES
@@ -57,17 +56,10 @@ def test_without_roles_a_publication_has_no_claims(without_roles):
     page = (without_roles / "README.md").read_text()
     headings = [line for line in page.splitlines() if line.startswith("## ")]
     assert headings[:2] == ["## Figures", "## Correlations"]
-    for word in ("claim", "verdict", "testable", "#sensitivity"):
+    assert page.startswith("# Results: `made_up`\n")
+    for word in ("claim", "verdict", "testable", "#sensitivity", "paper", "Chen", "runs;"):
         assert word not in page, word
     assert "\n\n\n" not in page
-
-
-def test_without_roles_the_reports_first_page_begins_with_the_runs(without_roles, tmp_path):
-    page = tmp_path / "overview.html"
-    describe_results(without_roles / "results.nc", page, claims=None)
-    text = page.read_text()
-    assert "<h2>Excluded runs</h2>" in text
-    assert "<h2>Claims</h2>" not in text
 
 
 def test_with_one_role_the_page_has_its_claims_alone(tmp_path):

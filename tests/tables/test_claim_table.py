@@ -1,7 +1,6 @@
 """The table of verdicts, as people and programs read it."""
 
 import csv
-import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,6 @@ from flatness.analysis.claims.the_claims import TITLES
 from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.tables.claim_table import (
     definitions,
-    html_table,
     in_short,
     write_csv,
     write_markdown,
@@ -96,10 +94,6 @@ def cells(markdown: str) -> list[list[str]]:
         [cell.strip().replace("\0", "|") for cell in line.replace(r"\|", "\0").split("|")[1:-1]]
         for line in lines
     ]
-
-
-def table_rows(page: str) -> list[ElementTree.Element]:
-    return ElementTree.fromstring(page).findall("tbody/tr")
 
 
 def test_csv_holds_the_frame_as_it_is(frame, judged, tmp_path):
@@ -235,18 +229,8 @@ def test_every_verdict_has_the_same_weight(frame, tmp_path):
     summary = "1 reproduced, 1 not reproduced, 1 undecided, 1 not testable."
     assert summary in (tmp_path / "claims.md").read_text()
     assert summary in (tmp_path / "claims.txt").read_text()
-    page = html_table(frame)
-    assert ElementTree.fromstring(page).findtext("caption") == summary
     markdown = cells((tmp_path / "claims.md").read_text())[2:]
     assert [row[2] for row in markdown] == [f"**{verdict}**" for verdict in frame["verdict"]]
-    html_rows = table_rows(page)
-    assert [row.findall("td")[1].text for row in html_rows] == list(frame["verdict"])
-    assert [row.get("class") for row in html_rows] == [
-        "reproduced",
-        "not-reproduced",
-        "undecided",
-        "not-testable",
-    ]
 
 
 def test_a_verdict_that_does_not_occur_is_counted_as_none(frame, tmp_path):
@@ -284,26 +268,9 @@ def test_every_claim_has_a_title(judged):
     assert set(judged["claim"]) == set(TITLES)
 
 
-def test_html_escapes_what_it_is_given(frame):
-    page = html_table(frame)
-    assert "<b>" not in page
-    assert "script" not in page
-    assert "style" not in page
-    (*_, last) = table_rows(page)
-    assert last.find("th").text == "7d"
-    assert last.find("th").get("scope") == "row"
-    texts = [cell.text or "" for cell in last.findall("td")]
-    assert texts[6] == "< 0"
-    assert texts[-1] == "Too <b>few</b> | runs."
-    headings = ElementTree.fromstring(page).findall("thead/tr/th")
-    assert len(headings) == len(texts) + 1
-    assert {heading.get("scope") for heading in headings} == {"col"}
-
-
 def test_a_table_read_back_from_csv_reads_the_same(judged, tmp_path):
     write_csv(judged, tmp_path / "claims.csv")
     read = pd.read_csv(tmp_path / "claims.csv")
-    assert html_table(read) == html_table(judged)
     for write in (write_markdown, write_text):
         for name, given in (("one", judged), ("other", read)):
             write(given, tmp_path / name, nature=NATURE)

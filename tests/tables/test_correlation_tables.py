@@ -1,14 +1,12 @@
 """Correlation tables: what is written is what was computed, and says what it rests on."""
 
 import csv
-import html
 import itertools
 import json
 import re
 import shutil
 import subprocess
 import sys
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -20,7 +18,6 @@ from flatness.glossary.quantities import ANALYSIS, QUANTITIES
 from flatness.tables.correlation_csv import write_csv
 from flatness.tables.correlation_latex import write_latex
 from flatness.tables.correlation_markdown import write_markdown
-from flatness.tables.correlation_page import write_page
 from tests.analysis.made_up import analysed, analysed_run
 
 TERMS = PRIMITIVES | QUANTITIES | ANALYSIS
@@ -445,49 +442,10 @@ def test_equal_tables_are_equal_files_and_nothing_else_stays(tmp_path):
 
 
 def test_tables_do_not_load_torch():
-    formats = ("csv", "latex", "markdown", "page")
+    formats = ("csv", "latex", "markdown")
     modules = ", ".join(f"flatness.tables.correlation_{name}" for name in formats)
     code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def page(runs, path, study="two_rates"):
-    write_page(correlated(runs), path, study=study)
-    return path.read_text()
-
-
-def test_a_page_shows_every_coefficient_shaded_by_its_size(tmp_path):
-    runs = made_up_runs()
-    dataset = correlated(runs)
-    text = page(runs, tmp_path / "page.html")
-    root = ElementTree.fromstring(text.removeprefix("<!doctype html>\n"))
-    tables = root.findall(".//table")
-    assert len(tables) == 9  # pooled and two learning rates, three statistics each
-    for table, (group, method) in zip(
-        tables, itertools.product(dataset["group"].to_numpy(), METHODS), strict=True
-    ):
-        for one, row in enumerate(table.findall("tr")[1:], start=1):
-            assert row.find("th").text == TERMS[FINAL_QUANTITIES[one]].long_name
-            for other, cell in enumerate(row.findall("td")):
-                place = (group, method, FINAL_QUANTITIES[one], FINAL_QUANTITIES[other])
-                expected = value(dataset, *place)
-                assert cell.text == f"{expected:z.2f}"
-                low, high = (value(dataset, *place, name) for name in ("low", "high"))
-                assert cell.find("small").text == f"[{low:z.2f}, {high:z.2f}]"
-                red, _, blue = map(int, re.findall(r"\d+", cell.get("style")))
-                if abs(expected) > 0.05:
-                    assert (red > blue) == (expected > 0)
-
-
-def test_a_page_escapes_what_it_is_given_and_says_what_is_missing(tmp_path):
-    text = page(convolutional_runs(), tmp_path / "page.html", "vgg10_cifar10")
-    assert html.escape(REASON) in text
-    assert REASON not in text
-    assert "<td>-</td>" not in text
-    assert "Excluded: <code>vgg10_cifar10_lr0.1_bs20_seed9</code>" in text
-    few = page(made_up_runs(rates=(0.1,), seeds=2), tmp_path / "few.html")
-    assert "No coefficient with fewer than 3 runs." in few
-    assert "<table>" not in few
 
 
 def test_both_intervals_stand_at_each_coefficient(tmp_path):
@@ -512,9 +470,6 @@ def test_both_intervals_stand_at_each_coefficient(tmp_path):
         seeds,
         settings,
     ]
-    assert f"{coefficient}<br/><small>{seeds}</small><br/><small>{settings}</small>" in page(
-        runs, tmp_path / "page.html"
-    )
 
 
 def test_a_learning_rate_stands_beside_its_loss(tmp_path):
@@ -523,5 +478,4 @@ def test_a_learning_rate_stands_beside_its_loss(tmp_path):
         run.attrs["settings"] = run.attrs["settings"].replace('"mse"', '"half_squared_error"')
     title = "learning rate 0.1 (half_squared_error; 0.5 in mse)"
     assert f"\n## {title}: 4 runs\n" in markdown(runs, tmp_path / "table.md")
-    assert f"<h2>{title}: 4 runs</h2>" in page(runs, tmp_path / "page.html")
     assert title in latex(runs, tmp_path / "table.tex").replace(r"\_\allowbreak{}", "_")

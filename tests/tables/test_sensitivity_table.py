@@ -1,14 +1,12 @@
 """The table of sensitivity, as people and programs read it."""
 
-import xml.etree.ElementTree as ElementTree
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from flatness.analysis.claims.alternatives import ALTERNATIVES
 from flatness.analysis.claims.the_claims import PARTS
-from flatness.tables.sensitivity_table import as_markdown, write_csv, write_markdown, write_page
+from flatness.tables.sensitivity_table import as_markdown, write_csv
 from tests.analysis.judged import judge, sensitivity
 from tests.analysis.made_up import analysed_run
 
@@ -71,16 +69,3 @@ def test_csv_has_a_row_for_each_part_and_alternative(tables, tmp_path):
 def test_nothing_changes_and_the_table_says_so(tables):
     claims, found = tables
     assert "No verdict changes." in as_markdown(claims, found.assign(changes=0))
-
-
-def test_the_page_holds_what_the_markdown_holds(tables, tmp_path):
-    write_page(*tables, tmp_path / "page.html")
-    write_markdown(*tables, tmp_path / "table.md")
-    text = (tmp_path / "page.html").read_text().removeprefix("<!doctype html>\n")
-    shown = [
-        ["".join(cell.itertext()) for cell in row.findall("td")]
-        for row in ElementTree.fromstring(text).findall(".//tr")[1:]
-    ]
-    plain = (tmp_path / "table.md").read_text().replace("*", "").replace("\\", "")
-    assert shown == rows_of(plain)[2:]
-    assert text.count("<b>not reproduced (1)</b>") == 1

@@ -11,7 +11,7 @@ QUICK = (
     "correlate",
     "judge_claims",
     "draw_figure",
-    "describe_results",
+    "write_report",
     "gather",
     "publish",
 )

@@ -138,4 +138,5 @@ def test_a_study_without_a_role_has_no_claims(finished, make_workflow, tmp_path)
     assert (results / "tables/correlations_mlp.md").exists()
     assert not list(results.rglob("claims*")) + list(results.rglob("sensitivity.*sv"))
     assert "## Claims" not in (results / "publication/README.md").read_text()
-    assert "<h2>Claims</h2>" not in (results / "report/overview.html").read_text()
+    for page in ("report.html", "publication/report.html"):
+        assert "laims of the paper" not in (results / page).read_text(), page

@@ -33,7 +33,7 @@ def test_every_computing_rule_has_all_directives(root):
         "correlate",
         "judge_claims",
         "draw_figure",
-        "describe_results",
+        "write_report",
         "gather",
         "publish",
     }
@@ -96,7 +96,7 @@ def test_dry_run_of_the_shipped_configurations(root, tmp_path, config):
         ("draw_figure", 11),
         ("correlate", 1),
         ("judge_claims", 1),
-        ("describe_results", 1),
+        ("write_report", 1),
     ):
         assert re.search(rf"{rule} +{jobs}\n", result.stdout), rule
     imported = set(re.findall(r"\| +(\w+)\n", result.stderr))

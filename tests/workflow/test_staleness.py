@@ -7,8 +7,8 @@ import subprocess
 import pytest
 import xarray as xr
 
-TABLES = {"correlate", "judge_claims", "describe_results"}
-GATHERED = {"gather", "describe_results"}
+TABLES = {"correlate", "judge_claims", "write_report"}
+GATHERED = {"gather", "write_report"}
 ANALYSED = {"analyse_run", "draw_figure"} | TABLES | GATHERED
 MEASURED = {"measure_run"} | ANALYSED
 
@@ -81,7 +81,7 @@ def test_claims_on_the_other_network_are_judged_anew(done):
     """The same files as before, but in another role."""
     done.config["claims"] = {"vgg10": "mlp"}
     planned = done.planned("--cores", "1")
-    once = ("judge_claims", "gather", "describe_results", "all")
+    once = ("judge_claims", "gather", "write_report", "all")
     assert planned == dict.fromkeys(once, 1) | {"total": 4}
 
 
@@ -93,7 +93,7 @@ def test_sharing_a_gpu_changes_nothing(done):
 def test_a_middle_layer_measures_that_layer_only(done):
     done.study["middle_layers"] = ["3"]
     planned = done.planned("--cores", "1")
-    once = ("gather", "describe_results", "all")
+    once = ("gather", "write_report", "all")
     assert planned == {"measure_layer": 4, "total": 7} | dict.fromkeys(once, 1)
 
 
@@ -127,11 +127,11 @@ def test_an_edit_of_a_script_makes_its_stage_stale(done, script, addition, stale
         ("figures/chain.py", "\nEXTRA = 1\n", set()),
         ("analysis/statistics.py", "\nEXTRA = 1\n", {"draw_figure"} | TABLES),
         ("analysis/correlations.py", "\nEXTRA = 1\n", {"correlate"}),
-        ("tables/correlation_page.py", "\nEXTRA = 1\n", {"correlate"}),
-        ("publication/overview.py", "\nEXTRA = 1\n", {"describe_results"}),
+        ("tables/correlation_files.py", "\nEXTRA = 1\n", {"correlate"}),
+        ("publication/report/runs.py", "\nEXTRA = 1\n", {"write_report"}),
         ("publication/costs.py", "\nEXTRA = 1\n", GATHERED),
         ("analysis/quantities.py", "\nEXTRA = 1\n", ANALYSED),
-        ("analysis/claims/the_claims.py", "\nEXTRA = 1\n", {"judge_claims", "describe_results"}),
+        ("analysis/claims/the_claims.py", "\nEXTRA = 1\n", {"judge_claims", "write_report"}),
         ("glossary/quantities.py", "\nEXTRA = 1\n", ANALYSED),
         ("experiment/networks/vgg10.py", "\nEXTRA = 1\n", set()),
         ("settings/model.py", "\nEXTRA = 1\n", GATHERED | {"judge_claims"}),

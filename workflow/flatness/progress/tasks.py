@@ -24,7 +24,7 @@ _VERBS = {
     "draw_figure": "drawing",
     "gather": "gathering",
     "publish": "publishing",
-    "describe_results": "describing results",
+    "write_report": "writing the report",
 }
 
 

@@ -29,7 +29,6 @@ TARGETS = (
     "analyse_run",
     "claims",
     "correlate",
-    "describe_results",
     "draw_figure",
     "figures",
     "gather",
@@ -44,6 +43,7 @@ TARGETS = (
     "thin",
     "train_run",
     "unknown_target",
+    "write_report",
 )
 
 
