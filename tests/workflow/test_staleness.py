@@ -9,6 +9,7 @@ import xarray as xr
 
 TABLES = {"correlate", "judge_claims", "write_report"}
 GATHERED = {"gather", "write_report"}
+DRAWN = {"draw_figure", "write_report"}
 ANALYSED = {"analyse_run", "draw_figure"} | TABLES | GATHERED
 MEASURED = {"measure_run"} | ANALYSED
 
@@ -122,12 +123,12 @@ def test_an_edit_of_a_script_makes_its_stage_stale(done, script, addition, stale
         ("measurement/weight_forms.py", "\nEXTRA = 1\n", MEASURED),
         ("measurement/weight_forms.py", "\n# a comment\n", set()),
         ("experiment/training.py", "\nEXTRA = 1\n", {"train_run"} | MEASURED),
-        ("figures/flatness.mplstyle", "\nlines.linewidth: 2.5\n", {"draw_figure"}),
-        ("figures/trends.py", "\nEXTRA = 1\n", {"draw_figure"}),
+        ("figures/flatness.mplstyle", "\nlines.linewidth: 2.5\n", DRAWN),
+        ("figures/trends.py", "\nEXTRA = 1\n", DRAWN),
         ("figures/chain.py", "\nEXTRA = 1\n", set()),
         ("analysis/statistics.py", "\nEXTRA = 1\n", {"draw_figure"} | TABLES),
-        ("analysis/correlations.py", "\nEXTRA = 1\n", {"correlate"}),
-        ("tables/correlation_files.py", "\nEXTRA = 1\n", {"correlate"}),
+        ("analysis/correlations.py", "\nEXTRA = 1\n", {"correlate", "write_report"}),
+        ("tables/correlation_files.py", "\nEXTRA = 1\n", {"correlate", "write_report"}),
         ("publication/report/runs.py", "\nEXTRA = 1\n", {"write_report"}),
         ("publication/costs.py", "\nEXTRA = 1\n", GATHERED),
         ("analysis/quantities.py", "\nEXTRA = 1\n", ANALYSED),
