@@ -3,9 +3,10 @@
 import shutil
 
 import pytest
-from browser import browser, in_view, needs_browser, show
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+
+from browser import browser, in_view, needs_browser, show
 
 pytestmark = needs_browser
 

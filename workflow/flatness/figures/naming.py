@@ -1,20 +1,19 @@
 """Which runs lie behind the lines and points of a figure, for readers who point at them.
 
-A named artist is never drawn: pictures on paper stay as they are. `flatness.figures.svg` puts it,
-transparent, over the picture.
+A name is an artist that draws nothing: pictures stay as they are. `flatness.figures.svg` puts what
+is named, transparent, over the picture.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-_WHAT = "runs "  # how the id of a named artist begins
+_POINTS_PER_INCH = 72
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,17 @@ class Named:
     joined: bool
 
 
+class _Name(Artist):
+    """The name of what is drawn elsewhere; (vertices, 2) values in the panel's own units."""
+
+    def __init__(self, x, y, runs: Sequence[str], *, joined: bool):
+        super().__init__()
+        self.values = np.column_stack([x, y]).astype(float)
+        self.runs = tuple(runs)
+        self.joined = joined
+        self.set_in_layout(False)
+
+
 def name_line(panel: Axes, x, y, runs: Sequence[str]) -> None:
     """Name a line.
 
@@ -44,7 +54,7 @@ def name_line(panel: Axes, x, y, runs: Sequence[str]) -> None:
         y: (vertices,).
         runs: ids of the one run, or of those that it is the mean of.
     """
-    panel.add_artist(Line2D(x, y, gid=_id(runs), visible=False, linewidth=0))
+    panel.add_artist(_Name(x, y, runs, joined=True))
 
 
 def name_points(panel: Axes, x, y, run: str) -> None:
@@ -56,23 +66,21 @@ def name_points(panel: Axes, x, y, run: str) -> None:
         y: (points,).
         run: its id.
     """
-    panel.add_artist(Line2D(x, y, gid=_id([run]), visible=False, linewidth=0, linestyle="none"))
+    panel.add_artist(_Name(x, y, [run], joined=False))
 
 
 def named(figure: Figure) -> Iterator[Named]:
     """What is named in a figure; means come first, so that what they are made of lies above."""
-    found = [
-        (position, line)
+    names = [
+        (position, artist)
         for position, panel in enumerate(figure.axes)
-        for line in panel.get_lines()
-        if str(line.get_gid()).startswith(_WHAT)
+        for artist in panel.artists
+        if isinstance(artist, _Name)
     ]
-    for position, line in sorted(found, key=lambda each: -len(_runs(each[1]))):
-        places = line.axes.transData.transform(np.column_stack(line.get_data()).astype(float))
-        height = figure.get_figheight() * figure.dpi
-        places[:, 1] = height - places[:, 1]
-        joined = line.get_linestyle() != "None"
-        yield Named(_runs(line), position, places * 72 / figure.dpi, joined)
+    for position, name in sorted(names, key=lambda each: -len(each[1].runs)):
+        places = figure.axes[position].transData.transform(name.values)
+        places[:, 1] = figure.bbox.height - places[:, 1]
+        yield Named(name.runs, position, places * _POINTS_PER_INCH / figure.dpi, name.joined)
 
 
 def pieces(places: np.ndarray) -> Iterator[np.ndarray]:
@@ -81,11 +89,3 @@ def pieces(places: np.ndarray) -> Iterator[np.ndarray]:
     ends = np.flatnonzero(np.diff(np.pad(known, 1).astype(int)))
     for start, end in list(pairwise(ends))[::2]:
         yield places[start:end]
-
-
-def _id(runs: Sequence[str]) -> str:
-    return _WHAT + json.dumps(list(runs))
-
-
-def _runs(line: Line2D) -> tuple[str, ...]:
-    return tuple(json.loads(line.get_gid().removeprefix(_WHAT)))
