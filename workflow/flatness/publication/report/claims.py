@@ -133,8 +133,8 @@ def _condition(row: Mapping, prefix: str) -> Condition:
         for name in ("value", "low", "high", "settings_low", "settings_high", "threshold")
     )
     bars = [
-        Bar("interval over seeds", low, high),
-        Bar("interval over settings", settings_low, settings_high),
+        Bar("over seeds", low, high),
+        Bar("over settings", settings_low, settings_high),
     ]
     return Condition(
         row[f"{prefix}comparison"],

@@ -9,8 +9,9 @@ import pandas as pd
 
 from flatness.tables.cells import number
 
-_WIDTH, _EDGE = 420, 34  # pixels
-_TOP, _STEP = 26, 22
+# In pixels: all of it, what names take at its left, and what stays free at its right.
+_WIDTH, _NAMES, _EDGE = 480, 130, 40
+_TOP, _STEP = 28, 22
 
 
 @dataclass(frozen=True)
@@ -38,27 +39,27 @@ def number_line(value: float, threshold: float, bars: Sequence[Bar]) -> str:
     size = (high - low) or abs(high) or 1
 
     def across(place: float) -> str:
-        return f"{_EDGE + (place - low) / size * (_WIDTH - 2 * _EDGE):.1f}"
+        return f"{_NAMES + (place - low) / size * (_WIDTH - _NAMES - _EDGE):.1f}"
 
-    rows = shown or [Bar("value", value, value)]
-    height = _TOP + _STEP * len(rows) + 4
+    rows = shown or [Bar("no interval", value, value)]
+    height = _TOP + _STEP * len(rows)
     parts = [
         f'<line class="threshold" x1="{across(threshold)}" x2="{across(threshold)}" y1="14" '
-        f'y2="{height}"/>',
+        f'y2="{height - 6}"/>',
         f'<text class="threshold" x="{across(threshold)}" y="10" text-anchor="middle">'
         f"threshold {number(threshold)}</text>",
     ]
     for position, bar in enumerate(rows):
-        middle = _TOP + _STEP * position + 3
+        middle = _TOP + _STEP * position + 6
         parts += [
             f'<line class="interval" x1="{across(bar.low)}" x2="{across(bar.high)}" y1="{middle}" '
             f'y2="{middle}"><title>{html.escape(bar.name)}</title></line>',
             f'<circle class="value" cx="{across(value)}" cy="{middle}" r="4.5"/>',
-            f'<text x="{_EDGE / 2}" y="{middle + 16}" class="name">{html.escape(bar.name)}</text>',
+            f'<text x="0" y="{middle + 4}">{html.escape(bar.name)}</text>',
         ]
     said = "; ".join(f"{bar.name} from {number(bar.low)} to {number(bar.high)}" for bar in shown)
     label = f"value {number(value)}, threshold {number(threshold)}{f'; {said}' if said else ''}"
     return (
-        f'<svg class="number-line" viewBox="0 0 {_WIDTH} {height + 12}" role="img" '
+        f'<svg class="number-line" viewBox="0 0 {_WIDTH} {height}" role="img" '
         f'aria-label="{html.escape(label)}">{"".join(parts)}</svg>'
     )
