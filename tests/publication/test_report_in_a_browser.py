@@ -173,6 +173,18 @@ def test_a_part_tells_all_that_is_known_of_it(whole):
     _until_in_view(whole, _find(whole, "#fig1"))
 
 
+def test_a_part_that_was_closed_opens_again(whole):
+    link = _find(whole, ".matrix a[href='#claim-1a-vgg10']")
+    part = _find(whole, "#claim-1a-vgg10")
+    _click(whole, link)
+    _until_in_view(whole, part)
+    part.find_element(By.TAG_NAME, "summary").click()
+    assert not part.find_element(By.CSS_SELECTOR, ".statistic").is_displayed()
+    _click(whole, link)  # the address stays as it is
+    _until_in_view(whole, part)
+    assert part.find_element(By.CSS_SELECTOR, ".statistic").is_displayed()
+
+
 def test_runs_that_do_not_count_stand_with_their_reason(whole):
     _click(whole, _find(whole, ".matrix a[href='#claim-7a-mlp']"))
     part = _find(whole, "#claim-7a-mlp")
