@@ -5,13 +5,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from drawn import same_files
 from matplotlib.figure import Figure
 
 from flatness.figures.curves import draw_seeds, looks
 from flatness.figures.naming import name_line, name_points, named, pieces
 from flatness.figures.svg import as_svg
-from made_up import analysed, analysed_run
+from tests.analysis.made_up import analysed, analysed_run
+from tests.figures.drawn import same_files
 
 NAME = "{http://www.w3.org/2000/svg}"
 ITERATION = np.array([0, 1000, 2000, 3000])

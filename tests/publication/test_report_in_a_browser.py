@@ -9,7 +9,6 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from browser import WIDTHS, browser, complaints, hidden, in_view, needs_browser, show
 from flatness.analysis.claims import judge_with_sensitivity
 from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.analysis.correlations import correlations, together
@@ -18,7 +17,16 @@ from flatness.figures.svg import as_svg
 from flatness.publication.report.write import report
 from flatness.publication.results import every_run, separate
 from flatness.settings import load_settings, runs_of_figure, table_of_runs
-from made_up_results import configuration, made_up_results
+from tests.publication.browser import (
+    WIDTHS,
+    browser,
+    complaints,
+    hidden,
+    in_view,
+    needs_browser,
+    show,
+)
+from tests.publication.made_up_results import configuration, made_up_results
 
 pytestmark = needs_browser
 
@@ -55,7 +63,7 @@ def pages(tmp_path_factory):
         picture = draw(figure.kind, shown, title=settings.title_of(name), options=options)
         drawn[name] = as_svg(picture, runs=shown)
     studies = separate(results)
-    options = {"confidence": 0.95, "resamples": 50}
+    options = {"confidence": 0.95, "bootstrap_draws": 50}
     claims, sensitivity = judge_with_sensitivity(
         {role: studies[name] for role, name in settings.claims.roles().items()},
         interpolation_accuracy=0.999,

@@ -13,7 +13,7 @@ from flatness.publication.report.number_line import Bar, number_line
 from flatness.publication.report.write import report
 from flatness.publication.results import separate
 from flatness.settings import load_settings
-from made_up_results import configuration, made_up_results, made_up_runs
+from tests.publication.made_up_results import configuration, made_up_results, made_up_runs
 
 SVG = (
     '<svg viewBox="0 0 9 9"><view id="panels" viewBox="1 1 5 5"/><g class="picture"><g id="a"/>'
@@ -43,7 +43,7 @@ def studies():
 def tables(runs, studies):
     """Claims, sensitivity, correlations."""
     of_study = separate(made_up_results(runs=runs, studies=studies))
-    options = {"confidence": 0.95, "resamples": 50}
+    options = {"confidence": 0.95, "bootstrap_draws": 50}
     roles = {"VGG10": of_study["vgg"], "MLP": of_study["mlp_numbers"]}
     judged = judge_with_sensitivity(roles, interpolation_accuracy=0.999, **options)
     found = {name: correlations(of, sample_set="train", **options) for name, of in of_study.items()}
@@ -88,7 +88,10 @@ def test_the_page_says_what_was_run(page):
         "learning rate 0.1 (half_squared_error; 0.5 in mse), batch size 20; learning rate 0.2 "
         "(half_squared_error; 1 in mse), batch size 20; learning rate 0.1 (half_squared_error; "
         "0.5 in mse), batch size 8",
-        *("0, 1, 2, 3", "6000", "early 3, late 4", "12"),
+        "0, 1, 2, 3",
+        "6000",
+        "early 3, late 4",
+        "12",
     ]
     assert ["bound_powers", "1, 2"] in _rows(page, "Conventions")
     facts = dict(_rows(page, "Hardware and versions"))

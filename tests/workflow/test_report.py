@@ -6,7 +6,7 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from browser import browser, in_view, needs_browser, show
+from tests.publication.browser import browser, in_view, needs_browser, show
 
 pytestmark = needs_browser
 

@@ -162,8 +162,18 @@ def statistics(claims: pd.DataFrame, parts: Mapping[int, Sequence[Detail]]) -> T
         parts: from there.
     """
     head = (
-        *("claim", "network", "verdict", "statement", "value", "claimed", "interval over seeds"),
-        *("interval over settings", "runs", "seeds", "sensitive to", "figure"),
+        "claim",
+        "network",
+        "verdict",
+        "statement",
+        "value",
+        "claimed",
+        "interval over seeds",
+        "interval over settings",
+        "runs",
+        "seeds",
+        "sensitive to",
+        "figure",
     )
     every = [detail for of_claim in parts.values() for detail in of_claim]
     rows = []

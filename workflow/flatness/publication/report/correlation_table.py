@@ -43,8 +43,12 @@ def correlation_table(of_study: xr.Dataset, study: str) -> Table:
             )
         )
     head = (
-        *("quantity", "and", *STATISTICS.values(), "Pearson, interval over seeds"),
-        *("Pearson, interval over settings", "runs"),
+        "quantity",
+        "and",
+        *STATISTICS.values(),
+        "Pearson, interval over seeds",
+        "Pearson, interval over settings",
+        "runs",
     )
     return Table(f"Correlations of {study}", head, rows)
 

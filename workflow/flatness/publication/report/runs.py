@@ -9,8 +9,14 @@ from flatness.publication.report.cells import Cell, Table, numeric
 
 # Final values that the table has, where the runs do.
 _FINAL = (
-    *("train_loss", "test_loss", "test_accuracy", "sqrt_sharpness", "log_volume"),
-    *("mean_input_gradient_sq_norm", "mls", "local_dimension"),
+    "train_loss",
+    "test_loss",
+    "test_accuracy",
+    "sqrt_sharpness",
+    "log_volume",
+    "mean_input_gradient_sq_norm",
+    "mls",
+    "local_dimension",
 )
 
 
@@ -57,8 +63,17 @@ def table_of_runs(
     """
     shown = [name for name in _FINAL if any(name in run for run in runs)]
     head = (
-        *("study", "learning rate", "of", "in mse", "batch size", "seed", "iterations"),
-        *("interpolates at", *(words(name).lower() for name in shown), "counts", "id"),
+        "study",
+        "learning rate",
+        "of",
+        "in mse",
+        "batch size",
+        "seed",
+        "iterations",
+        "interpolates at",
+        *(words(name).lower() for name in shown),
+        "counts",
+        "id",
     )
     rows = [
         (
