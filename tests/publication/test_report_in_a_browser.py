@@ -324,6 +324,12 @@ def test_on_paper_everything_is_open(whole):
     assert before
     whole.execute_script("dispatchEvent(new Event('beforeprint'))")
     assert not _all(whole, closed)
+    sheet = {"width": 760, "height": 1075, "deviceScaleFactor": 1, "mobile": False}  # A4
+    whole.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sheet)
+    whole.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    wide = whole.execute_script("return document.documentElement.scrollWidth - innerWidth")
+    whole.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert wide <= 0
     whole.execute_script("dispatchEvent(new Event('afterprint'))")
     assert len(_all(whole, closed)) == before
 
