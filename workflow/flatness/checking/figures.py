@@ -29,7 +29,7 @@ def check_figures(published: Path, made: Path, results: xr.DataTree, settings: S
         results: of the publication.
         settings: its configuration.
     """
-    drawn = [file.name for file in draw_figures(results, settings, made)]
+    drawn = [each.file.name for each in draw_figures(results, settings, made).values()]
     there = sorted(file.name for file in published.glob("*.png"))
     differing = [f"{published / name}: is missing" for name in drawn if name not in there]
     differing += [

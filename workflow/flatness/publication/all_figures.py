@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import xarray as xr
+from matplotlib.figure import Figure
 
+from flatness.analysis.analysed_run import AnalysedRun
 from flatness.figures import draw
 from flatness.figures.pictures import write_small
 from flatness.figures.saving import save_figure
@@ -39,11 +41,17 @@ class Drawn:
 
     Args:
         file: a small PNG file.
-        svg: the same for a page, see `flatness.figures.svg.as_svg`.
+        figure: that it is a picture of.
+        runs: that it shows.
     """
 
     file: Path
-    svg: str
+    figure: Figure
+    runs: Sequence[AnalysedRun]
+
+    def svg(self) -> str:
+        """The same for a page, see `flatness.figures.svg.as_svg`; takes as long as the picture."""
+        return as_svg(self.figure, runs=self.runs)
 
 
 def draw_figures(results: xr.DataTree, settings: Settings, folder: str | Path) -> dict[str, Drawn]:
@@ -62,15 +70,15 @@ def draw_figures(results: xr.DataTree, settings: Settings, folder: str | Path) -
     with tempfile.TemporaryDirectory() as temporary:
         for name, shown in figures_with_runs(settings, list(runs)).items():
             picture = Path(temporary, f"{name}.png")
-            asked = settings.figures[name]
+            asked, those = settings.figures[name], [runs[run] for run in shown]
             figure = draw(
                 asked.kind,
-                [runs[run] for run in shown],
+                those,
                 title=settings.title_of(name),
                 options=asked.options(settings.analysis),
             )
             save_figure(figure, str(picture))
             file = Path(folder, picture.name)
             write_small(picture, file, MOST_BYTES)
-            drawn[name] = Drawn(file, as_svg(figure, runs=[runs[run] for run in shown]))
+            drawn[name] = Drawn(file, figure, those)
     return drawn

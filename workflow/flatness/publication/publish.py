@@ -65,7 +65,7 @@ def publish(results: xr.DataTree, folder: str | Path) -> None:
         claims=claims,
         sensitivity=sensitivity,
         correlations=correlations,
-        figures={name: figure.svg for name, figure in figures.items()},
+        figures={name: figure.svg() for name, figure in figures.items()},
     )
     small = len(text.encode()) <= MOST_BYTES
     if small:
