@@ -22,6 +22,8 @@ def started(
         folder: where it runs.
         log: where its output goes; nowhere if left out.
     """
+    # A shell that starts this in the background has it ignored, and so would what is started here.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     places = [str(ROOT / "workflow"), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(places), "OMP_NUM_THREADS": "1"}
     output = open(log, "ab") if log else subprocess.DEVNULL  # noqa: SIM115
