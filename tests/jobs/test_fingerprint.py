@@ -24,28 +24,35 @@ STAGES = {
 DRAWN = {"draw trends", "draw chain", "publish"}
 
 
+@pytest.fixture(scope="module")
+def before(root):
+    """All stages' hashes."""
+    return _fingerprints(root)
+
+
 @pytest.fixture
-def fingerprints(root, tmp_path):
+def fingerprints_after(root, tmp_path):
     """A function: edit a file in a copy of the workflow, and get all stages' hashes."""
     shutil.copytree(root / "workflow", tmp_path / "workflow")
 
-    def after(file=None, old="", new=""):
-        if file:
-            path = tmp_path / "workflow" / file
-            text = path.read_text()
-            assert old in text
-            path.write_text(text.replace(old, new, 1))
-        found = ", ".join(f"{name!r}: stages.{call}" for name, call in STAGES.items())
-        code = (
-            f"import json, sys; sys.path.insert(0, {str(tmp_path / 'workflow')!r})\n"
-            f"from flatness.jobs import stages\nprint(json.dumps({{{found}}}))"
-        )
-        run = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        return json.loads(run.stdout)
+    def after(file, old, new):
+        path = tmp_path / "workflow" / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        return _fingerprints(tmp_path)
 
     return after
+
+
+def _fingerprints(folder):
+    found = ", ".join(f"{name!r}: stages.{call}" for name, call in STAGES.items())
+    code = (
+        f"import json, sys; sys.path.insert(0, {str(folder / 'workflow')!r})\n"
+        f"from flatness.jobs import stages\nprint(json.dumps({{{found}}}))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return json.loads(run.stdout)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +99,10 @@ def fingerprints(root, tmp_path):
         ("figures/flatness.mplstyle", "dpi: 160", "dpi: 161", {"report"} | DRAWN),
     ],
 )
-def test_an_edit_changes_the_stages_that_it_can_change(fingerprints, file, old, new, stale):
-    before, after = fingerprints(), fingerprints(f"flatness/{file}", old, new)
+def test_an_edit_changes_the_stages_that_it_can_change(
+    before, fingerprints_after, file, old, new, stale
+):
+    after = fingerprints_after(f"flatness/{file}", old, new)
     assert {stage for stage in before if before[stage] != after[stage]} == stale
 
 
@@ -114,15 +123,13 @@ def test_an_edit_changes_the_stages_that_it_can_change(fingerprints, file, old, 
         ("report/report.js", "clientX + 14", "clientX + 15", {"report", "publish"}),
     ],
 )
-def test_a_script_counts_and_its_comments_do_not(fingerprints, file, old, new, stale):
-    before = fingerprints()
+def test_a_script_counts_and_its_comments_do_not(before, fingerprints_after, file, old, new, stale):
     if new.startswith("# A comment"):
         new += old
-    after = fingerprints(file, old, new)
+    after = fingerprints_after(file, old, new)
     assert {stage for stage in before if before[stage] != after[stage]} == stale
 
 
-def test_a_fingerprint_is_the_same_each_time(fingerprints):
-    found = fingerprints()
-    assert found == fingerprints()
-    assert all(len(code) == 16 for code in found.values())
+def test_a_fingerprint_is_the_same_each_time(before, root):
+    assert _fingerprints(root) == before
+    assert all(len(code) == 16 for code in before.values())
