@@ -100,7 +100,7 @@ def test_every_claim_has_a_verdict_on_the_page(folder):
     page = (folder / "README.md").read_text()
     for part in PARTS:
         name = f"{part.claim}{part.part}"
-        assert any(f"| {name} | {part.network} | **{word}** | " in page for word in VERDICTS), name
+        assert any(f"| {name} | {part.role} | **{word}** | " in page for word in VERDICTS), name
 
 
 def test_all_figures_are_there_and_small(folder):

@@ -11,6 +11,8 @@ from flatness.jobs.log import job_log
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_job_says_so_in_one_line(tmp_path, sent):
     log = tmp_path / "job.log"
+    # A shell that starts the tests in the background has it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit, match=r"^The job was interrupted\. Start again"), job_log(log):
         signal.raise_signal(sent)
