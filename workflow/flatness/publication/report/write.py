@@ -104,6 +104,7 @@ def report(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     return environment.get_template(TEMPLATE).render(
         **given,
