@@ -65,8 +65,9 @@ def send(
 def _described(study: Study, rule: str, saved: int) -> str:
     """Where a job was hit; a training run must have gone on from what was saved before."""
     lines = study.logged(rule)
-    if rule == "train_run" and saved and lines and "resuming at iteration" not in lines[0]:
-        raise LostError(f"{saved} checkpoints were saved, but the log begins: {lines[0]}")
+    trained = [line for line in lines if "iteration" in line]  # the device is told before
+    if rule == "train_run" and saved and trained and "resuming at iteration" not in trained[0]:
+        raise LostError(f"{saved} checkpoints were saved, but training begins: {trained[0]}")
     return f"{rule} after {len(lines)} lines of its log"
 
 
