@@ -97,6 +97,7 @@ REASONS = {
     "flatness/checking/configuration.py": {"read_text": "compared as text"},
     "flatness/checking/figures.py": {"open": "Pillow", "read_bytes": "compared"},
     "flatness/checking/files.py": {"read_bytes": "compared", "read_text": "compared as text"},
+    "flatness/checking/pages.py": {"read_bytes": "compared", "read_text": "compared as text"},
     "flatness/command/check.py": {"read_text": "its first words are compared"},
     "flatness/jobs/preemption.py": {"run": "scontrol, without a shell"},
     "flatness/jobs/preflight.py": {"urlopen": "the answer is not read"},
@@ -110,7 +111,7 @@ REASONS = {
     "flatness/publication/costs.py": {"read_csv": "CSV"},
     "flatness/publication/earlier.py": {"read_text": "a page, looked through for one sentence"},
     "flatness/publication/page.py": {"read_text": "a template of the repository, not run"},
-    "flatness/publication/publish.py": {"read_csv": "CSV"},
+    "flatness/publication/pages.py": {"read_csv": "CSV"},
     "flatness/publication/report/write.py": {
         "read_csv": "CSV",
         "read_text": "pictures of the workflow, put into a page",

@@ -116,9 +116,9 @@ def answer() -> str:
     every, none = told["seeds_held"] == told["seeds"], told["seeds_held"] == 0
     return (
         f"[![{title}]({place}/figures/fig1.png)]({place}/README.md#figures)\n\n"
-        f"*{title} of the paper, computed anew.* {nature}. Of {len(told)} parts of the paper's "
-        f"claims that these runs can speak to, {every.sum()} came out as claimed in every seed, "
-        f"{(~every & ~none).sum()} in some, {none.sum()} in none."
+        f"*{title} of the paper, computed anew.* {nature}. Of {len(claims)} parts of the "
+        f"paper's claims {len(told)} have a value in these runs: {every.sum()} came out as claimed "
+        f"in every seed, {(~every & ~none).sum()} in some seeds only, {none.sum()} in none."
     )
 
 

@@ -66,7 +66,7 @@ def only(monkeypatch):
     """A function: of the steps that take long, make only some."""
 
     def some(*names):
-        for name in {"tables", "figures", "run"} - set(names):
+        for name in {"tables", "figures", "pages", "run"} - set(names):
             step = f"flatness.checking.steps.check_{name}"
             monkeypatch.setattr(step, lambda *_, **__: Found())
 

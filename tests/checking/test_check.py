@@ -25,7 +25,7 @@ def test_a_sound_publication_is_as_published(sound, checked, tmp_path):
     assert code == 0
     plan, _, rest = printed.partition("\n1. configuration\n")
     # 60 iterations on 1,437 training images, with evaluations: all within a minute of 100 s and 14.
-    assert re.search(r"5\. one run: train small_lr0.1_bs20_seed0 anew, \d+ of its 60", plan)
+    assert re.search(r"6\. one run: train small_lr0.1_bs20_seed0 anew, \d+ of its 60", plan)
     assert "draw 2 anew" in plan
     assert "9 of 9 tables are the same, byte for byte" in rest
     assert "2 figures are drawn anew" in rest
@@ -33,10 +33,13 @@ def test_a_sound_publication_is_as_published(sound, checked, tmp_path):
     assert "none violated; least slack" in rest
     assert "loss and accuracy of all images: the same bits" in rest
     assert "measured quantities: the same bits" in rest
-    assert rest.count(": as published (") == 5
+    assert "README.md is the same, byte for byte" in rest
+    assert "report.html is the same, byte for byte" in rest
+    assert rest.count(": as published (") == 6
     assert _files(sound) == before
     made = tmp_path / "made"
-    assert {file.name for file in made.iterdir()} == {"tables", "figures", "check.txt"}
+    folders, pages = {"tables", "figures"}, {"README.md", "report.html"}
+    assert {file.name for file in made.iterdir()} == folders | pages | {"check.txt"}
     assert (made / "check.txt").read_text() == printed
     for name in ("tables", "figures"):
         for file in (sound / name).iterdir():
@@ -79,7 +82,7 @@ def test_a_step_that_fails_is_one_line_and_the_others_are_made(sound, checked, o
     code, printed, error = checked(sound)
     assert code == 1
     assert "DIFFERS: figures: cannot be made anew (RuntimeError: no such shape)" in printed
-    assert printed.count(": as published (") == 4
+    assert printed.count(": as published (") == 5
     assert "Allowed" in error
 
 
@@ -130,9 +133,9 @@ def test_images_that_are_not_here_leave_the_other_steps(tmp_path, checked, chang
     publish(read_results(copy / "results.nc"), copy)
     code, printed, _ = checked(copy, "--data", str(tmp_path / "none"))
     assert code == 0
-    assert "cifar-10-python.tar.gz is absent. Name their folder with --data" in printed
-    assert "one run: not done (" in printed
-    assert printed.count(": as published (") == 4
+    assert "cifar-10-python.tar.gz is absent. Name with --data the folder that holds" in printed
+    assert "one run: NOT CHECKED (" in printed
+    assert printed.count(": as published (") == 5
 
 
 def test_parts_of_several_machines(sound, copy, checked, change, only):
@@ -188,7 +191,7 @@ def test_code_of_ones_own_is_run_only_where_it_is_named(tmp_path, monkeypatch, c
     found, printed, _ = checked(folder)
     assert found == 0
     assert "it needs the code own.py:build, which is no part of a publication" in printed
-    assert "one run: not done" in printed
+    assert "one run: NOT CHECKED" in printed
     assert not list(tmp_path.rglob("was_run"))
     found, printed, _ = checked(folder, "--own-code", "code", "--iterations", "2")
     assert found == 0

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from flatness.checking.figures import check_figures
+from flatness.checking.pages import check_pages
 from flatness.storage import read_dataset, write_dataset
 
 
@@ -20,6 +21,12 @@ def _without_training(only):
 def with_figures(monkeypatch):
     """They are drawn after all."""
     monkeypatch.setattr("flatness.checking.steps.check_figures", check_figures)
+
+
+@pytest.fixture
+def with_pages(monkeypatch):
+    """They are written after all."""
+    monkeypatch.setattr("flatness.checking.steps.check_pages", check_pages)
 
 
 def test_a_flipped_byte_of_the_results(copy, checked):
@@ -177,6 +184,59 @@ def test_a_damaged_figure(copy, checked):
     code, printed, _ = checked(copy)
     assert code == 1
     assert f"DIFFERS: {copy}/figures/pairs.png: is no readable PNG file" in printed
+
+
+@pytest.mark.usefixtures("with_pages")
+@pytest.mark.parametrize("page", ["README.md", "report.html"])
+def test_a_word_of_a_page(copy, checked, page):
+    file = copy / page
+    text = file.read_text()
+    assert "not testable" in text
+    file.write_text(text.replace("not testable", "reproduced"))
+    code, printed, error = checked(copy)
+    assert code == 1
+    place = printed.partition(f"DIFFERS: {file}: line ")[2].partition("\n")[0]
+    assert "reproduced" in place.partition("made anew is")[0]
+    assert "not testable" in place.partition("made anew is")[2]
+    assert "pages: NOT as published in 1 place (" in printed
+    assert f"{file}: line" in error
+
+
+@pytest.mark.usefixtures("with_pages")
+@pytest.mark.parametrize("page", ["README.md", "report.html"])
+def test_a_page_that_is_missing(copy, checked, page):
+    (copy / page).unlink()
+    code, printed, _ = checked(copy)
+    assert code == 1
+    assert f"DIFFERS: {copy}/{page}: is missing" in printed
+
+
+@pytest.mark.usefixtures("with_pages")
+def test_a_report_that_should_be_too_large(copy, checked, monkeypatch):
+    monkeypatch.setattr("flatness.publication.pages.MOST_BYTES", 1000)
+    _, printed, _ = checked(copy)
+    assert f"DIFFERS: {copy}/report.html: is published, but one made anew would be" in printed
+
+
+@pytest.mark.usefixtures("with_pages")
+def test_a_picture_in_the_report(copy, checked):
+    """It decides where a figure has the same bytes, and nothing where none has."""
+    file = copy / "report.html"
+    text = file.read_text()
+    assert text.count('<use href="#picture-pairs"') > 0
+    file.write_text(text.replace('<use href="#picture-pairs"', '<use href="#picture-curves"'))
+    code, printed, _ = checked(copy)
+    assert code == 1
+    assert f"DIFFERS: {file}: line " in printed
+    for name in ("pairs", "curves"):
+        _redrawn(copy / f"figures/{name}.png")
+    code, printed, _ = checked(copy)
+    assert code == 0
+    assert "report.html is the same but for the pictures in it" in printed
+    file.write_text(file.read_text().replace("not testable", "reproduced"))
+    code, printed, _ = checked(copy)
+    assert code == 1
+    assert f"DIFFERS: {file}: without its pictures, line " in printed
 
 
 def test_a_changed_configuration(copy, checked):

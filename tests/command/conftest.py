@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-import flatness
 from flatness.__main__ import main
 
 FACTORIES = '''
@@ -160,7 +159,7 @@ def refused(command, capsys, monkeypatch, here):
             pytest.fail("it began to measure")
 
         with monkeypatch.context() as patched:
-            patched.setattr(flatness, "measure", unreachable, raising=False)
+            patched.setattr("flatness.command.measure.measure_one", unreachable)
             before = sorted(here.rglob("*"))
             code = main(command(**options))
         printed = capsys.readouterr()

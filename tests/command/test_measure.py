@@ -279,7 +279,7 @@ def test_too_little_memory(command, capsys, monkeypatch):
     def starved(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(flatness, "measure", starved, raising=False)
+    monkeypatch.setattr("flatness.command.measure.measure_one", starved)
     assert main(command(chunk_size=7)) == 1
     assert capsys.readouterr().err == (
         "--chunk-size 7: 6 samples need more memory than cpu has. Allowed: 1 or more. Lower it, "
@@ -290,13 +290,13 @@ def test_too_little_memory(command, capsys, monkeypatch):
 def test_numbers_that_contradict_a_theorem_are_written_and_refused(
     here, command, capsys, monkeypatch
 ):
-    def wrong(network, inputs, **options):
-        found = measure(network, inputs, **options)
+    def wrong(network, inputs, targets, options):
+        assert targets is None
+        found = flatness.measure(network, inputs, **options)
         found["singular_value"] *= 1000
         return found
 
-    measure = flatness.measure
-    monkeypatch.setattr(flatness, "measure", wrong, raising=False)
+    monkeypatch.setattr("flatness.command.measure.measure_one", wrong)
     assert main(command()) == 1
     printed = capsys.readouterr()
     assert printed.err.startswith("factories.py:dense: inequality ")

@@ -37,7 +37,7 @@ def test_quantities_and_inequalities_are_those_of_the_library(here, measured):
         else:
             assert float(value) == pytest.approx(float(values[name]), rel=5e-6)
     assert "absent (1)" in rows["hessian_trace"]
-    assert "1. curvature was not measured; see flatness.curvature\n" in page
+    assert "1. curvature needs targets: --class-folders, or flatness.curvature" in page
 
     layers = _table(page, "## Layers")
     assert list(layers) == ["1", "4"]
@@ -120,14 +120,20 @@ def test_weights_from_a_file_are_named(here, measured):
 def test_absent_inequalities_have_reasons(measured):
     page = measured(factory="factories.py:convolution")
     rows = _table(page, "## Inequalities")
-    assert rows["a_b"] == ["", "", "absent (1)", ""]
-    assert rows["nmls"][2] == "absent (3)"
+    assert set(rows) == {
+        *("eq11", "unshared_frobenius", "eq12_frobenius", "unshared_a_u", "unshared_u_v"),
+        "nmls_unshared",
+    }
     assert rows["eq11"][3].endswith((".png", ".BMP"))
+    said = " ".join(_below(page, "Inequalities").split())
+    assert "Of 28 inequalities absent (1): `eq5_frobenius`, `eq5_spectral`, `volume`, " in said
+    assert "`a_b`, `b_c`, `c_d`, `eq13`, " in said
+    assert "Of 28 inequalities absent (3): `nmls`." in said
     absent = " ".join(page.partition("\nAbsent:\n\n")[2].partition("\n\n## ")[0].split())
     assert absent == (
         "1. no linear layer reads the flattened inputs as they are and is their only way to the "
-        "output, so Eq. 4 does not apply 2. curvature was not measured; see flatness.curvature "
-        "3. Eq. 4 does not hold for layers 0"
+        "output, so Eq. 4 does not apply 2. curvature needs targets: --class-folders, or "
+        "flatness.curvature in Python 3. Eq. 4 does not hold for layers 0"
     )
     assert _table(page, "## Layers")["0"][3] == "no"
 

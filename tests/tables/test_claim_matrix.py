@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from flatness.analysis.claims.the_claims import TITLES
-from flatness.tables.claim_matrix import as_markdown, matrix, networks
+from flatness.tables.claim_matrix import Group, as_markdown, matrix, networks
 
 
 @pytest.fixture
@@ -21,13 +21,11 @@ def test_each_part_stands_at_its_verdict(frame):
     seven, eight = matrix(frame)
     assert networks(frame) == ["VGG10", "MLP"]
     assert (seven.claim, seven.title, eight.title) == (7, TITLES[7], TITLES[8])
-    assert seven.verdicts == {
-        "VGG10": {"reproduced": ["7b", "7c"], "undecided": ["7a"]},
-        "MLP": {"not testable": ["7a"]},
+    assert seven.groups == {  # in the order of the verdicts, not of the parts
+        "VGG10": [Group("reproduced", "", ["7b", "7c"]), Group("undecided", "", ["7a"])],
+        "MLP": [Group("not testable", "", ["7a"])],
     }
-    # In the order of the verdicts, not of the parts.
-    assert list(seven.verdicts["VGG10"]) == ["reproduced", "undecided"]
-    assert eight.verdicts == {"VGG10": {}, "MLP": {"not reproduced": ["8a"]}}
+    assert eight.groups == {"VGG10": [], "MLP": [Group("not reproduced", "", ["8a"])]}
     assert (seven.figures, eight.figures) == (["figD5", "figD6"], ["figD6"])
 
 
@@ -40,3 +38,18 @@ def test_the_markdown_links_to_the_figures_that_the_page_has(frame):
     )
     assert eight.endswith("| - | **not reproduced** 8a | [Figure D.6 (mine)](#figure-d6-mine) |")
     assert as_markdown(frame, {}).splitlines()[-1].endswith("| - |")
+
+
+def test_few_seeds_are_told_apart_by_what_they_point_to():
+    seeds = {"a": (2, 2), "b": (2, 0), "c": (2, 2), "d": (2, 1), "e": (2, pd.NA), "f": (0, 0)}
+    rows = [(7, part, "MLP", "not testable", "figD6", *told) for part, told in seeds.items()]
+    names = ["claim", "part", "network", "verdict", "figure", "seeds", "seeds_held"]
+    (row,) = matrix(pd.DataFrame(rows, columns=names).astype({"seeds_held": "Int64"}))
+    assert [(group.seeds, group.parts) for group in row.groups["MLP"]] == [
+        ("as claimed in every seed", ["7a", "7c"]),
+        ("in some seeds only", ["7d"]),
+        ("in no seed", ["7b"]),
+        ("", ["7e", "7f"]),
+    ]
+    (line,) = as_markdown(pd.DataFrame(rows, columns=names), {}).splitlines()[2:]
+    assert "**not testable** 7a, 7c (as claimed in every seed); **not testable** 7d (in" in line

@@ -1,59 +1,8 @@
 """Both sides of every inequality, and the check that each of them holds.
 
-All products and powers are taken in logarithms. The inequalities, by name (J the input
-Jacobian, K = df/dtheta, W the weight of the first layer where it is linear, K^W = df/dW,
-z = T x + b the first layer's output, H its length, o the product entry by entry, N outputs,
-n samples, means over samples):
-
-for every sample:
-
-| name                | left <= right                                                          |
-| ------------------- | ---------------------------------------------------------------------- |
-| eq5_frobenius       | ||J||_F <= ||W||_F / ||x|| ||K^W||_F                                   |
-| eq5_spectral        | ||J||_2 <= ||W||_2 / ||x|| ||K^W||_F                                   |
-| eq11                | dVol <= N^(-N/2) ||J||_F^N                                             |
-| volume              | dVol <= N^(-N/2) ||W||_2^N / ||x||^N ||K^W||_F^N                       |
-| unshared_frobenius  | ||J||_F <= ||T||_2 ||df/dz||_F                                         |
-| adaptive            | ||J diag(x)||_F <= sqrt(H) ||K^W o W||_F                               |
-
-between means, for each power k >= 1 asked for:
-
-| name                | left <= right                                                          |
-| ------------------- | ---------------------------------------------------------------------- |
-| eq6_k<k>_input      | mean ||J||_F^k <= ||W||_F^k / min ||x||^k mean ||K^W||_F^k             |
-| eq6_k<k>_all        | the right side of that <= the same with K in the place of K^W          |
-| eq7_k<k>_input, _all | as eq6, with spectral norms of J and W                                |
-| eq12_frobenius      | dV <= N^(-N/2) mean ||J||_F^N                                          |
-| eq12_sharpness      | that <= n^max(N/2 - 1, 0) ||W||_F^N / min ||x||^N (S/N)^(N/2)          |
-| volume_mean         | dV <= N^(-N/2) ||W||_2^N mean (||K^W||_F / ||x||)^N                    |
-| volume_schwarz      | that <= N^(-N/2) ||W||_2^N sqrt(mean 1/||x||^(2N))                     |
-|                     | sqrt(mean ||K^W||_F^(2N))                                              |
-| a_b, b_c, c_d       | A <= B, B <= C, C <= D of Eq. 28                                       |
-| eq13                | A <= D                                                                 |
-| unshared_a_u, _u_v  | A <= U, U <= V (see `flatness.analysis.sensitivity`)                   |
-| nmls                | NMLS <= sqrt(mean sum_l ||W_l||_2^2 / ||x^l||^2) sqrt(S)               |
-| nmls_unshared       | NMLS <= sqrt(sum_l ||T_l||_2^2) sqrt(mean sum_l ||df/dz^l||_F^2)       |
-| adaptive_input      | sqrt(mean ||J diag(x)||_F^2) <= sqrt(H) sqrt(mean ||K^W o W||_F^2)     |
-| adaptive_all        | that <= sqrt(H) sqrt(mean ||K o theta||_F^2), the adaptive sharpness   |
-
-Equations 5, 6, 7 and 13, the second step of 12, `volume` and `adaptive` rest on Eq. 4, and so
-need a first layer that is linear; `nmls` needs that of every layer.
-
-`volume` is Eq. 11 with ||J||_F <= ||W||_2 ||df/dz||_F = ||W||_2 ||K^W||_F / ||x||, Eq. 4. Its
-mean over samples needs no smallest ||x||, unlike Eq. 12; `volume_schwarz` parts its two factors
-by the inequality of Cauchy and Schwarz.
-
-`adaptive` bounds how the output changes with each input relative to that input's own size. By
-Eq. 4 in each entry, K^W_{j,hm} = df_j/dz_h x_m, so x_m J_jm = sum_h K^W_{j,hm} W_hm. By the
-inequality of Cauchy and Schwarz over the H terms of each entry, (x_m J_jm)^2 <=
-H sum_h (K^W_{j,hm} W_hm)^2; the sum over j and m is the bound. With ReLU neither side changes
-where a unit's incoming weights and bias are scaled by c and its outgoing weights by 1/c.
-
-`nmls` and `nmls_unshared` follow from
-||df/dx^l||_2 <= ||T_l||_2 ||df/dz^l||_F in each layer, with ||df/dz^l||_F =
-||df/dW_l||_F / ||x^l|| by Eq. 4 for the first of them, and the inequality of Cauchy and
-Schwarz over layers and samples together. For convolutions an upper bound stands for
-||T||_2, so that what holds with it holds a fortiori. What does not apply is NaN, with the reason.
+All products and powers are taken in logarithms. docs/inequalities.md gives both sides of each by
+its name, the networks that it applies to, and the proofs of those that are not in the paper. What
+does not apply is NaN, with the reason.
 """
 
 import json
@@ -93,7 +42,7 @@ def sample_bounds(primitives: xr.Dataset) -> xr.Dataset:
 
     Returns:
         log10_left, log10_right and slack = log10(right / left), with the dimension
-        inequality before those of the primitives. See the head of this module.
+        inequality before those of the primitives.
     """
     _refuse_parts(primitives)
     return _together(_of_samples(_Logarithms(primitives, quantities(primitives))), primitives)

@@ -23,7 +23,7 @@ In all of this ||T||_2 may be replaced by an upper bound of it, and is: for conv
 `layer_operator_norm` is one.
 
 **NMLS** is the sum over all linear layers and convolutions l of the mean of
-||df/dx^l||_2 (see the bound in `flatness.analysis.bounds`).
+||df/dx^l||_2 (docs/inequalities.md bounds it).
 """
 
 import json

@@ -7,7 +7,7 @@ import xarray as xr
 from PIL import Image, UnidentifiedImageError
 
 from flatness.checking.step import Found
-from flatness.publication.all_figures import draw_figures
+from flatness.publication.all_figures import Drawn, draw_figures
 from flatness.settings import Settings
 
 # Measured on one core of an Intel Xeon of 2026: eleven figures of 20 and of 50 runs.
@@ -16,7 +16,37 @@ SECONDS_PER_FIGURE = 1.6
 _ANOTHER = 25
 
 
-def check_figures(published: Path, made: Path, results: xr.DataTree, settings: Settings) -> Found:
+class DrawnOnce:
+    """All figures of a publication, drawn anew when they are first asked for.
+
+    Args:
+        results: of the publication.
+        settings: its configuration.
+        folder: they are drawn into.
+    """
+
+    def __init__(self, results: xr.DataTree, settings: Settings, folder: Path):
+        self.folder = folder
+        self._what = results, settings
+        self._drawn: dict[str, Drawn] | None = None
+
+    def figures(self) -> dict[str, Drawn]:
+        """By name."""
+        if self._drawn is None:
+            self._drawn = draw_figures(*self._what, self.folder)
+        return self._drawn
+
+    def with_same_bytes(self, published: Path) -> list[str]:
+        """Names of the pictures that have the same bytes in a folder of published ones."""
+        pairs = [(published / each.file.name, each.file) for each in self.figures().values()]
+        return [
+            there.name
+            for there, here in pairs
+            if there.is_file() and there.read_bytes() == here.read_bytes()
+        ]
+
+
+def check_figures(published: Path, anew: DrawnOnce) -> Found:
     """Draw the figures of a publication anew and compare them with those that are published.
 
     matplotlib and its fonts give the same bytes in the same versions only. Where at least one
@@ -25,11 +55,9 @@ def check_figures(published: Path, made: Path, results: xr.DataTree, settings: S
 
     Args:
         published: the folder of figures that is published.
-        made: the folder they are written to.
-        results: of the publication.
-        settings: its configuration.
+        anew: the same, drawn anew.
     """
-    drawn = [each.file.name for each in draw_figures(results, settings, made).values()]
+    made, drawn = anew.folder, [each.file.name for each in anew.figures().values()]
     there = sorted(file.name for file in published.glob("*.png"))
     differing = [f"{published / name}: is missing" for name in drawn if name not in there]
     differing += [
@@ -38,7 +66,7 @@ def check_figures(published: Path, made: Path, results: xr.DataTree, settings: S
         if name not in drawn
     ]
     both = [name for name in drawn if name in there]
-    same = [n for n in both if (published / n).read_bytes() == (made / n).read_bytes()]
+    same = anew.with_same_bytes(published)
     lines = [f"{len(drawn)} figures are drawn anew, in {made}: {len(same)} have the same bytes"]
     for name in (name for name in both if name not in same):
         told = _difference(published / name, made / name)

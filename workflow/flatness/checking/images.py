@@ -30,8 +30,8 @@ def why_absent(dataset: Mapping[str, Any], data: Path, download: bool) -> str | 
     Decided from names and counts; no image is read.
     """
     advice = (
-        "Name their folder with --data: that of torchvision's archives, or one with "
-        "train/CLASS and test/CLASS"
+        "Name with --data the folder that holds FashionMNIST/ or "
+        "cifar-10-batches-py/, or one with train/CLASS and test/CLASS"
     )
     try:
         absent = () if dataset.get("image_folder") else describe(dataset, data).absent

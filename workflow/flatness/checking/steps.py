@@ -11,10 +11,11 @@ import xarray as xr
 from flatness.analysis.analysed_run import AnalysedRun
 from flatness.checking.choosing import Part, choose
 from flatness.checking.configuration import check_configuration
-from flatness.checking.figures import SECONDS_PER_FIGURE, check_figures
+from flatness.checking.figures import SECONDS_PER_FIGURE, DrawnOnce, check_figures
 from flatness.checking.images import located, why_absent
 from flatness.checking.inequalities import check_inequalities
 from flatness.checking.one_run import check_run
+from flatness.checking.pages import SECONDS_PER_FIGURE_OF_REPORT, check_pages
 from flatness.checking.step import Found, Step
 from flatness.checking.tables import SECONDS_PER_RUN, check_tables
 from flatness.experiment.networks import FACTORY
@@ -61,7 +62,7 @@ def steps(publication: Path, output: Path, results: xr.DataTree, training: Train
     """
     settings, runs = settings_of_publication(results), every_run(results)
     drawn = len(figures_with_runs(settings, [run.id for run in runs]))
-    tables, figures = output / "tables", output / "figures"
+    tables, figures = output / "tables", DrawnOnce(results, settings, output / "figures")
     return [
         Step(
             "configuration",
@@ -77,9 +78,15 @@ def steps(publication: Path, output: Path, results: xr.DataTree, training: Train
         ),
         Step(
             "figures",
-            f"draw {drawn} anew into {figures}",
+            f"draw {drawn} anew into {figures.folder}",
             SECONDS_PER_FIGURE * drawn,
-            partial(check_figures, publication / "figures", figures, results, settings),
+            partial(check_figures, publication / "figures", figures),
+        ),
+        Step(
+            "pages",
+            "write README.md and report.html anew and compare them",
+            SECONDS_PER_FIGURE_OF_REPORT * drawn,
+            partial(check_pages, publication, output, results, settings, figures),
         ),
         Step(
             "inequalities",
@@ -108,7 +115,7 @@ def _training(
     )
     why = obstacle(part.run)
     if why:
-        left_out = Found(("left out, as said above",), same="not done")
+        left_out = Found((f"left out: {why}",), same="NOT CHECKED")
         return Step("one run", f"left out, {part.run.id}: {why}", 0, lambda: left_out)
     return Step(
         "one run",

@@ -73,7 +73,7 @@ def check(options: Namespace) -> str:
     parts = len(set(numbers_of_parts(results).values()))
     of_parts = f", computed in {parts} parts" if parts > 1 else ""
     report.say(f"{_FIRST}{publication}")
-    report.say(f"{count(results)}{of_parts}; {_RESULTS} has the checksum that it states")
+    report.say(f"{count(results)}{of_parts}; contents of {_RESULTS} have the checksum stated in it")
     report.say("\nWhat will be done, and about how long it takes on one free core:")
     for number, step in enumerate(todo, start=1):
         report.say(f"  {number}. {step.name}: {step.plan} ({in_words(step.seconds)})")
@@ -82,7 +82,7 @@ def check(options: Namespace) -> str:
     report.say("\nIn short:")
     for step, (found, seconds) in zip(todo, made, strict=True):
         report.say(f"  {step.name}: {_verdict(found)} ({seconds:.1f} s)")
-    report.say(f"Made anew: {output / 'tables'}, {output / 'figures'}; this text: {output / _TEXT}")
+    report.say(f"Made anew in {output}; this text: {output / _TEXT}")
     report.write()
     differing = [what for found, _ in made for what in found.differing]
     if differing:

@@ -133,7 +133,7 @@ def try_out(
     layer: str | None,
     entry: str | None,
     advice: str,
-) -> None:
+) -> int | None:
     """Call the network once, so that what does not fit it is known before measuring.
 
     Args:
@@ -143,6 +143,9 @@ def try_out(
         layer: name of the module whose output is wanted; None for the network itself.
         entry: what is taken of that output, see `flatness.measurement.selection`.
         advice: what to do where the network fails, before "yourself in Python".
+
+    Returns:
+        The number N of outputs; None where the layer is called more than once, or never.
 
     Raises:
         MeasurementError: the network fails on them, or returns something else than (samples, N).
@@ -161,15 +164,16 @@ def try_out(
             network(images)
     finally:
         handle.remove()
-    if len(returned) == 1:
-        selected(
-            returned[0],
-            entry,
-            len(images),
-            whose=what if layer is None else f"--layer {layer}",
-            flatten=layer is not None,
-            asked="--output-entry {}",
-        )
+    if len(returned) != 1:
+        return None
+    return selected(
+        returned[0],
+        entry,
+        len(images),
+        whose=what if layer is None else f"--layer {layer}",
+        flatten=layer is not None,
+        asked="--output-entry {}",
+    ).shape[1]
 
 
 def source_digest(factory: Factory) -> str:

@@ -35,6 +35,8 @@ class Samples:
         converted: how many were stored in another of Pillow's modes, by that mode.
         sha256: of one line for each sample, its file's SHA-256, two spaces and its name: what
             `sha256sum NAMES | sha256sum` gives in the folder.
+        classes: names of the class folders, in alphabetical order; empty where they are no
+            classes.
     """
 
     inputs: Tensor
@@ -43,6 +45,15 @@ class Samples:
     passed_over: int
     converted: dict[str, int]
     sha256: str
+    classes: tuple[str, ...]
+
+    @property
+    def labels(self) -> Tensor | None:
+        """(samples,) the position of each image's class; None where there are none."""
+        if not self.classes:
+            return None
+        position = {name: k for k, name in enumerate(self.classes)}
+        return torch.tensor([position[name.partition("/")[0]] for name in self.names])
 
     @property
     def all_grey(self) -> bool:
@@ -51,7 +62,11 @@ class Samples:
 
     def facts(self, options: Namespace) -> dict[str, object]:
         """What they are and where they come from, for provenance."""
-        unusual = {"passed_over": self.passed_over, "converted": self.converted}
+        unusual = {
+            "passed_over": self.passed_over,
+            "converted": self.converted,
+            "classes": list(self.classes),
+        }
         return {name: value for name, value in unusual.items() if value} | {
             "folder": options.images,
             "found": self.found,
@@ -71,11 +86,13 @@ def read_samples(options: Namespace) -> Samples:
     What is stored in another way than asked for is converted as `decoding` says.
 
     Raises:
-        DatasetError: the folder is absent, or holds no image or fewer than asked for; a file
-            cannot be decoded, is in colour where grey is asked for, or has another size than the
-            first one.
+        DatasetError: the folder is absent, or holds no image or fewer than asked for; an image
+            lies in no class folder where they are asked for; a file cannot be decoded, is in
+            colour where grey is asked for, or has another size than the first one.
     """
-    names, found, passed_over = _chosen(options.images, options.samples)
+    every, passed_over = _found(options.images)
+    classes = _classes(options.images, every) if options.class_folders else ()
+    names = _spread(options.images, every, options.samples)
     dtype = getattr(torch, options.dtype)
     lines, images, stored = [], [], Counter()
     for name in names:
@@ -96,11 +113,13 @@ def read_samples(options: Namespace) -> Samples:
     std = _per_channel(options.std or [1.0] * options.channels, dtype)
     digest = hashlib.sha256("".join(lines).encode()).hexdigest()
     converted = dict(sorted((+stored).items()))
-    return Samples((stacked - mean) / std, names, found, passed_over, converted, digest)
+    return Samples(
+        (stacked - mean) / std, names, len(every), passed_over, converted, digest, classes
+    )
 
 
-def _chosen(folder: str, samples: int | None) -> tuple[tuple[str, ...], int, int]:
-    """The paths of the images to measure, how many there are, and how many other files."""
+def _found(folder: str) -> tuple[list[str], int]:
+    """The paths of all images, in alphabetical order, and how many other files there are."""
     if not os.path.isdir(folder):  # unlike Path.is_dir, False without permission
         raise DatasetError(
             f"--images {folder}: no such folder. Allowed: a folder with image files in it or its "
@@ -113,6 +132,22 @@ def _chosen(folder: str, samples: int | None) -> tuple[tuple[str, ...], int, int
             f"--images {folder}: holds no image file. Allowed: files that end with "
             f"{', '.join(ENDINGS)} in it or its sub-folders. Name another folder."
         )
+    return names, len(files) - len(names)
+
+
+def _classes(folder: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The folders in which all images lie."""
+    loose = next((name for name in names if "/" not in name), None)
+    if loose is not None:
+        raise DatasetError(
+            f"--class-folders: {Path(folder, loose)} lies in no folder of a class. Allowed: images "
+            f"in folders below {folder}, one for each class. Move it, or leave --class-folders out."
+        )
+    return tuple(sorted({name.partition("/")[0] for name in names}))
+
+
+def _spread(folder: str, names: Sequence[str], samples: int | None) -> tuple[str, ...]:
+    """The paths of the images to measure."""
     if samples is not None and samples > len(names):
         raise DatasetError(
             f"--samples {samples}: {folder} holds {len(names)} images. Allowed: 1 to "
@@ -120,8 +155,7 @@ def _chosen(folder: str, samples: int | None) -> tuple[tuple[str, ...], int, int
         )
     wanted = min(samples or DEFAULT_SAMPLES, len(names))
     # Images of one class lie together in their order.
-    spread = tuple(names[k * len(names) // wanted] for k in range(wanted))
-    return spread, len(names), len(files) - len(names)
+    return tuple(names[k * len(names) // wanted] for k in range(wanted))
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from argparse import Namespace
 
-import flatness
 from flatness.command.images import read_samples
 from flatness.command.options import check, factory_arguments
 from flatness.command.output import Output
@@ -10,6 +9,7 @@ from flatness.command.several import is_several, measure_several
 from flatness.command.subject import chosen_device, subject
 from flatness.command.summary import summary
 from flatness.errors import BoundError
+from flatness.series.one_checkpoint import measure_one
 from flatness.weights.loading import load_weights, read_weights
 from flatness.weights.place import Place
 
@@ -49,8 +49,8 @@ def measure_images(options: Namespace) -> str:
         origin = load_weights(chosen.network, weights)
     chosen.get_ready()
     primitives = chosen.measured(
-        lambda **how: flatness.measure(
-            chosen.network, chosen.inputs, progress=options.progress, **how
+        lambda **how: measure_one(
+            chosen.network, chosen.inputs, samples.labels, {"progress": options.progress} | how
         )
     )
     primitives = chosen.described(primitives, origin)

@@ -204,8 +204,9 @@ def _check(commands) -> None:
         metavar="FOLDER",
         type=_PATH,
         default="data",
-        help="where the images of that run lie: the archives as torchvision leaves them, or class "
-        "folders train/CLASS and test/CLASS (default: %(default)s)",
+        help="where the images of that run lie: the folder that holds FashionMNIST/ or "
+        "cifar-10-batches-py/, as torchvision leaves them, or one with the class folders "
+        "train/CLASS and test/CLASS (default: %(default)s)",
     )
     check.add_argument(
         "--download",
@@ -286,6 +287,13 @@ def _images(group) -> None:
         type=int,
         help="measure N images, spread evenly over the order of their relative paths, so that all "
         f"class folders have a share (default: {DEFAULT_SAMPLES}, or all where there are fewer)",
+    )
+    group.add_argument(
+        "--class-folders",
+        action="store_true",
+        help="the folder below FOLDER that an image lies in is its class, in alphabetical order "
+        "one for each output; with them the trace of the loss Hessian is measured, too, which "
+        "takes several times as long",
     )
     group.add_argument(
         "--channels",
@@ -440,6 +448,11 @@ def _problems(options: Namespace) -> Iterator[str]:
         yield (
             f"--seed {options.seed}: nothing is drawn. Allowed: with --probes only. Add --probes, "
             "or leave it out."
+        )
+    if options.class_folders and options.layer is not None:
+        yield (
+            f"--class-folders: beside --layer {options.layer}, whose outputs are no classes. "
+            "Allowed: one of them. Leave one out."
         )
     seed = options.random_weights
     if seed is not None and not 0 <= seed < 2**63:

@@ -13,8 +13,9 @@ from flatness.publication.facts import number_of
 from flatness.publication.gathering import gather
 from flatness.publication.merging import merge
 from flatness.publication.opening import read_results
+from flatness.publication.pages import TEMPLATE
 from flatness.publication.paper import PAPER
-from flatness.publication.publish import TEMPLATE, publish, publish_file
+from flatness.publication.publish import publish, publish_file
 from flatness.settings import read_settings
 from flatness.storage import write_tree
 from flatness.writable import obstacle

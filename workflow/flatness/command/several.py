@@ -59,7 +59,9 @@ def measure_several(
     unfinished = _unfinished(chosen, output)
 
     def record(**how) -> Recorder:
-        recorder = Recorder(chosen.inputs, every=list(files), path=unfinished, **how)
+        recorder = Recorder(
+            chosen.inputs, samples.labels, every=list(files), path=unfinished, **how
+        )
         if unfinished.exists():
             held = recorder.dataset.sizes["checkpoint"]
             print(f"Goes on after {held} of {len(files)} checkpoints.", file=sys.stderr)

@@ -57,7 +57,8 @@ class Subject:
         """Put the network in eval mode on its device, and call it once with the weights it has.
 
         Raises:
-            MeasurementError: it fails, or returns something else than (samples, N).
+            MeasurementError: it fails, or returns something else than (samples, N), or another N
+                than there are class folders.
         """
         place = self.options.factory
         if not is_exported(self.network):  # whose mode was fixed, and which refuses eval()
@@ -66,13 +67,21 @@ class Subject:
         advice = "The images are grey: give --channels 1, or call it"
         with self._naming_memory():
             self.network.to(self.device)
-            try_out(
+            outputs = try_out(
                 self.network,
                 self.inputs,
                 place,
                 layer=self.options.layer,
                 entry=self.options.output_entry,
                 advice=advice if self.samples.all_grey else "Call it",
+            )
+        classes = self.samples.classes
+        if classes and len(classes) != outputs:
+            raise MeasurementError(
+                f"--class-folders: {self.options.images} holds {len(classes)} folders of classes "
+                f"({classes[0]} to {classes[-1]}), and the network has {outputs} outputs. Allowed: "
+                "one folder for each output. Name the folder in which all of them lie, or leave "
+                "--class-folders out."
             )
 
     def measured(self, measure: Callable[..., Any]) -> Any:

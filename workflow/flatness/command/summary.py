@@ -8,7 +8,7 @@ import xarray as xr
 
 from flatness.analysis.bounds import bounds, check
 from flatness.analysis.estimates import is_estimate
-from flatness.analysis.quantities import quantities
+from flatness.analysis.quantities import NO_CURVATURE, quantities
 from flatness.command.aligned import number, table, wrapped
 from flatness.errors import BoundError
 from flatness.glossary.estimates import QUANTITIES_OF_ESTIMATES
@@ -143,9 +143,16 @@ def _image_rows(attributes: dict, primitives: xr.Dataset) -> list[tuple[str, str
             f"{_how_many(images)} in {images['folder']} ({names[0]} to {names[-1]}), SHA-256 of "
             f"their list {images['sha256'][:12]}{notes}",
         ),
+        *_class_rows(images.get("classes", [])),
         ("inputs", f"{size}{' (resized)' if images['resized'] else ''}"),
         ("normalisation", f"(pixels / 255 - mean) / std, mean {mean}, std {std}"),
     ]
+
+
+def _class_rows(names: Sequence[str]) -> list[tuple[str, str]]:
+    if not names:
+        return []
+    return [("classes", f"{len(names)} folders, {names[0]} to {names[-1]}; targets are one-hot")]
 
 
 def _how_many(images: dict) -> str:
@@ -178,13 +185,14 @@ def _inequalities(
     return [
         wrapped(
             "Left at most right; slack = log10(right / left). Of an inequality that holds for "
-            "every sample, the sample with the least slack is given. What each of them says stands "
-            "at the head of `flatness/analysis/bounds.py`."
+            "every sample, the sample with the least slack is given. What each of them says is "
+            "listed in docs/inequalities.md of the documentation."
         ),
         table(
             ("name", "log10 left", "log10 right", "slack", "sample"),
-            _inequality_rows(found, primitives, notes),
+            _inequality_rows(found, primitives),
         ),
+        *_absent(found, notes),
         wrapped(violation or _outcome(found)),
     ]
 
@@ -201,6 +209,8 @@ def _quantity_rows(values: xr.Dataset, notes: _Notes) -> list[tuple[str, ...]]:
 def _cell(value: xr.DataArray, notes: _Notes, **where: str) -> str:
     """A number, or a reference to why there is none."""
     absent = value.attrs.get("absent")
+    if absent == NO_CURVATURE:
+        absent = "curvature needs targets: --class-folders, or flatness.curvature in Python"
     return notes.reference(absent) if absent else number(value.sel(where))
 
 
@@ -234,22 +244,31 @@ def _layers(primitives: xr.Dataset, values: xr.Dataset, notes: _Notes) -> list[s
     return ["## Layers", wrapped(sentence), table(headings, rows)]
 
 
-def _inequality_rows(
-    found: xr.Dataset, primitives: xr.Dataset, notes: _Notes
-) -> list[tuple[str, ...]]:
+def _inequality_rows(found: xr.Dataset, primitives: xr.Dataset) -> list[tuple[str, ...]]:
+    """Those that apply."""
     absent = json.loads(found["slack"].attrs["absent"])
     rows = []
     for name in found["inequality"].values:
-        one = found.sel(inequality=name)
         if name in absent:
-            rows.append((name, "", "", notes.reference(absent[name]), ""))
             continue
+        one = found.sel(inequality=name)
         position = int(one["tightest_sample"])
         tightest = position >= 0 and np.isfinite(one["slack"])
         sample = str(primitives["image"].values[position]) if tightest else ""
         sides = (number(one[side]) for side in ("log10_left", "log10_right", "slack"))
         rows.append((name, *sides, sample))
     return rows
+
+
+def _absent(found: xr.Dataset, notes: _Notes) -> list[str]:
+    """The names of those that do not apply, a paragraph for each reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in json.loads(found["slack"].attrs["absent"]).items():
+        names.setdefault(notes.reference(reason), []).append(f"`{name}`")
+    return [
+        wrapped(f"Of {found.sizes['inequality']} inequalities {reference}: {', '.join(which)}.")
+        for reference, which in names.items()
+    ]
 
 
 def _outcome(found: xr.Dataset) -> str:

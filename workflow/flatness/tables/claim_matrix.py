@@ -7,9 +7,26 @@ from dataclasses import dataclass
 import pandas as pd
 
 from flatness.analysis.claims.the_claims import TITLES
-from flatness.analysis.claims.verdicts import VERDICTS
+from flatness.analysis.claims.verdicts import NOT_TESTABLE, VERDICTS
 from flatness.tables.cells import NOTHING
 from flatness.tables.markdown import markdown_table
+from flatness.tables.of_seeds import of_seeds
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parts of one claim with the same verdict.
+
+    Args:
+        verdict: that all of them have.
+        seeds: what their seeds point to where that is "not testable", in the words of
+            `flatness.tables.of_seeds`; else "".
+        parts: their names, such as "7e".
+    """
+
+    verdict: str
+    seeds: str
+    parts: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -19,14 +36,13 @@ class Row:
     Args:
         claim: its number.
         title: in a sentence.
-        verdicts: by network, in the order of `networks`, and by verdict, in the order of
-            `VERDICTS`, the names of the parts that have it, such as "7e"; no entry without any.
+        groups: by network, in the order of `networks`, all parts, in the order of `VERDICTS`.
         figures: that show it, by the names of their targets.
     """
 
     claim: int
     title: str
-    verdicts: Mapping[str, Mapping[str, Sequence[str]]]
+    groups: Mapping[str, Sequence[Group]]
     figures: Sequence[str]
 
 
@@ -48,7 +64,7 @@ def matrix(frame: pd.DataFrame) -> list[Row]:
     rows = []
     for claim, parts in frame.groupby("claim"):
         found = {
-            network: _by_verdict(parts[parts["network"] == network]) for network in networks(frame)
+            network: _groups(parts[parts["network"] == network]) for network in networks(frame)
         }
         figures = list(dict.fromkeys(parts["figure"]))
         rows.append(Row(int(claim), TITLES[int(claim)], found, figures))
@@ -66,7 +82,7 @@ def as_markdown(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
         (
             str(row.claim),
             row.title,
-            *(_cell(verdicts) for verdicts in row.verdicts.values()),
+            *(_cell(groups) for groups in row.groups.values()),
             ", ".join(
                 f"[{titles[name]}](#{_anchor(titles[name])})"
                 for name in row.figures
@@ -79,16 +95,23 @@ def as_markdown(frame: pd.DataFrame, titles: Mapping[str, str]) -> str:
     return markdown_table(("claim", "in short", *networks(frame), "figures"), rows)
 
 
-def _by_verdict(parts: pd.DataFrame) -> dict[str, list[str]]:
-    names = {
-        verdict: [f"{row.claim}{row.part}" for row in parts.itertuples() if row.verdict == verdict]
-        for verdict in VERDICTS
+def _groups(parts: pd.DataFrame) -> list[Group]:
+    tested = {
+        (name, ""): parts[parts["verdict"] == name] for name in VERDICTS if name != NOT_TESTABLE
     }
-    return {verdict: those for verdict, those in names.items() if those}
+    untested = {(NOT_TESTABLE, words): those for words, those in of_seeds(parts).items()}
+    return [
+        Group(verdict, seeds, [f"{row.claim}{row.part}" for row in those.itertuples()])
+        for (verdict, seeds), those in {**tested, **untested}.items()
+        if len(those)
+    ]
 
 
-def _cell(verdicts: Mapping[str, Sequence[str]]) -> str:
-    said = (f"**{verdict}** {', '.join(names)}" for verdict, names in verdicts.items())
+def _cell(groups: Sequence[Group]) -> str:
+    said = [
+        f"**{group.verdict}** {', '.join(group.parts)}" + f" ({group.seeds})" * bool(group.seeds)
+        for group in groups
+    ]
     return "; ".join(said) or NOTHING
 
 

@@ -15,10 +15,11 @@ from flatness.analysis.claims.alternatives import sensitive_to
 from flatness.analysis.claims.judging import SECOND
 from flatness.analysis.claims.part import Part
 from flatness.analysis.claims.the_claims import PARTS, TITLES
-from flatness.analysis.claims.verdicts import NOT_TESTABLE, VERDICTS
+from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.storage import atomic_path
 from flatness.tables.cells import NOTHING, as_markdown_cell, interval, number
 from flatness.tables.markdown import markdown_table
+from flatness.tables.of_seeds import UNTOLD, of_seeds
 
 _HEADINGS = (
     "claim",
@@ -246,14 +247,10 @@ def _in_short(parts: pd.DataFrame) -> str:
     """The verdicts that there are, how often, what few seeds point to, and what is sensitive."""
     counts = parts["verdict"].value_counts()
     words = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
-    told = (parts["seeds"] > 0) & parts["seeds_held"].notna()
-    few = parts[(parts["verdict"] == NOT_TESTABLE) & told]
-    said = [
-        f"as claimed in every seed: {_names(few[few['seeds_held'] == few['seeds']])}",
-        f"in none: {_names(few[few['seeds_held'] == 0])}",
-        f"sensitive: {_names(parts[parts['sensitive_to'].map(sensitive_to).astype(bool)])}",
-    ]
-    return "; ".join([words, *(each for each in said if not each.endswith(": "))]) or NOTHING
+    said = {what: those for what, those in of_seeds(parts).items() if what != UNTOLD}
+    said["sensitive"] = parts[parts["sensitive_to"].map(sensitive_to).astype(bool)]
+    named = [f"{what}: {_names(those)}" for what, those in said.items() if len(those)]
+    return "; ".join([words, *named]) or NOTHING
 
 
 def _names(parts: pd.DataFrame) -> str:
