@@ -132,7 +132,6 @@ def test_a_stopped_run_resumes_and_ends_with_the_same_bits(
     caplog.clear()
     train(plan(), digits, tmp_path / "out", tmp_path / "b")
     assert (tmp_path / "out").read_bytes() == (tmp_path / "whole").read_bytes()
-    assert not (tmp_path / "b").exists()
     assert ("resuming at iteration" in caplog.text) == bool(saved)
     if saved:
         assert f"resuming at iteration {saved[-1]}" in caplog.text
@@ -201,6 +200,17 @@ def test_the_state_of_another_gpu_is_not_used_and_both_are_named(
     run()
     assert "other facts: device (NVIDIA A100 there, NVIDIA H100 here)\n" in caplog.text
     assert read_run(tmp_path / "out").facts["device"] == "NVIDIA H100"
+
+
+def test_a_finished_file_that_is_deleted_costs_nothing(digits, tmp_path, plan, monkeypatch):
+    """As the engine deletes that of a job that is killed in its last moment."""
+    p, output, state = plan(iterations=40), tmp_path / "run", tmp_path / "state"
+    train(p, digits, output, state)
+    whole = output.read_bytes()
+    output.unlink()
+    monkeypatch.setattr(training.Sgd, "__call__", None)  # no update can be made
+    train(p, digits, output, state)
+    assert output.read_bytes() == whole
 
 
 def test_twenty_kills_at_random_moments_change_no_bit(digits, tmp_path, plan):

@@ -1,5 +1,6 @@
 """What a job's log and the terminal say of how it ended."""
 
+import logging
 import signal
 
 import pytest
@@ -34,3 +35,12 @@ def test_any_other_failure_leaves_its_traceback_in_the_log(tmp_path):
     with pytest.raises(ZeroDivisionError), job_log(log):
         _ = 1 / 0
     assert "Traceback" in log.read_text()
+
+
+def test_a_full_disk_takes_lines_of_the_log_and_nothing_else(tmp_path, capfd):
+    log = tmp_path / "job.log"
+    log.symlink_to("/dev/full")
+    with job_log(log):
+        logging.getLogger("flatness").info("one")
+        logging.getLogger("flatness").info("two")
+    assert capfd.readouterr().err == f"{log}: lines are lost (No space left on device).\n"

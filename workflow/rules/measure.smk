@@ -12,6 +12,7 @@ rule measure_run:
         f"{RESULTS}/logs/measure_run/{{run}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/measure_run/{{run}}.tsv"
+    priority: 1  # before runs that wait for training: results are there early, states away
     conda:
         ENVIRONMENT
     threads: settings.training.threads

@@ -2,7 +2,8 @@
 
 While a run trains, each checkpoint is a file of its own in the run's state
 folder; the run resumes from the last one. When it ends, all of them become one
-file. Both kinds carry SHA-256 digests, because safetensors notices a truncated
+file. The folder stays until the run is measured: of a job that is killed in its last
+moment the workflow engine deletes the finished file. Both kinds carry SHA-256 digests, because safetensors notices a truncated
 file but not a flipped bit.
 """
 
@@ -86,7 +87,7 @@ class StateFolder:
 
     def clear(self) -> None:
         """Delete the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        clear_state(self.folder)
 
     def _path(self, iteration: int) -> Path:
         return self.folder / f"{iteration:010d}.safetensors"
@@ -110,6 +111,11 @@ class StateFolder:
             return None
         parts = (_part(tensors, prefix) for prefix in ("weights/", "record/", "optimiser/"))
         return Checkpoint(iteration, *parts)
+
+
+def clear_state(folder: str | Path) -> None:
+    """Delete the checkpoints of a run that nobody will go on with, if there are any."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def train(
         plan: the run.
         dataset: a prepared dataset.
         output: where the finished run goes (see `checkpoints`).
-        state: folder for checkpoints until then; deleted at the end.
+        state: folder for checkpoints until then. It stays, see `checkpoints.clear_state`.
         code: fingerprint of the code, for provenance; a state of other code is not resumed.
         until: iteration after which no checkpoint is made, to begin a run without finishing it;
             the checkpoints until then have the bits of the whole run's.
@@ -164,7 +164,6 @@ def train(
     # Where and by which commit it was finished is told, but does not tell one run from another.
     place = {"commit": commit(), "processor": processor()}
     write_run(output, checkpoints, tail, facts | place | {"diverged_at": diverged_at})
-    folder.clear()
 
 
 class _Loop:

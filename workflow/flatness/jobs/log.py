@@ -29,11 +29,12 @@ def job_log(path: str) -> Iterator[None]:
     before they kill. A job that SLURM preempts is put back into the queue. Any other failure
     also leaves its traceback in the log.
     """
-    handler = logging.FileHandler(path, mode="w")
+    handler = _LogFile(path, mode="w")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # a hundred lines for each PDF file
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     before = signal.signal(signal.SIGTERM, _interrupt)
@@ -58,6 +59,36 @@ def job_log(path: str) -> Iterator[None]:
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A file that a full disk takes lines from, and nothing else.
+
+    What the job itself cannot write fails by itself.
+    """
+
+    _told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Tell once that lines are lost, in the place of a traceback for each of them."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self._tell(error)
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        """As above of the lines that were not written before."""
+        try:
+            super().close()
+        except OSError as error:
+            self._tell(error)
+
+    def _tell(self, error: OSError) -> None:
+        if not self._told:
+            self._told = True
+            make_room()
+            print(f"{self.baseFilename}: lines are lost ({error.strerror}).", file=sys.stderr)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
