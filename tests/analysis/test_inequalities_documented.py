@@ -11,7 +11,7 @@ import flatness
 # What the last column of the page says, and a network without anything that is asked for there.
 _LINEAR = "linear"
 _CONVOLUTION = "linear, or a convolution"
-_ALL_LINEAR = "linear, as all others"
+_ALL_LINEAR = "Eq. 4 in every layer"
 _NO_LAYER = "any"
 _LAYERS = "any, in networks of linear layers and convolutions"
 

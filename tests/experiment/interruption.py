@@ -2,7 +2,7 @@
 
 import pytest
 
-from flatness.experiment.checkpoints import StateFolder, clear_state
+from flatness.experiment.checkpoints import StateFolder
 from flatness.experiment.training import train
 from flatness.measurement.run import measure_run
 
@@ -27,7 +27,6 @@ def interrupt_after(checkpoints, monkeypatch, action):
 def train_and_measure(plan, dataset, output):
     """What the jobs of a run do, one after the other."""
     train(plan, dataset, output, f"{output}.state")
-    clear_state(f"{output}.state")
     measure_run(
         output,
         dataset,

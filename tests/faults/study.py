@@ -185,10 +185,7 @@ class Study:
 
     def forget(self, rule: str) -> str:
         """Delete what a rule makes, so that it has to be made again; the target to ask for."""
-        path = self.folder / self.product(rule)
-        if rule == "train_run" and path.exists():  # or it would be finished at once
-            shutil.rmtree(self.state, ignore_errors=True)
-        path.unlink(missing_ok=True)
+        (self.folder / self.product(rule)).unlink(missing_ok=True)
         self.log(rule).unlink(missing_ok=True)
         return self.product(rule)
 

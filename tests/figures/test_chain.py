@@ -62,7 +62,7 @@ def test_the_sample_set_is_a_choice(runs):
     figure = chain_figure(analysed(runs), **LOOK | {"sample_set": "test"})
     expected = np.mean([run["mls"].sel(sample_set="test") for run in runs], axis=0)
     assert np.allclose(strong(figure.axes[0])[0], expected)
-    assert "Sample set `test`" in texts(figure)
+    assert "Sample set “test”" in texts(figure)
 
 
 def test_absent_bounds_leave_a_alone_and_the_caption_says_why():

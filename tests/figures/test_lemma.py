@@ -190,7 +190,7 @@ def test_the_sample_set_is_a_choice(runs):
     figure = lemma_figure(analysed(runs), **LOOK | {"sample_set": "test"})
     expected = np.concatenate([run["hessian_gap"].sel(sample_set="test") for run in runs[:2]])
     assert np.array_equal(points(figure.axes[0])[:, 1], expected)
-    assert "sample set `test`" in texts(figure)
+    assert "sample set “test”" in texts(figure)
 
 
 def test_caption_and_provenance(figure):
@@ -198,7 +198,7 @@ def test_caption_and_provenance(figure):
         "Lemma A.1",
         "Shaded: up to two standard errors, where the trace is estimated",
         "Dashed: slope 1 through the geometric mean",
-        "sample set `train`",
+        "sample set “train”",
         "mlp_numbers: 2 runs, seeds 0, 1;",
         "vgg10_numbers: 2 runs, seeds 0, 1;",
         "network vgg10 (activation tanh)",

@@ -196,7 +196,7 @@ def test_the_sample_set_is_a_choice_that_losses_do_not_have(runs):
     drawn = points(panel_at(figure, 5, 1))
     expected = final(runs, "sqrt_sharpness", 1)
     assert np.allclose(drawn, np.transpose([expected, final(runs, "test_loss")]))
-    assert "sample set `test` (test loss: on all images)" in texts(figure)
+    assert "sample set “test” (test loss: on all images)" in texts(figure)
     without = pair_grid_figure(analysed(runs), **LOOK | {"quantities": PAIRED[:2]})
     assert "on all images" not in texts(without)
 

@@ -110,7 +110,7 @@ def test_the_sample_set_is_a_choice(runs):
     figure = slack_figure(analysed(runs), **LOOK | {"sample_set": "test"})
     expected = np.mean([slack_of(run, "eq5_frobenius", "test") for run in runs], axis=0)
     assert np.allclose(strong(figure.axes[0])[0], expected)
-    assert "Sample set `test`" in texts(figure)
+    assert "Sample set “test”" in texts(figure)
 
 
 def test_families_that_are_absent_have_no_panel_and_the_caption_says_why(convolutional):
@@ -179,7 +179,7 @@ def test_the_smallest_slack_is_named():
     low = np.ones((8, 3))
     low[3, 0], low[3, 1] = 0.0123, -1
     figure = slack_figure(analysed([made_up_run(0), made_up_run(1, b_c=low)]), **LOOK)
-    text = "Smallest slack: 0.0123 (B ≤ C in `Maximum local sensitivity: Eq. 13, 28`)."
+    text = "Smallest slack: 0.0123 (B ≤ C in “Maximum local sensitivity: Eq. 13, 28”)."
     assert text in texts(figure)
 
 
@@ -187,7 +187,7 @@ def test_a_right_side_of_zero_is_the_smallest_slack_and_does_not_say_nothing():
     violated = np.ones((8, 3))
     violated[3] = -np.inf
     figure = slack_figure(analysed([made_up_run(0, nmls=violated)]), **LOOK)
-    assert "Smallest slack: -inf (bound by the sharpness in `Network-wide" in texts(figure)
+    assert "Smallest slack: -inf (bound by the sharpness in “Network-wide" in texts(figure)
     assert "says nothing" not in texts(figure)
 
 

@@ -162,7 +162,7 @@ def test_where_quantities_are_measured_is_said_of_those_that_are_drawn(runs):
     def said(*panels):
         return texts(trends_figure(analysed(runs), **LOOK | {"panels": panels, "logarithmic": ()}))
 
-    assert "The quantities are those on the fixed sample set `train`." in said("mls", "nmls")
+    assert "The quantities are those on the fixed sample set “train”." in said("mls", "nmls")
     assert "All are those on all images." in said("test_loss")
     assert "Generalisation gap, test loss are those on all images, the other" in said(
         "generalisation_gap", "test_loss", "mls"
@@ -219,7 +219,7 @@ def test_a_setting_that_never_interpolates_says_so_in_the_panel():
 def test_caption_and_provenance(figure):
     for expected in (
         "Figure 1: MLP (tanh) on numbers, trained with mse",
-        "sample set `train`",
+        "sample set “train”",
         "plain SGD on mse at learning rates 0.05, 0.1, 0.2 and batch size 20",
         "after 20% of the iterations",
         "9 runs, seeds 0, 1, 2",

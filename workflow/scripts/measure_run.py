@@ -1,15 +1,12 @@
 """Measure every checkpoint of one run."""
 
-from pathlib import Path
-
 from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
-    from flatness.experiment.checkpoints import clear_state
+    from flatness.jobs import states
     from flatness.measurement.run import measure_run
 
-    # Below RESULTS. No parameter of the rule: another one would have old runs measured anew.
-    clear_state(Path(snakemake.input.checkpoints).parents[2] / "state" / snakemake.wildcards.run)
+    states.clear(snakemake.input.checkpoints)
     measure_run(
         snakemake.input.checkpoints,
         snakemake.input.dataset,

@@ -2,9 +2,8 @@
 
 While a run trains, each checkpoint is a file of its own in the run's state
 folder; the run resumes from the last one. When it ends, all of them become one
-file. The folder stays until the run is measured: of a job that is killed in its last
-moment the workflow engine deletes the finished file. Both kinds carry SHA-256 digests, because safetensors notices a truncated
-file but not a flipped bit.
+file. The folder stays, see `flatness.jobs.states`. Both kinds carry SHA-256 digests,
+because safetensors notices a truncated file but not a flipped bit.
 """
 
 import hashlib
@@ -87,7 +86,7 @@ class StateFolder:
 
     def clear(self) -> None:
         """Delete the folder."""
-        clear_state(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, iteration: int) -> Path:
         return self.folder / f"{iteration:010d}.safetensors"
@@ -111,11 +110,6 @@ class StateFolder:
             return None
         parts = (_part(tensors, prefix) for prefix in ("weights/", "record/", "optimiser/"))
         return Checkpoint(iteration, *parts)
-
-
-def clear_state(folder: str | Path) -> None:
-    """Delete the checkpoints of a run that nobody will go on with, if there are any."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def train(
         plan: the run.
         dataset: a prepared dataset.
         output: where the finished run goes (see `checkpoints`).
-        state: folder for checkpoints until then. It stays, see `checkpoints.clear_state`.
+        state: folder for checkpoints until then. It stays, see `flatness.jobs.states`.
         code: fingerprint of the code, for provenance; a state of other code is not resumed.
         until: iteration after which no checkpoint is made, to begin a run without finishing it;
             the checkpoints until then have the bits of the whole run's.

@@ -42,7 +42,7 @@ def chain_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
             scales.count_iterations(panel)
         meanings = "; ".join(f"{letter} = {QUANTITIES[CHAIN[letter]].formula}" for letter in values)
         caption = (
-            f"{training(runs)} Sample set `{sample_set}`. {meanings}. "
+            f"{training(runs)} Sample set “{sample_set}”. {meanings}. "
             f"{curves.meaning([len(counted)])}{_zeros(values)}"
         )
         if absent:

@@ -66,7 +66,7 @@ def lemma_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
             draw_progress(figure, figure.add_subplot(grid[:, -1]))
         caption = (
             f"{words('hessian_gap')} against the {words('mean_residual_norm').lower()}, on the "
-            f"fixed sample set `{sample_set}`; the loss in it is that of Eq. 2, whatever the "
+            f"fixed sample set “{sample_set}”; the loss in it is that of Eq. 2, whatever the "
             "network was trained with."
         )
         if shown:

@@ -231,7 +231,7 @@ def _caption(
     ]
     text = (
         f"Below the diagonal: final values of {len(runs)} runs (means over the checkpoints in the "
-        f"last fifth of the iterations), one point each, on the fixed sample set `{sample_set}`"
+        f"last fifth of the iterations), one point each, on the fixed sample set “{sample_set}”"
     )
     text += f" ({', '.join(on_all)}: on all images)." if on_all else "."
     for name in quantities:

@@ -88,7 +88,7 @@ def slack_figure(runs: Sequence[AnalysedRun], *, title: str, sample_set: str) ->
         for panel in figure.axes:
             scales.count_iterations(panel)
         caption = (
-            f"{training(runs)} Sample set `{sample_set}`. An inequality holds "
+            f"{training(runs)} Sample set “{sample_set}”. An inequality holds "
             "where its slack is at least 0; each step of a chain is shown on its own. "
             f"{_meanings(known)}{curves.meaning([len(counted)])}"
             f"{_smallest(slacks)}{_vacuous(slacks)}{_not_drawn(counted)}"
@@ -185,7 +185,7 @@ def _absences(reasons: Mapping[str, str]) -> list[str]:
             alike = [text for name, text in absent.items() if reasons[name] == reason]
             whole = len(alike) == len(labels)
             by_reason.setdefault(reason, []).append(
-                f"`{family}`" if whole else f"{' and '.join(alike)} of `{family}`"
+                f"“{family}”" if whole else f"{' and '.join(alike)} of “{family}”"
             )
     return [
         f"Absent: {'; '.join(which)} ({reason.rstrip('.')})." for reason, which in by_reason.items()
@@ -199,7 +199,7 @@ def _smallest(slacks: Mapping[str, np.ndarray]) -> str:
         return ""
     name = min(least, key=least.get)
     family, labels = next((f, labels) for f, labels in FAMILIES.items() if name in labels)
-    return f" Smallest slack: {least[name]:.3g} ({labels[name]} in `{family}`)."
+    return f" Smallest slack: {least[name]:.3g} ({labels[name]} in “{family}”)."
 
 
 def _vacuous(slacks: Mapping[str, np.ndarray]) -> str:

@@ -161,7 +161,7 @@ def _drawn(iteration: np.ndarray, x: str) -> np.ndarray:
 def _on_which_images(run: AnalysedRun, panels: Sequence[str], sample_set: str) -> str:
     """Where what is drawn is measured."""
     on_all = [name for name in panels if name in run and "sample_set" not in run.data[name].dims]
-    others = f"those on the fixed sample set `{sample_set}`. "
+    others = f"those on the fixed sample set “{sample_set}”. "
     if not on_all:
         return f"The quantities are {others}"
     if on_all == list(panels):

@@ -108,7 +108,7 @@ def row_of(part: Part, study: Sequence[AnalysedRun], options: Options) -> dict[s
     if study:
         runs, which, levels = part.runs.of(study, options.interpolation_accuracy)
     found = [outcome(condition.statistic, runs, **vars(options)) for condition in part.conditions]
-    reasons = [levels, *(reason for each in found for reason in each.reasons)]
+    reasons = [levels, *_reasons(found)]
     if not study:
         reasons = [f"The study that stands for {part.role} has no runs."]
     row = {
@@ -137,6 +137,19 @@ def row_of(part: Part, study: Sequence[AnalysedRun], options: Options) -> dict[s
         numbers = {f"{prefix}{name}": getattr(each, name) for name in NUMBERS}
         row |= numbers | _rule(prefix, condition.rule)
     return row
+
+
+def _reasons(found: Sequence[Outcome]) -> list[str]:
+    """What is to be known of each condition; which one, where there are two and it is not both."""
+    if len(found) == 1:
+        return list(found[0].reasons)
+    return [
+        reason
+        if all(reason in other.reasons for other in found)
+        else f"{which} condition: {reason}"
+        for which, each in zip(("First", "Second"), found, strict=True)
+        for reason in each.reasons
+    ]
 
 
 def _used_in_all(found: Sequence[Outcome]) -> list[str]:

@@ -54,6 +54,10 @@ TITLES = {
 _MONOTONE = "A log volume that never rises makes this repeat the trend of sqrt_sharpness (1b)."
 _NOISE = "Noise in either quantity makes the coefficient smaller, and so favours this part."
 _DIRECTION = "How large the change is."
+_LEVEL = (
+    "That sharpness is constant once it has levelled off: it may still rise or fall slowly, within "
+    "10 % of its final value."
+)
 _CAUSE = "That one causes the other: both may follow the iterations."
 _FEW = "What other learning rates or batch sizes would give: see the interval over settings."
 
@@ -506,7 +510,7 @@ def _mlp() -> tuple[Part, ...]:
             place="Sec. 4.1, sixth paragraph",
             conditions=_one(_trend("log_volume", Phase.LEVEL), FALLS),
             figure="figE7",
-            caveat=_DIRECTION,
+            caveat=f"{_DIRECTION} {_LEVEL}",
             tells_interpolating=True,
         ),
         Part(
@@ -517,7 +521,7 @@ def _mlp() -> tuple[Part, ...]:
             place="Sec. 4.1, sixth paragraph",
             conditions=_one(SlowerFall("log_volume"), LESS_THAN_HALF),
             figure="figE7",
-            caveat="That it falls at all: that is 9f.",
+            caveat=f"That it falls at all: that is 9f. {_LEVEL}",
             tells_interpolating=True,
         ),
     )

@@ -15,6 +15,7 @@ from flatness.publication.report.cells import Cell, Table, numeric
 from flatness.publication.report.number_line import Bar, number_line
 from flatness.publication.report.runs import Setting, by_setting
 from flatness.tables.cells import NOTHING, interval, number
+from flatness.tables.of_seeds import of_seeds
 from flatness.tables.sensitivity_table import in_words
 
 _KEYS = ("claim", "part", "network")
@@ -49,6 +50,7 @@ class Detail:
         network: the role that its study plays.
         statement: the paper's sentence in our words.
         verdict: one of `VERDICTS`.
+        pointing: what few seeds point to, in the words of `flatness.tables.of_seeds`, or "".
         statistic: what was computed, on which runs.
         conditions: one or two.
         sentences: what else is to be known.
@@ -64,6 +66,7 @@ class Detail:
     network: str
     statement: str
     verdict: str
+    pointing: str
     statistic: str
     conditions: Sequence[Condition]
     sentences: Sequence[str]
@@ -112,10 +115,9 @@ def details(
                 network=row["network"],
                 statement=row["statement"],
                 verdict=row["verdict"],
+                pointing=next(iter(of_seeds(pd.DataFrame([row]))), ""),
                 statistic=row["statistic"],
-                conditions=[
-                    _condition(row, prefix) for prefix in ("", SECOND) if row[f"{prefix}comparison"]
-                ],
+                conditions=_conditions(row),
                 sentences=[text for text in (row["reason"], row["remarks"]) if text],
                 figures=[row["figure"]] if shown else [],
                 sensitivity=_sensitivity(sensitivity[same]),
@@ -127,14 +129,20 @@ def details(
     return found
 
 
-def _condition(row: Mapping, prefix: str) -> Condition:
+def _conditions(row: Mapping) -> list[Condition]:
+    if not row[f"{SECOND}comparison"]:
+        return [_condition(row, "")]
+    return [_condition(row, "", "first, "), _condition(row, SECOND, "second, ")]
+
+
+def _condition(row: Mapping, prefix: str, which: str = "") -> Condition:
     value, low, high, settings_low, settings_high, threshold = (
         float(row[f"{prefix}{name}"])
         for name in ("value", "low", "high", "settings_low", "settings_high", "threshold")
     )
     bars = [
-        Bar("over seeds", low, high),
-        Bar("over settings", settings_low, settings_high),
+        Bar(f"{which}over seeds", low, high),
+        Bar(f"{which}over settings", settings_low, settings_high),
     ]
     return Condition(
         row[f"{prefix}comparison"],

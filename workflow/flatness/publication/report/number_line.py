@@ -10,7 +10,7 @@ import pandas as pd
 from flatness.tables.cells import number
 
 # In pixels: all of it, what names take at its left, and what stays free at its right.
-_WIDTH, _NAMES, _EDGE = 480, 130, 40
+_WIDTH, _NAMES, _EDGE = 500, 150, 40
 _TOP, _STEP = 28, 22
 
 

@@ -62,11 +62,10 @@ def table_of_runs(
         interpolation_accuracy: training accuracy from which a run interpolates.
     """
     shown = [name for name in _FINAL if any(name in run for run in runs)]
+    only_mse = all(run.trained_on == "mse" for run in runs)
     head = (
         "study",
-        "learning rate",
-        "of",
-        "in mse",
+        *(("learning rate of mse",) if only_mse else ("learning rate", "of", "in mse")),
         "batch size",
         "seed",
         "iterations",
@@ -79,8 +78,7 @@ def table_of_runs(
         (
             run.study,
             Cell(f"{run.learning_rate:g}", order=run.learning_rate, look="number"),
-            run.trained_on,
-            numeric(run.learning_rate_in_mse),
+            *(() if only_mse else (run.trained_on, numeric(run.learning_rate_in_mse))),
             _count(run.batch_size),
             _count(run.seed),
             _count(int(run.iteration[-1])),

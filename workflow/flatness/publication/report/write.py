@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from flatness.analysis.claims.verdicts import VERDICTS
+from flatness.analysis.statistics import FEWEST_FOR_INTERVAL
 from flatness.figures.captions import caption
 from flatness.publication import costs, facts
 from flatness.publication.deviations import deviations, nature
@@ -133,6 +134,8 @@ def report(
         runs=table_of_runs(
             runs, sample_set=settings.analysis.sample_set, interpolation_accuracy=accuracy
         ),
+        interpolating=sum(run.interpolates(accuracy) for run in runs),
+        least=FEWEST_FOR_INTERVAL,
         excluded=facts.excluded(runs),
         what_was_run=_plain("What was run", facts.STUDY_COLUMNS, facts.studies(mapping, runs)),
         conventions=_plain("Conventions", ("key", "value"), facts.conventions(mapping)),
