@@ -18,6 +18,7 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/publish.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/progress.smk"
+include: "workflow/rules/end.smk"
 
 
 # The targets' files are listed one by one: Snakemake hashes a list that stands for many files once

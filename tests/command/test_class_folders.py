@@ -1,6 +1,7 @@
 """Targets from the folders that images lie in."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -97,3 +98,13 @@ def test_a_layer_has_no_classes(refused):
 
 def test_without_them_the_page_says_what_to_do(measured):
     assert "curvature needs targets: --class-folders, or flatness.curvature" in measured()
+
+
+@pytest.mark.usefixtures("animals")
+def test_folders_of_training_and_test_images_are_no_classes(here, refused):
+    for split in ("train", "test"):
+        (here / "both" / split).parent.mkdir(exist_ok=True)
+        shutil.copytree(here / "animals", here / "both" / split)
+    line = refused(images="both", class_folders=True)
+    assert "--class-folders: both holds test and train, in which there are folders again" in line
+    assert "Give --images both/train" in line

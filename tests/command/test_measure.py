@@ -305,3 +305,14 @@ def test_numbers_that_contradict_a_theorem_are_written_and_refused(
     assert " ".join(printed.err.split()) in " ".join(page.split())
     found = bounds_module.bounds(read_dataset(here / "out/found.nc"))
     assert found["slack"].min() < -1
+
+
+def test_an_interruption_says_that_nothing_is_kept(command, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flatness.command.measure.measure_one", interrupted)
+    assert main(command()) == 130
+    assert capsys.readouterr().err == (
+        "Interrupted. The same command begins anew; of a single network nothing is kept.\n"
+    )

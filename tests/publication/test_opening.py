@@ -86,3 +86,11 @@ def test_runs_that_do_not_fit_together_have_no_common_dataset(runs, tmp_path):
     assert isinstance(results.runs[0].data, xr.Dataset)
     with pytest.raises(StorageError, match="Analyse both with the same version"):
         results.data("vgg")
+
+
+def test_results_list_their_studies(published):
+    results = flatness.open_results(published)
+    assert list(results) == list(results.studies) == ["vgg", "mlp_numbers"]
+    assert len(results) == 2
+    assert "vgg" in results
+    assert "vgg10" not in results

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 import flatness
 from flatness import Recorder, measure, measure_checkpoints
@@ -204,3 +206,48 @@ def test_mistakes_are_named_before_a_training_begins(samples):
         Recorder(samples[0], onyl="mls")
     with pytest.raises(MeasurementError, match=r"inputs: a str\. Allowed: a tensor"):
         Recorder("images")
+
+
+@pytest.mark.parametrize("iteration", ["network", True, 1.5])
+def test_an_iteration_that_is_none_is_refused(samples, iteration):
+    network = loop.network()
+    given = network if iteration == "network" else iteration
+    recorder = Recorder(samples[0])
+    with pytest.raises(
+        MeasurementError, match=r"iteration: a .* Call recorder\(model, iteration\)"
+    ):
+        recorder(0 if given is network else network, given)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_loss_that_may_still_be_differentiated_is_kept(samples):
+    network = loop.network()
+    recorder = Recorder(samples[0])
+    loss = network(samples[0]).sum()
+    recorder(network, np.int64(0), train_loss=loss)
+    assert float(recorder.dataset["train_loss"][0]) == loss.item()
+
+
+def test_inputs_that_are_no_tensor_are_refused_with_what_to_do(samples):
+    images = TensorDataset(*samples)
+    for inputs, advice in (
+        (samples[0].numpy(), r"Convert with torch\.as_tensor"),
+        (images, r"Stack them with torch\.stack"),
+        (list(samples[0]), r"Stack them with torch\.stack"),
+        (DataLoader(images), r"Take a batch: inputs, targets = next\(iter\(loader\)\)"),
+    ):
+        with pytest.raises(MeasurementError, match=advice):
+            Recorder(inputs)
+        with pytest.raises(MeasurementError, match=advice):
+            measure(loop.network().eval(), inputs)
+
+
+def test_classes_that_curvature_is_given_are_told_how_to_become_targets(samples):
+    inputs, network = samples[0], loop.network().eval()
+    outputs = network(inputs).shape[1]
+    classes = torch.zeros(len(inputs), dtype=torch.long)
+    with pytest.raises(MeasurementError, match=r"one_hot\(targets, N\)\.to\(inputs\)"):
+        flatness.curvature(network, inputs, classes)
+    flatness.curvature(network, inputs, functional.one_hot(classes, outputs).to(inputs))
+    with pytest.raises(MeasurementError, match="Pass a row for each sample"):
+        flatness.curvature(network, inputs, classes[:3])

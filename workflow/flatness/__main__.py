@@ -30,11 +30,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(" ".join(str(error).split()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(
-            "Interrupted. The same command starts again; what is finished is kept.", file=sys.stderr
-        )
+        print(f"Interrupted. {_what_is_kept(options)}", file=sys.stderr)
         return 130  # as shells say of SIGINT
     return 0
+
+
+def _what_is_kept(options: Namespace) -> str:
+    """What becomes of the work of a command that was interrupted."""
+    if options.command == "measure":
+        from flatness.command.several import is_several
+
+        if not is_several(options):
+            return "The same command begins anew; of a single network nothing is kept."
+    return "The same command starts again; what is finished is kept."
 
 
 def _run(options: Namespace) -> str:

@@ -1,8 +1,5 @@
-# Which checkpoints stay on the disk once everything is done, or measured. No rule has the thinned files as
+# Which checkpoints stay on the disk once everything is measured. No rule has the thinned files as
 # output, and no rule's parameters tell what is kept: changing the setting must not train anything.
-
-from flatness.errors import FlatnessError
-from flatness.jobs import states
 
 KEEP = settings.training.keep_checkpoints
 
@@ -28,15 +25,3 @@ rule thin:
         "Keeping {params.keep} of the checkpoints of measured runs"
     script:
         "../scripts/thin.py"
-
-
-onsuccess:
-    if workflow.is_main_process:
-        states.clear_finished(RESULTS)
-    if KEEP != "all" and workflow.is_main_process:
-        from flatness.experiment.thinning import thin_measured
-
-        try:
-            thin_measured(needing_checkpoints(), KEEP)
-        except (FlatnessError, OSError) as error:
-            refuse(error)

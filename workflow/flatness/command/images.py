@@ -21,6 +21,8 @@ from flatness.experiment.datasets.decoding import ENDINGS, GREY, decode, is_imag
 
 # How images that need no conversion are stored, by their channels.
 _PLAIN = {1: "L", 3: "RGB"}
+# Folders above those of classes, in lower case.
+_SPLITS = {"train", "training", "val", "valid", "validation", "test"}
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,14 @@ def _classes(folder: str, names: Sequence[str]) -> tuple[str, ...]:
             f"--class-folders: {Path(folder, loose)} lies in no folder of a class. Allowed: images "
             f"in folders below {folder}, one for each class. Move it, or leave --class-folders out."
         )
-    return tuple(sorted({name.partition("/")[0] for name in names}))
+    classes = tuple(sorted({name.partition("/")[0] for name in names}))
+    if {name.lower() for name in classes} <= _SPLITS and all(n.count("/") > 1 for n in names):
+        raise DatasetError(
+            f"--class-folders: {folder} holds {' and '.join(classes)}, in which there are folders "
+            "again. Allowed: the folder in which those of the classes lie. Give --images "
+            f"{Path(folder, classes[-1])}, or leave --class-folders out."
+        )
+    return classes
 
 
 def _spread(folder: str, names: Sequence[str], samples: int | None) -> tuple[str, ...]:

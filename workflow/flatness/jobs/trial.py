@@ -33,6 +33,8 @@ def check_networks(settings: Settings, place: str) -> None:
     """
     for name, study in settings.studies.items():
         if study.network.name not in networks.SHIPPED:
+            dataset = settings.datasets[study.dataset].model_dump()
+            _refusing(f"{place}: datasets.{study.dataset}: ", lambda d=dataset: input_shape(d))
             _refusing(f"{place}: studies.{name}.", lambda s=study: measured(settings, s))
 
 

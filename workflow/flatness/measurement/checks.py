@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.utils.data import DataLoader, Dataset
 
 from flatness.errors import MeasurementError, NotFiniteError
 from flatness.measurement.exported import own_modules
@@ -111,8 +112,8 @@ def check_network_and_inputs(
         )
     if not isinstance(inputs, Tensor):
         raise MeasurementError(
-            f"inputs: a {type(inputs).__name__}. Allowed: a torch tensor. Convert with "
-            "torch.as_tensor(...)."
+            f"inputs: a {type(inputs).__name__}. Allowed: a torch tensor (samples, ...). "
+            f"{how_to_convert(inputs)}"
         )
     if dtype is not None and dtype not in _DTYPES:
         raise MeasurementError(
@@ -241,3 +242,12 @@ def check_output(output: Tensor, where_it_ends: Callable[[], str | None]) -> Non
 
 def _kind(tensor: Tensor) -> str:
     return f"{tensor.dtype} on {tensor.device}"
+
+
+def how_to_convert(inputs: object) -> str:
+    """What to do with inputs that are no tensor."""
+    if isinstance(inputs, DataLoader):
+        return "Take a batch: inputs, targets = next(iter(loader))."
+    if isinstance(inputs, Dataset | list | tuple):
+        return "Stack them with torch.stack."
+    return "Convert with torch.as_tensor(...)."

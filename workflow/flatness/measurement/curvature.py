@@ -158,10 +158,14 @@ def curvature(
 def _check_targets(samples: int, kind: Tensor, targets: Tensor) -> None:
     """Refuse targets that are not (samples, N), finite, and like a parameter."""
     if not isinstance(targets, Tensor) or targets.ndim != 2 or len(targets) != samples:
-        found = tuple(targets.shape) if isinstance(targets, Tensor) else type(targets).__name__
+        found, advice = type(targets).__name__, "Pass one."
+        if isinstance(targets, Tensor):
+            found, advice = tuple(targets.shape), "Pass a row for each sample."
+            if targets.shape == (samples,):
+                advice = "Of classes make torch.nn.functional.one_hot(targets, N).to(inputs)."
         raise MeasurementError(
             f"targets: {found}. Allowed: a tensor of shape ({samples}, N), one row per sample. "
-            "Make class labels one-hot with torch.nn.functional.one_hot."
+            f"{advice}"
         )
     if (targets.dtype, targets.device) != (kind.dtype, kind.device):
         raise MeasurementError(

@@ -1,7 +1,7 @@
 """Opening results, wherever they come from."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import xarray as xr
@@ -51,6 +51,18 @@ class Results:
     def runs(self) -> list[AnalysedRun]:
         """The runs of all studies."""
         return [run for runs in self.studies.values() for run in runs]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the studies."""
+        return iter(self.studies)
+
+    def __contains__(self, study: object) -> bool:
+        """Whether there is a study of that name."""
+        return study in self.studies
+
+    def __len__(self) -> int:
+        """How many studies there are."""
+        return len(self.studies)
 
     def __getitem__(self, study: str) -> list[AnalysedRun]:
         """The runs of one study.

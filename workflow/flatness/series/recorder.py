@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Collection, Mapping
 from inspect import signature
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from flatness.errors import MeasurementError, NotFiniteError
+from flatness.measurement.checks import how_to_convert
 from flatness.measurement.measuring import measure
 from flatness.measurement.selection import choice_in_words
 from flatness.series.growing import grown, of_checkpoint
@@ -74,7 +76,8 @@ class Recorder:
     ):
         if not isinstance(inputs, Tensor):
             raise MeasurementError(
-                f"inputs: a {type(inputs).__name__}. Allowed: a tensor (samples, ...). Stack them."
+                f"inputs: a {type(inputs).__name__}. Allowed: a tensor (samples, ...). "
+                f"{how_to_convert(inputs)}"
             )
         unknown = sorted(set(options) - set(_OPTIONS))
         if unknown:
@@ -130,6 +133,11 @@ class Recorder:
             MeasurementError: as `measure`; the file holds this or a later iteration of another
                 training.
         """
+        if isinstance(iteration, bool) or not isinstance(iteration, Integral):
+            raise MeasurementError(
+                f"iteration: a {type(iteration).__name__}. Allowed: a whole number, after the "
+                "model. Call recorder(model, iteration)."
+            )
         if not self._is_due(iteration):
             return False
         weights = _checksum(model)
@@ -141,7 +149,7 @@ class Recorder:
             left_out(f"iteration {iteration}", error)
             return False
         found = found.assign(weights_sha256=((), weights))
-        new = of_checkpoint(found, iteration, {k: float(v) for k, v in values.items()})
+        new = of_checkpoint(found, iteration, {k: _number(v) for k, v in values.items()})
         new.attrs |= self._subject
         self._dataset = new if self._dataset is None else grown([self._dataset, new])
         if self._path is not None:
@@ -190,6 +198,11 @@ class Recorder:
 def _checksum(model: nn.Module) -> str:
     """SHA-256 of all parameters and buffers."""
     return _digest(model.state_dict())
+
+
+def _number(value: Any) -> float:
+    """A number that somebody keeps, such as a loss that may still be differentiated."""
+    return float(value.detach() if isinstance(value, Tensor) else value)
 
 
 def _digest(tensors: Mapping[str, Any]) -> str:

@@ -98,7 +98,8 @@ def _text(path: str | Path) -> str:
     except OSError as error:
         raise SettingsError(
             f"{path}: cannot be read ({error.strerror}). Allowed: a YAML or JSON file. Run "
-            "Snakemake in the repository's folder, or name a file with --configfile."
+            "Snakemake in the repository's folder, or name a file with --configfile; targets stand "
+            "before it."
         ) from None
     except UnicodeDecodeError as error:
         raise SettingsError(

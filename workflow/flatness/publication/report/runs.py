@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flatness.analysis.analysed_run import AnalysedRun
 from flatness.figures.labels import words
+from flatness.glossary.own import own_terms
 from flatness.publication.report.cells import Cell, Table, numeric
 
 # Final values that the table has, where the runs do.
@@ -61,7 +62,7 @@ def table_of_runs(
         sample_set: where final quantities are measured.
         interpolation_accuracy: training accuracy from which a run interpolates.
     """
-    shown = [name for name in _FINAL if any(name in run for run in runs)]
+    shown = [name for name in (*_FINAL, *own_terms()) if any(name in run for run in runs)]
     only_mse = all(run.trained_on == "mse" for run in runs)
     head = (
         "study",

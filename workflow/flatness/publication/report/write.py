@@ -10,6 +10,7 @@ import xarray as xr
 from flatness.analysis.claims.verdicts import VERDICTS
 from flatness.analysis.statistics import FEWEST_FOR_INTERVAL
 from flatness.figures.captions import caption
+from flatness.glossary.own import own_terms
 from flatness.publication import costs, facts
 from flatness.publication.deviations import deviations, nature
 from flatness.publication.opening import read_results, settings_of_publication
@@ -138,7 +139,9 @@ def report(
         least=FEWEST_FOR_INTERVAL,
         excluded=facts.excluded(runs),
         what_was_run=_plain("What was run", facts.STUDY_COLUMNS, facts.studies(mapping, runs)),
-        conventions=_plain("Conventions", ("key", "value"), facts.conventions(mapping)),
+        conventions=_plain(
+            "Conventions", ("key", "value"), [*facts.conventions(mapping), *_own_quantities()]
+        ),
         made_with=_plain("Hardware and versions", ("fact", "value"), facts.made_with(runs)),
         times=_plain("Wall time", costs.COLUMNS, costs.in_words(results)),
     )
@@ -146,6 +149,11 @@ def report(
 
 def _plain(name: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
     return Table(name, tuple(head), [tuple(row) for row in rows])
+
+
+def _own_quantities() -> list[tuple[str, str]]:
+    """What quantities of a user's own are, beside the conventions."""
+    return [(name, f"{term.long_name}: {term.formula}") for name, term in own_terms().items()]
 
 
 def _studies_of_figures(settings: Settings, figures: Iterable[str]) -> dict[str, list[str]]:
