@@ -10,10 +10,10 @@ import flatness
 
 # What the last column of the page says, and a network without anything that is asked for there.
 _LINEAR = "linear"
-_CONVOLUTION = "linear, or a convolution"
+_CONVOLUTION = "affine"
 _ALL_LINEAR = "Eq. 4 in every layer"
 _NO_LAYER = "any"
-_LAYERS = "any, in networks of linear layers and convolutions"
+_LAYERS = "one affine layer"
 
 
 class _Squared(nn.Module):
