@@ -2,6 +2,8 @@
 
 import logging
 import signal
+import time
+import weakref
 
 import pytest
 
@@ -20,6 +22,30 @@ def test_an_interrupted_job_says_so_in_one_line(tmp_path, sent):
     (line,) = log.read_text().splitlines()
     assert "ERROR The job was interrupted" in line
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_that_python_ignores_is_heard_later(tmp_path, capfd, sent):
+    """As in the callback of a weak reference."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    class Watched:
+        pass
+
+    def end(_):
+        signal.raise_signal(sent)
+        time.sleep(1)  # interrupted here
+
+    def job():
+        watched = Watched()
+        reference = weakref.ref(watched, end)
+        del watched
+        assert reference() is None
+        time.sleep(5)
+
+    with pytest.raises(SystemExit, match=r"^The job was interrupted"), job_log(tmp_path / "log"):
+        job()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_mistake_that_can_be_mended_is_one_line(tmp_path):

@@ -38,6 +38,7 @@ def job_log(path: str) -> Iterator[None]:
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     before = signal.signal(signal.SIGTERM, _interrupt)
+    sys.unraisablehook = _not_heard
     try:
         with telling(path), naming_what_is_missing("this job"):
             yield
@@ -56,9 +57,22 @@ def job_log(path: str) -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = sys.__unraisablehook__
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
+
+
+def _not_heard(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Interrupt again a little later, where Python had to ignore the interruption.
+
+    So it does in the callbacks of weak references, as at the end of an import.
+    """
+    if unraisable.exc_type is KeyboardInterrupt:
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)  # s
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 class _LogFile(logging.FileHandler):
