@@ -96,6 +96,7 @@ def folders(tmp_path):
         options = Namespace(
             images=str(tmp_path / "images/train"),
             samples=None,
+            class_folders=False,
             dtype="float64",
             channels=3,
             size=None,

@@ -28,6 +28,8 @@ PRODUCT = {
 DAMAGED = re.compile(r"^(\S+): .*Delete (?:it|the file) and start again", re.MULTILINE)
 # What docs/running.md says of files from the future, as a clock leaves them that was ahead.
 TOUCH = "find results -newermt now -exec touch {} +"
+# What Snakemake says where another one, that was started beside it without a lock, has begun.
+_ANOTHER = "concurrent process has deleted it while Snakemake was running"
 _SECONDS = 600  # more than any step takes, however busy the machine
 
 
@@ -231,8 +233,8 @@ class Study:
         """
         while not (job := self.job_of(process, rule)):
             if process.poll() is not None:
-                if process.returncode:
-                    raise LostError(f"no job of {rule} is started:\n{self.said(process)}")
+                if process.returncode and _ANOTHER not in (said := self.said(process)):
+                    raise LostError(f"no job of {rule} is started:\n{said}")
                 return 0
             time.sleep(0.05)
         lines = draw.choice([0, draw.randint(1, 20)])

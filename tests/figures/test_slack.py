@@ -123,10 +123,10 @@ def test_families_that_are_absent_have_no_panel_and_the_caption_says_why(convolu
     ]
     assert all(panel.lines and panel.axison for panel in convolutional.axes)
     assert (
-        "Absent: Eq. 5, Frobenius norm and Eq. 5, spectral norm of `Per sample (tightest): Eq. 5, "
-        "11`; `Means of powers $k$: Eq. 6, 7`; Frobenius norm ≤ sharpness of `Averaged volume: "
-        "Eq. 12`; `Volume by the first layer's gradient`; `Maximum local sensitivity: Eq. 13, 28`; "
-        f"`Relative to inputs and weights` ({NO_LINEAR_LAYER})."
+        "Absent: Eq. 5, Frobenius norm and Eq. 5, spectral norm of “Per sample (tightest): Eq. 5, "
+        "11”; “Means of powers $k$: Eq. 6, 7”; Frobenius norm ≤ sharpness of “Averaged volume: "
+        "Eq. 12”; “Volume by the first layer's gradient”; “Maximum local sensitivity: Eq. 13, 28”; "
+        f"“Relative to inputs and weights” ({NO_LINEAR_LAYER})."
     ) in texts(convolutional)
     assert "stand for the sides" not in texts(convolutional)
     assert "entry by entry" not in texts(convolutional)
@@ -143,7 +143,7 @@ def test_different_reasons_in_a_family_are_all_given():
     run = made_up_run(absent=FAMILIES["Network-wide sensitivity: NMLS"])
     run["slack"].attrs["absent"] = json.dumps({"nmls": "one reason.", "nmls_unshared": "another"})
     text = texts(slack_figure(analysed([run]), **LOOK))
-    family = "of `Network-wide sensitivity: NMLS`"
+    family = "of “Network-wide sensitivity: NMLS”"
     assert f"Absent: bound by the sharpness {family} (one reason)." in text
     assert f"Absent: bound by layers' outputs {family} (another)." in text
 
@@ -151,7 +151,7 @@ def test_different_reasons_in_a_family_are_all_given():
 def test_inequalities_that_were_not_stored_are_absent(figure):
     partial = slack_figure(analysed([analysed_run(slack={"a_b": 0.1, "b_c": 0.2})]), **LOOK)
     assert len(partial.axes) == 1
-    assert "`Averaged volume: Eq. 12`" in texts(partial)
+    assert "“Averaged volume: Eq. 12”" in texts(partial)
     assert "(no value is stored)." in texts(partial)
     assert np.allclose(strong(panel_of(partial, "Maximum")), [[0.1] * 8, [0.2] * 8])
     assert "Absent" not in texts(figure)
@@ -194,7 +194,7 @@ def test_a_right_side_of_zero_is_the_smallest_slack_and_does_not_say_nothing():
 def test_all_absent_is_no_failure():
     figure = slack_figure(analysed([made_up_run(absent=NAMES)]), **LOOK)
     assert not figure.axes
-    assert "Absent: `Per sample" in texts(figure)
+    assert "Absent: “Per sample" in texts(figure)
     assert "Smallest" not in texts(figure)
     assert_readable(figure)
 
