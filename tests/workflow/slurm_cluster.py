@@ -134,7 +134,8 @@ class Cluster:
         """
         time.sleep(3)
         ends = time.monotonic() + _START_SECONDS
-        while job is not None and job not in self.jobs("pending"):
+        # One that is still ending would be put back into the queue later, and wait there.
+        while self.jobs("completing") or (job is not None and job not in self.jobs("pending")):
             if time.monotonic() > ends:
                 raise RuntimeError(f"job {job} is not back in the queue: {self.jobs()}")
             time.sleep(0.2)

@@ -3,11 +3,9 @@
 from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
-    from flatness.jobs import states
-    from flatness.measurement.run import measure_run
+    from flatness.jobs.measuring import measure_finished
 
-    states.clear(snakemake.input.checkpoints)
-    measure_run(
+    measure_finished(
         snakemake.input.checkpoints,
         snakemake.input.dataset,
         snakemake.output.measurements,
