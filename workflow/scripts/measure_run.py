@@ -3,7 +3,7 @@
 from flatness.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
-    from flatness.jobs.measuring import measure_finished
+    from flatness.measurement.finished import measure_finished
 
     measure_finished(
         snakemake.input.checkpoints,
