@@ -38,7 +38,7 @@ def job_log(path: str) -> Iterator[None]:
     logging.captureWarnings(True)
     warnings.simplefilter("default")
     before = signal.signal(signal.SIGTERM, _interrupt)
-    sys.unraisablehook = _not_heard
+    ignored, sys.unraisablehook = sys.unraisablehook, _not_heard
     try:
         with telling(path), naming_what_is_missing("this job"):
             yield
@@ -57,7 +57,7 @@ def job_log(path: str) -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
-        sys.unraisablehook = sys.__unraisablehook__
+        sys.unraisablehook = ignored
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
