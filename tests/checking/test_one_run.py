@@ -92,3 +92,12 @@ def test_the_run_that_gets_furthest_in_a_minute_is_chosen(runs):
     assert part.run is runs[0]
     assert isinstance(part.run, AnalysedRun)
     assert choose(runs, {}, None, None, lambda run: True).run is runs[0]
+
+
+def test_a_run_of_a_cpu_is_chosen_where_there_is_one(runs):
+    """The times of a run on a GPU say nothing about those on this machine."""
+    costs = {run.id: _costs(each, 10) for run, each in zip(runs, (1000, 300, 2000), strict=True)}
+    runs[1].data.attrs["device"] = "NVIDIA H200"
+    assert choose(runs, costs, None, None, lambda run: True).run is runs[0]
+    assert choose(runs, costs, runs[1].id, None, lambda run: True).run is runs[1]
+    assert choose(runs, costs, None, None, lambda run: run is runs[1]).run is runs[1]

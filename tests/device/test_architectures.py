@@ -10,6 +10,10 @@ from tests.measurement.architectures import ARCHITECTURES, network
 # Beside float32; in float64 singular values are found in another way.
 IN_FLOAT64 = ("more-outputs-than-inputs", "mlp-tanh", "strided-convolution", "layer-norm", "lstm")
 
+# The GPU kernel of weight normalisation takes the root of its squared norm in float32, whatever the
+# dtype, as torch 2.11 on an H200 shows: 2e-7.
+COARSER = {"weight-normalised": 1e-6}
+
 
 @pytest.mark.parametrize(
     ("name", "dtype"),
@@ -42,24 +46,32 @@ def _targets(inputs, outputs=4):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_curvature_by_random_probes(device, name):
+def test_curvature_by_random_probes(device, name, has_gpu):
+    if has_gpu and name == "sorted-samples":
+        pytest.skip("parameters of its layers are probed one by one on a GPU: other estimates")
     model, inputs = network(name, torch.float64)
     inputs, how = inputs[:2], {"probes": 2, "exact_products": 0}
     expected = flatness.curvature(model, inputs, _targets(inputs), **how)
     model, inputs = model.to(device), inputs.to(device)
     assert_agree(
-        flatness.curvature(model, inputs, _targets(inputs), **how), expected, torch.float64
+        flatness.curvature(model, inputs, _targets(inputs), **how),
+        expected,
+        torch.float64,
+        COARSER.get(name),
     )
 
 
-@pytest.mark.parametrize("name", ["mlp-tanh", "weight-normalised"])
+@pytest.mark.parametrize("name", ["mlp-tanh", "sorted-samples", "weight-normalised"])
 def test_exact_curvature(device, name):
     model, inputs = network(name, torch.float64)
     inputs, how = inputs[:2], {"exact_products": 10**6}
     expected = flatness.curvature(model, inputs, _targets(inputs), **how)
     model, inputs = model.to(device), inputs.to(device)
     assert_agree(
-        flatness.curvature(model, inputs, _targets(inputs), **how), expected, torch.float64
+        flatness.curvature(model, inputs, _targets(inputs), **how),
+        expected,
+        torch.float64,
+        COARSER.get(name),
     )
 
 

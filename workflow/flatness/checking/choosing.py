@@ -49,7 +49,8 @@ def choose(
         runs: all that are published.
         costs: of each, see `flatness.publication.costs.costs_of`.
         name: of the run; where it is left out, the one of which most checkpoints take no more than
-            `MOST_SECONDS`, of those whose images are at hand.
+            `MOST_SECONDS`, of those whose images are at hand, and of these of those that were
+            trained on a CPU, if there are any.
         iterations: the last that is trained; where it is left out, as many as take so long.
         at_hand: whether a run's images are.
 
@@ -65,6 +66,8 @@ def choose(
         raise SettingsError(f"--iterations {iterations}. Allowed: 0 or more. Raise it.")
     asked = runs if name is None else [named[name]]
     candidates = [run for run in asked if at_hand(run)] or asked
+    # Every machine has one, and what a run took on a GPU tells nothing about it.
+    candidates = [run for run in candidates if run.data.attrs["device"] == "cpu"] or candidates
     parts = [_part(run, costs.get(run.id, {}), iterations) for run in candidates]
     return max(parts, key=lambda part: (len(part.checkpoints), -(part.seconds or 0)))
 
