@@ -6,7 +6,7 @@
 # make verify   measure a random tenth of the finished runs again; RESULTS=results/paper
 # make publish  the page of PUBLISHED=docs/reproduction, in short in README.md: from the files
 #               PARTS=docs/reproduction/parts/*.nc, or where there are none from a study,
-#               CONFIG=config/laptop.yaml, which is computed if it is not
+#               CONFIG=config/config.yaml, which is computed if it is not
 # make republish  every publication below docs anew from its own results, by the code as it is
 # make reproduce  every figure and table of PUBLISHED=docs/reproduction from its results
 # make same-bits  one study with 1 and 2 cores, in another order, interrupted and on SLURM: same bits?
@@ -24,7 +24,7 @@
 PYTHON ?= python3
 CORES ?= 2
 RESULTS ?= results/demo
-CONFIG ?= config/laptop.yaml
+CONFIG ?= config/config.yaml
 PUBLISHED ?= docs/reproduction
 PARTS ?= $(wildcard $(PUBLISHED)/parts/*.nc)
 BIN := .venv/bin

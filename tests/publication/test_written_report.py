@@ -100,9 +100,9 @@ def test_the_page_says_what_was_run(page):
     assert facts["commit of analysis"] == "c0ffee"
     assert facts["torch"] == "2.15.0 (23 runs); 2.14.0 (1 run)"
     assert _rows(page, "Wall time") == [
-        ["prepare_dataset", "1", "0.50", "0.50", "100", "1.0"],
-        ["train_run", "24", "60.00", "4.00", "500", "48.0"],
-        ["analyse_run", "24", "0.12", "0.01", "-", "-"],
+        ["prepare_dataset", "cpu <fast>", "1", "0.50", "0.50", "100", "1.0"],
+        ["train_run", "cpu <fast>", "24", "60.00", "4.00", "500", "48.0"],
+        ["analyse_run", "cpu <fast>", "24", "0.12", "0.01", "-", "-"],
     ]
 
 

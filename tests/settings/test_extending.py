@@ -173,14 +173,15 @@ def test_shipped_configurations_have_the_runs_that_they_had(root, name):
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == IDENTITIES[name]
 
 
-def test_the_laptops_configuration_is_that_of_the_published_runs(root):
+def test_the_papers_configuration_is_that_of_the_published_runs(root):
     """docs/reproduction says everything, in a file of its own."""
     published = read_settings(root / "docs/reproduction/configuration.yaml")
-    laptop = read_settings(root / "config/laptop.yaml")
-    assert laptop.studies == published.studies
-    assert laptop.datasets == published.datasets
-    assert laptop.measuring == published.measuring
-    assert laptop.analysis == published.analysis
+    paper = read_settings(root / "config/config.yaml")
+    assert paper.studies == published.studies
+    assert paper.datasets == published.datasets
+    assert paper.measuring == published.measuring
+    assert paper.analysis == published.analysis
+    assert paper.claims == published.claims
 
 
 def test_what_extends_is_no_key_of_settings(root):

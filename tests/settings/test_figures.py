@@ -198,10 +198,10 @@ def test_published_configurations_can_be_read(root, folder):
 
 
 def test_a_published_variant_has_no_sentence_of_the_paper(root, paper):
-    """The laptop's study shows the paper's settings, shortened; the variant other ones."""
-    shortened, variant, _ = (
+    """The reproduction shows the paper's settings; the variant other ones."""
+    reproduction, variant, _ = (
         settings_of_publication(read_results(root / folder / "results.nc")) for folder in PUBLISHED
     )
-    captions = {name: figure.caption for name, figure in shortened.figures.items()}
+    captions = {name: figure.caption for name, figure in reproduction.figures.items()}
     assert captions == {name: figure["caption"] for name, figure in paper["figures"].items()}
     assert [figure.caption for figure in variant.figures.values()] == [None] * len(variant.figures)

@@ -4,7 +4,7 @@ Stages are named as the rules. Those of a dataset are told at each of its runs; 
 stage of its own, `measure_layer/LAYER`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import xarray as xr
 COSTS = ("wall_time", "peak_memory", "output_size")
 COLUMNS = (
     "rule",
+    "of runs on",
     "jobs",
     "sum in minutes",
     "longest in minutes",
@@ -87,33 +88,41 @@ def costs_of(results: xr.DataTree) -> dict[str, dict[str, Cost]]:
 
 
 def in_words(results: xr.DataTree) -> list[tuple[str, ...]]:
-    """A row with the columns `COLUMNS` for each rule that is known to have run."""
-    rows: dict[str, list[Cost]] = {}
-    for rule, costs in _jobs(results):
-        if not np.isnan(costs.seconds):
-            rows.setdefault(rule, []).append(costs)
-    return [(rule, *_row(np.array([astuple(cost) for cost in rows[rule]]))) for rule in rows]
+    """A row with the columns `COLUMNS` for each rule that is known to have run, and device."""
+    rows: dict[str, dict[str, list[Cost]]] = {}
+    for rule, device, cost in _jobs(results):
+        if not np.isnan(cost.seconds):
+            rows.setdefault(rule, {}).setdefault(device, []).append(cost)
+    return [
+        (rule, device, *_row(np.array([astuple(cost) for cost in jobs])))
+        for rule, devices in rows.items()
+        for device, jobs in devices.items()
+    ]
 
 
-def _jobs(results: xr.DataTree):
-    """Each job once: rule and cost."""
+def _jobs(results: xr.DataTree) -> Iterator[tuple[str, str, Cost]]:
+    """Each job once: rule, device of the run and cost."""
     costs, datasets = costs_of(results), set()
     for node in results.children.values():
-        facts = zip(*(node[name].to_numpy() for name in ("run", "part", "dataset")), strict=True)
-        for run, part, dataset in facts:
+        names = ("run", "part", "dataset", "device")
+        for run, part, dataset, device in zip(
+            *(node[name].to_numpy() for name in names), strict=True
+        ):
             for stage, cost in costs[str(run)].items():
                 if stage == _PREPARING and (part, dataset) in datasets:
                     continue
-                yield stage.partition("/")[0], cost
+                yield stage.partition("/")[0], str(device), cost
             datasets.add((part, dataset))
 
 
 def _row(jobs: np.ndarray) -> tuple[str, ...]:
     seconds, memory, sizes = jobs.T
+    known = ~np.isnan(sizes)
+    of_some = "" if known.all() else f" ({known.sum()} jobs)"
     return (
         str(len(jobs)),
         f"{seconds.sum() / 60:.2f}",
         f"{seconds.max() / 60:.2f}",
         "-" if np.isnan(memory).all() else f"{np.nanmax(memory):.0f}",
-        "-" if np.isnan(sizes).all() else f"{np.nansum(sizes) / _MEGABYTE:.1f}",
+        f"{sizes[known].sum() / _MEGABYTE:.1f}{of_some}" if known.any() else "-",
     )
