@@ -3,6 +3,7 @@
 import pytest
 
 from flatness.analysis.analysed_run import AnalysedRun
+from flatness.checking import choosing
 from flatness.checking.choosing import choose, seconds
 from flatness.checking.one_run import compared
 from flatness.publication.costs import Cost
@@ -92,6 +93,17 @@ def test_the_run_that_gets_furthest_in_a_minute_is_chosen(runs):
     assert part.run is runs[0]
     assert isinstance(part.run, AnalysedRun)
     assert choose(runs, {}, None, None, lambda run: True).run is runs[0]
+
+
+def test_it_goes_no_further_than_other_processors_agree(runs, monkeypatch):
+    costs = {run.id: _costs(each, 1) for run, each in zip(runs, (10, 3, 20), strict=True)}
+    whole = choose(runs, costs, None, None, lambda run: True)
+    assert len(whole.checkpoints) == len(whole.run.iteration)
+    most = whole.checkpoints[-2]
+    monkeypatch.setattr(choosing, "MOST_ITERATIONS", most)
+    assert choose(runs, costs, None, None, lambda run: True).checkpoints[-1] == most
+    asked = choose(runs, costs, None, whole.checkpoints[-1], lambda run: True)
+    assert asked.checkpoints == whole.checkpoints
 
 
 def test_a_run_of_a_cpu_is_chosen_where_there_is_one(runs):

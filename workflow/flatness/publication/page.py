@@ -97,7 +97,6 @@ def write_page(
         parts=markdown_table(facts.PART_COLUMNS, facts.parts(every, numbers_of_parts(results))),
         made_with=markdown_table(("fact", "value"), facts.made_with(every)),
         times=markdown_table(costs.COLUMNS, times) if times else "",
-        slowest=_slowest(times),
         deviations=markdown_table(
             ("setting", "here", "config/config.yaml"), deviations(mapping, theirs)
         ),
@@ -128,11 +127,3 @@ def _turned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table with a column for each row: settings are long."""
     first, *others = zip(columns, *rows, strict=True)
     return markdown_table(first, others)
-
-
-def _slowest(times: Sequence[Sequence[str]]) -> dict[str, str] | None:
-    """The rule with the longest job."""
-    if not times:
-        return None
-    rule, _, _, longest, *_ = max(times, key=lambda row: float(row[3]))
-    return {"rule": rule, "longest": longest}

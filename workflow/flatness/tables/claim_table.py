@@ -74,7 +74,7 @@ def as_markdown(frame: pd.DataFrame) -> str:
     Args:
         frame: from `flatness.analysis.claims.judge`, or read back from its CSV file.
     """
-    return f"{_summary(frame)}\n\n{_markdown_rows(frame, _HEADINGS)}"
+    return f"{summary(frame)}\n\n{_markdown_rows(frame, _HEADINGS)}"
 
 
 def in_short(frame: pd.DataFrame) -> str:
@@ -138,7 +138,7 @@ def write_text(frame: pd.DataFrame, path: str | Path, *, nature: str) -> None:
         )
 
     kind, _, details = nature.partition(": ")
-    opening = [f"{kind}. {_summary(frame)}", *([f"{nature}."] if details else [])]
+    opening = [f"{kind}. {summary(frame)}", *([f"{nature}."] if details else [])]
     head = "\n\n".join(textwrap.fill(each, _TEXT_WIDTH, break_on_hyphens=False) for each in opening)
     blocks = [head, lines(cells[0])]
     for row, of_line in zip(rows, cells[1:], strict=True):
@@ -190,6 +190,16 @@ def definitions(parts: Sequence[Part] = PARTS) -> str:
     )
 
 
+def summary(frame: pd.DataFrame) -> str:
+    """How many verdicts there are of each kind.
+
+    Args:
+        frame: a row for each part, with `verdict`.
+    """
+    counts = frame["verdict"].value_counts()
+    return ", ".join(f"{counts.get(name, 0)} {name}" for name in VERDICTS) + "."
+
+
 def _rows(frame: pd.DataFrame) -> list[dict[str, str]]:
     """The rows as people read them, in the order of `_HEADINGS`."""
     # An empty cell of a CSV file is read as NaN.
@@ -236,11 +246,6 @@ def _markdown_rows(frame: pd.DataFrame, names: Sequence[str]) -> str:
         for row in _rows(frame)
     ]
     return markdown_table(names, [tuple(row[name] for name in names) for row in rows])
-
-
-def _summary(frame: pd.DataFrame) -> str:
-    counts = frame["verdict"].value_counts()
-    return ", ".join(f"{counts.get(name, 0)} {name}" for name in VERDICTS) + "."
 
 
 def _in_short(parts: pd.DataFrame) -> str:
