@@ -1,5 +1,6 @@
 """A study computed in parts, on several machines or with an end before its time."""
 
+import json
 import shutil
 
 import pytest
@@ -76,6 +77,37 @@ def test_the_command_gathers_what_a_cut_off_study_left(finished, whole, tmp_path
     assert part.read_bytes() == before
     assert main([*words[:1], str(tmp_path), *words[2:], "--output", str(part)]) == 1
     assert "holds none of the configuration's runs. Allowed: " in capsys.readouterr().err
+
+
+def test_the_command_gathers_some_seeds(finished, tmp_path, capsys):
+    part = tmp_path / "part.nc"
+    words = ["part", str(finished / "results/small"), "--output", str(part)]
+    words += ["--configuration", str(finished / "config.yaml"), "--seeds"]
+    assert main([*words, "1"]) == 0
+    runs = numbers_of_parts(read_results(part))
+    assert {name.rpartition("_")[2] for name in runs} == {"seed1"}
+    part.unlink()
+    assert main([*words, "1", "7"]) == 1
+    said = "--seeds 7: is no seed of the configuration. Allowed: 0, 1. Name some of these."
+    assert said in capsys.readouterr().err
+    assert not part.exists()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_runs_of_any_device_belong_to_a_configuration_that_leaves_it_open(
+    finished, tmp_path, device
+):
+    """A part that a GPU made with device: cuda goes with device: auto, and not the other way."""
+    results = shutil.copytree(finished / "results/small", tmp_path / "small")
+    for file in (results / "analysis").glob("*.nc"):
+        run = read_dataset(file)
+        plan = json.loads(run.attrs["settings"]) | {"device": device}
+        write_dataset(run.assign_attrs(settings=json.dumps(plan)), file)
+    configuration = yaml.safe_load((finished / "config.yaml").read_text())
+    assert gather(results, load_settings(configuration | {"device": "auto"}, "open"))
+    other = {"cpu": "cuda", "cuda": "cpu"}[device]
+    with pytest.raises(StorageError, match=f"device = '{device}'. Allowed: '{other}'"):
+        gather(results, load_settings(configuration | {"device": other}, "other"))
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,13 @@ def _publications(commands) -> None:
     part.add_argument(
         "--output", metavar="PART.nc", type=_PATH, required=True, help="the file to write"
     )
+    part.add_argument(
+        "--seeds",
+        metavar="SEED",
+        type=int,
+        nargs="+",
+        help="runs of these only (all that are there)",
+    )
     merge = commands.add_parser(
         "merge",
         help="put the runs of several files of results into one",
