@@ -37,7 +37,7 @@ def test_every_number_on_the_page_comes_from_the_results(published):
     correlations = (published / "tables/correlations_mlp.md").read_text()
     for row in re.findall(r"^\| `mls`.*\[.*$", correlations.partition("### Spearman")[0], re.M):
         assert row in page
-    assert "| train_run | 4 |" in page
+    assert "| train_run | cpu | 4 |" in page
     assert "| mlp: iterations | 40 | 750000 |" in page
     assert re.search(r"^\| mlp: dataset \| .*source digits \| .*FashionMNIST \|$", page, re.M)
     assert "| network | none | vgg10 |" in page
