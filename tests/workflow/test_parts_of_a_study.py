@@ -88,8 +88,8 @@ def test_the_command_gathers_some_seeds(finished, tmp_path, capsys):
     assert {name.rpartition("_")[2] for name in runs} == {"seed1"}
     part.unlink()
     assert main([*words, "1", "7"]) == 1
-    said = "--seeds 7: is no seed of the configuration. Allowed: 0, 1. Name some of these."
-    assert said in capsys.readouterr().err
+    said = "--seeds 7: is no seed of the configuration. Allowed: 0, 1. Name some of these, such as "
+    assert f"{said}--seeds 0" in capsys.readouterr().err
     assert not part.exists()
 
 

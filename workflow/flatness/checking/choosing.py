@@ -16,10 +16,10 @@ from flatness.publication.costs import Cost
 
 # What the run that is chosen, and its part, may take on one core.
 MOST_SECONDS = 60
-# How far it goes where the publication stores no times, and at most. On another processor roundings
-# are carried apart: on a GPU and a CPU an MLP was within 1e-2 for 11,171 iterations, and 0.11 apart
-# after 225,000, where a tenth is allowed.
+# How far it goes where the publication stores no times.
 _WITHOUT_TIMES = 100
+# How far at most: on another processor roundings are carried apart. On a GPU and a CPU an MLP was
+# within 1e-2 for 11,171 iterations, and 0.11 apart after 225,000, where a tenth is allowed.
 MOST_ITERATIONS = 10_000
 _FORWARDS = 3
 

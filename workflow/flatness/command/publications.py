@@ -1,7 +1,6 @@
 """The commands that make, merge, publish and reproduce files of results."""
 
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 
 import xarray as xr
@@ -17,7 +16,7 @@ from flatness.publication.opening import read_results
 from flatness.publication.pages import TEMPLATE
 from flatness.publication.paper import PAPER
 from flatness.publication.publish import publish, publish_file
-from flatness.settings import Settings, read_settings, table_of_runs
+from flatness.settings import read_settings, runs_with_seeds, table_of_runs
 from flatness.storage import write_tree
 from flatness.writable import obstacle
 
@@ -33,24 +32,10 @@ def write_part(options: Namespace) -> str:
     """
     _check_output(options.output)
     settings = read_settings(options.configuration)
-    results = gather(options.results, settings, _of_seeds(settings, options.seeds))
+    runs = runs_with_seeds(table_of_runs(settings), options.seeds, "--seeds ")
+    results = gather(options.results, settings, runs)
     write_tree(results, options.output)
     return f"{options.output}: {count(results)}\n"
-
-
-def _of_seeds(settings: Settings, seeds: Sequence[int] | None) -> list[str] | None:
-    """Names of the runs of some seeds; None for all runs."""
-    if seeds is None:
-        return None
-    runs = table_of_runs(settings)
-    allowed = sorted({run.seed for run in runs.values()})
-    for seed in seeds:
-        if seed not in allowed:
-            raise SettingsError(
-                f"--seeds {seed}: is no seed of the configuration. Allowed: "
-                f"{', '.join(map(str, allowed))}. Name some of these."
-            )
-    return [name for name, run in runs.items() if run.seed in seeds]
 
 
 def merge_parts(options: Namespace) -> str:

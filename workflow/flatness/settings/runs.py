@@ -32,12 +32,15 @@ def table_of_runs(settings: Settings) -> dict[str, Run]:
     }
 
 
-def runs_with_seeds(table: dict[str, Run], seeds: object) -> dict[str, Run]:
+def runs_with_seeds(
+    table: dict[str, Run], seeds: object, place: str = "--config seeds="
+) -> dict[str, Run]:
     """The runs of some seeds, or all for None.
 
     Args:
         table: from `table_of_runs`.
         seeds: as `--config seeds=[0,1]` or `--config seeds=0` gives it.
+        place: of the seeds, before a wrong one in the message.
 
     Raises:
         SettingsError: one of them is no seed of the configuration.
@@ -49,8 +52,8 @@ def runs_with_seeds(table: dict[str, Run], seeds: object) -> dict[str, Run]:
     for seed in wanted or ["[]"]:
         if seed not in known:
             raise SettingsError(
-                f"--config seeds={seed}: is no seed of the configuration. Allowed: "
-                f"{', '.join(known)}. Name some of these, such as seeds=[{next(iter(known))}], or "
+                f"{place}{seed}: is no seed of the configuration. Allowed: "
+                f"{', '.join(known)}. Name some of these, such as {place}{next(iter(known))}, or "
                 "leave it out."
             )
     return {name: run for name, run in table.items() if str(run.seed) in wanted}
